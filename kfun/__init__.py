@@ -1,0 +1,1 @@
+"""kfun: deep learning as pure functions over explicit pytrees."""

@@ -1,0 +1,44 @@
+"""The errors that are kfun's own, and the near-miss hint that they share."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MixedBackendsError(TypeError):
+    """Arrays of two frameworks met in one call."""
+
+    def __init__(self, op: str, first: str, second: str):
+        super().__init__(
+            f"ops.{op} received arrays of two frameworks, {first} and {second}. "
+            f'Convert one of them, e.g. kfun.convert(tree, "{first}").'
+        )
+        self.op, self.kinds = op, (first, second)
+
+
+class UnsupportedOp(NotImplementedError):
+    """An op that a backend cannot do: says why, and what to use instead."""
+
+    def __init__(self, op: str, backend: str, reason: str = ""):
+        reason = reason or "the backend has no rule for it and it is not composed of other ops"
+        super().__init__(f"ops.{op} is not supported on {backend}: {reason}.")
+        self.op, self.backend, self.reason = op, backend, reason
+
+
+class MissingExtraError(ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, module: str, extra: str, purpose: str):
+        super().__init__(f"{purpose} needs {module}: install it with `pip install 'kfun[{extra}]'`.")
+        self.name = module
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for a message about an unknown name: the nearest known ones, or all if few."""
+    known = sorted(known)
+    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    if close:
+        return f"did you mean {' or '.join(repr(c) for c in close)}?"
+    shown = ", ".join(known[:40]) + (", ..." if len(known) > 40 else "")
+    return f"known: {shown}"

@@ -1,0 +1,168 @@
+"""Whole recurrences as ops, because runtimes have them fused.
+
+B batch, T time, C features, H units. Gate order is Keras's: LSTM input, forget, cell, output;
+GRU update, reset, candidate. The product with the inputs is one matmul before the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kfun.ops import activation as a
+from kfun.ops import control
+from kfun.ops import elementwise as e
+from kfun.ops import linalg as l
+from kfun.ops import shaping as s
+from kfun.ops._dispatch import Array, derived
+
+
+@derived
+def lstm(
+    x: Array,
+    h: Array,
+    c: Array,
+    kernel: Array,
+    recurrent_kernel: Array,
+    bias: Array = None,
+    mask: Array = None,
+    activation: Callable = e.tanh,
+    recurrent_activation: Callable = a.sigmoid,
+    reverse: bool = False,
+) -> tuple:
+    """Long short-term memory over time (Hochreiter & Schmidhuber 1997).
+
+    Args:
+        x: `[B, T, C]`.
+        h, c: `[B, H]`, the first hidden and cell state.
+        kernel: `[C, 4H]`.
+        recurrent_kernel: `[H, 4H]`.
+        bias: `[4H]` or None.
+        mask: bool `[B, T]` or None; where False the state stays.
+        activation, recurrent_activation: functions of one array.
+        reverse: whether to run from the last step to the first.
+
+    Returns:
+        `(outputs [B, T, H] in the order of x, last h, last c)`.
+    """
+
+    def step(carry, z, keep):
+        h, c = carry
+        i, f, g, o = s.split(e.add(z, l.matmul(h, recurrent_kernel)), 4, -1)
+        c_new = e.add(
+            e.multiply(recurrent_activation(f), c), e.multiply(recurrent_activation(i), activation(g))
+        )
+        h_new = e.multiply(recurrent_activation(o), activation(c_new))
+        return (_keep(keep, h_new, h), _keep(keep, c_new, c))
+
+    ys, (h, c) = _run(step, (h, c), _project(x, kernel, bias), mask, reverse)
+    return ys, h, c
+
+
+@derived
+def gru(
+    x: Array,
+    h: Array,
+    kernel: Array,
+    recurrent_kernel: Array,
+    bias: Array = None,
+    mask: Array = None,
+    activation: Callable = e.tanh,
+    recurrent_activation: Callable = a.sigmoid,
+    reset_after: bool = True,
+    reverse: bool = False,
+) -> tuple:
+    """Gated recurrent unit over time (Cho et al. 2014, arXiv:1406.1078).
+
+    Args:
+        x: `[B, T, C]`.
+        h: `[B, H]`, the first state.
+        kernel: `[C, 3H]`.
+        recurrent_kernel: `[H, 3H]`.
+        bias: `[2, 3H]` (inputs', then state's) if `reset_after`, else `[3H]`; or None.
+        mask: bool `[B, T]` or None; where False the state stays.
+        activation, recurrent_activation: functions of one array.
+        reset_after: whether the reset gate acts after the product with the state (cuDNN's form).
+        reverse: whether to run from the last step to the first.
+
+    Returns:
+        `(outputs [B, T, H] in the order of x, last h)`.
+    """
+    units = _units(recurrent_kernel)
+    inner = None
+    if bias is not None and reset_after:
+        bias, inner = s.unstack(bias, 2, 0)
+
+    def step(carry, z, keep):
+        (h,) = carry
+        zx, rx, gx = s.split(z, 3, -1)
+        if reset_after:
+            hidden = l.matmul(h, recurrent_kernel)
+            zh, rh, gh = s.split(hidden if inner is None else e.add(hidden, inner), 3, -1)
+            update, reset = recurrent_activation(e.add(zx, zh)), recurrent_activation(e.add(rx, rh))
+            candidate = activation(e.add(gx, e.multiply(reset, gh)))
+        else:
+            gates = l.matmul(h, s.getitem(recurrent_kernel, (slice(None), slice(0, 2 * units))))
+            zh, rh = s.split(gates, 2, -1)
+            update, reset = recurrent_activation(e.add(zx, zh)), recurrent_activation(e.add(rx, rh))
+            last = s.getitem(recurrent_kernel, (slice(None), slice(2 * units, None)))
+            candidate = activation(e.add(gx, l.matmul(e.multiply(reset, h), last)))
+        h_new = e.add(e.multiply(update, h), e.multiply(e.subtract(1.0, update), candidate))
+        return (_keep(keep, h_new, h),)
+
+    ys, (h,) = _run(step, (h,), _project(x, kernel, bias), mask, reverse)
+    return ys, h
+
+
+@derived
+def simple_rnn(
+    x: Array,
+    h: Array,
+    kernel: Array,
+    recurrent_kernel: Array,
+    bias: Array = None,
+    mask: Array = None,
+    activation: Callable = e.tanh,
+    reverse: bool = False,
+) -> tuple:
+    """`h = activation(x kernel + bias + h recurrent_kernel)` over time.
+
+    Args:
+        x: `[B, T, C]`; h: `[B, H]`; kernel: `[C, H]`; recurrent_kernel: `[H, H]`;
+            bias: `[H]` or None; mask: bool `[B, T]` or None; the rest as in `lstm`.
+
+    Returns:
+        `(outputs [B, T, H], last h)`.
+    """
+
+    def step(carry, z, keep):
+        (h,) = carry
+        return (_keep(keep, activation(e.add(z, l.matmul(h, recurrent_kernel))), h),)
+
+    ys, (h,) = _run(step, (h,), _project(x, kernel, bias), mask, reverse)
+    return ys, h
+
+
+def _units(recurrent_kernel):
+    return recurrent_kernel.shape[0]
+
+
+def _project(x, kernel, bias):
+    z = l.matmul(x, kernel)
+    return z if bias is None else e.add(z, bias)
+
+
+def _keep(keep, new, old):
+    return new if keep is None else e.where(keep, new, old)
+
+
+def _run(step, carry, z, mask, reverse):
+    xs = (s.swapaxes(z, 0, 1),)
+    if mask is not None:
+        xs += (s.expand_dims(s.swapaxes(mask, 0, 1), -1),)  # [T, B, 1]
+
+    def body(carry, x):
+        carry = step(carry, x[0], x[1] if len(x) > 1 else None)
+        return carry, carry[0]
+
+    carry, ys = control.scan(body, carry, xs, reverse=reverse)
+    return s.swapaxes(ys, 0, 1), carry
