@@ -1,1 +1,76 @@
-"""kfun: deep learning as pure functions over explicit pytrees."""
+"""kfun: deep learning as pure functions over explicit pytrees.
+
+    net = kfun.Sequential([kfun.layers.Dense(64, "relu"), kfun.layers.Dense(10)])
+    params, state = net.init(kfun.random.key(0), kfun.Spec((None, 784)))
+    outputs, state = net.apply(params, state, x)
+
+The same `apply` runs on JAX, Torch, TensorFlow and NumPy arrays, and on graph values to export.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from kfun import initializers as initializers
+from kfun import layers as layers
+from kfun import ops as ops
+from kfun import random as random
+from kfun import tree as tree
+from kfun.block import Block as Block
+from kfun.block import Sequential as Sequential
+from kfun.combinators import Ensemble as Ensemble
+from kfun.combinators import Parallel as Parallel
+from kfun.combinators import Remat as Remat
+from kfun.combinators import Residual as Residual
+from kfun.combinators import Stack as Stack
+from kfun.definition import from_config as from_config
+from kfun.definition import register_function as register_function
+from kfun.errors import MixedBackendsError as MixedBackendsError
+from kfun.errors import UnsupportedOp as UnsupportedOp
+from kfun.graph import Graph as Graph
+from kfun.graph import Input as Input
+from kfun.layer import Layer as Layer
+from kfun.layer import Weight as Weight
+from kfun.ops._dispatch import backend as backend
+from kfun.ops._dispatch import current_backend as current_backend
+from kfun.precision import Policy as Policy
+from kfun.spec import Spec as Spec
+from kfun.transforms import checkpoint as checkpoint
+from kfun.transforms import grad as grad
+from kfun.transforms import hessian as hessian
+from kfun.transforms import jacfwd as jacfwd
+from kfun.transforms import jacobian as jacobian
+from kfun.transforms import jacrev as jacrev
+from kfun.transforms import jit as jit
+from kfun.transforms import jvp as jvp
+from kfun.transforms import value_and_grad as value_and_grad
+from kfun.transforms import vjp as vjp
+from kfun.transforms import vmap as vmap
+from kfun.tree import convert as convert
+from kfun.tree import to_numpy as to_numpy
+
+__version__ = "0.1.0"
+
+# What needs optax, equinox or rich is imported when it is first used: they cost as much as JAX.
+_LAZY = {
+    "bind": "kfun.bridge",
+    "from_equinox": "kfun.bridge",
+    "summary": "kfun.summary",
+}
+_MODULES = ("activations", "losses", "metrics", "optim", "training", "export", "testing", "transforms", "precision")
+
+if TYPE_CHECKING:
+    from kfun import losses as losses
+    from kfun import metrics as metrics
+    from kfun import optim as optim
+    from kfun import training as training
+    from kfun.bridge import bind as bind
+    from kfun.bridge import from_equinox as from_equinox
+    from kfun.summary import summary as summary
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"kfun.{name}")
+    raise AttributeError(f"module 'kfun' has no attribute {name!r}")

@@ -34,6 +34,10 @@ class MissingExtraError(ImportError):
         self.name = module
 
 
+class UnknownSizeError(ValueError):
+    """A weight's shape depends on a size that is not known."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for a message about an unknown name: the nearest known ones, or all if few."""
     known = sorted(known)

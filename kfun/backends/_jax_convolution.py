@@ -6,10 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-
-def each(value, n):
-    """An int for every spatial axis, or a tuple as it is."""
-    return (value,) * n if isinstance(value, int) else tuple(value)
+from kfun.backends._windows import each, transpose_padding
 
 
 def _layout(n, data_format):
@@ -47,27 +44,14 @@ def _same_type(x, kernel):
     return x.astype(out), kernel.astype(out)
 
 
-def transpose_padding(size, stride, dilation, padding, output_padding):
-    """The padding of the dilated input that gives Keras's output size for one spatial axis."""
-    effective = (size - 1) * dilation + 1
-    if padding == "valid":
-        crop, extra = 0, max(effective, stride) - effective if output_padding is None else output_padding
-    elif output_padding is None:
-        total = max(effective - stride, 0)
-        crop, extra = total // 2, max(stride - effective, 0)
-        return effective - 1 - crop, effective - 1 - (total - crop) + extra
-    else:
-        crop, extra = effective // 2, output_padding
-    return effective - 1 - crop, effective - 1 - crop + extra
-
-
 def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
     n = inputs.ndim - 2
     inputs, kernel = _same_type(inputs, kernel)
     strides, dilation = each(strides, n), each(dilation_rate, n)
     extra = each(output_padding, n) if output_padding is not None else (None,) * n
     pads = [
-        transpose_padding(k, s, d, padding, p) for k, s, d, p in zip(kernel.shape, strides, dilation, extra, strict=False)
+        transpose_padding(k, s, d, padding, p)
+        for k, s, d, p in zip(kernel.shape, strides, dilation, extra, strict=False)
     ]
     return lax.conv_transpose(
         inputs, kernel, strides, pads, dilation, dimension_numbers=_layout(n, data_format), transpose_kernel=True

@@ -21,7 +21,11 @@ def _convert(x):
 
 
 def _holds_tracers(x):
-    return any(isinstance(e, jax.Array) or (isinstance(e, (list, tuple)) and _holds_tracers(e)) for e in x) if isinstance(x, (list, tuple)) else False
+    return (
+        any(isinstance(e, jax.Array) or (isinstance(e, (list, tuple)) and _holds_tracers(e)) for e in x)
+        if isinstance(x, (list, tuple))
+        else False
+    )
 
 
 def _axis(axis):
@@ -115,7 +119,11 @@ def _matmul(x1, x2):
     if x1.ndim > 2 and x2.ndim == 2 and not half:
         flat = jnp.matmul(x1.reshape(-1, x1.shape[-1]), x2) if x1.shape[-1] else jnp.matmul(x1, x2)
         return flat.reshape(*x1.shape[:-1], x2.shape[-1])
-    return jnp.matmul(x1, x2, preferred_element_type=jnp.float32).astype(jnp.result_type(x1, x2)) if half else jnp.matmul(x1, x2)
+    return (
+        jnp.matmul(x1, x2, preferred_element_type=jnp.float32).astype(jnp.result_type(x1, x2))
+        if half
+        else jnp.matmul(x1, x2)
+    )
 
 
 def einsum(subscripts, *operands):
@@ -203,7 +211,10 @@ def _activations():
 RULES = {
     **_elementwise(),
     **_activations(),
-    **{name: _reduction(getattr(jnp, name)) for name in ("sum", "mean", "prod", "max", "min", "any", "all", "var", "std")},
+    **{
+        name: _reduction(getattr(jnp, name))
+        for name in ("sum", "mean", "prod", "max", "min", "any", "all", "var", "std")
+    },
     "argmax": _index_of(jnp.argmax),
     "argmin": _index_of(jnp.argmin),
     "cumsum": lambda x, axis=None, dtype=None: jnp.cumsum(x, axis, _named(dtype)),
@@ -239,7 +250,9 @@ RULES = {
     "sort": lambda x, axis=-1: jnp.sort(x, axis),
     "argsort": lambda x, axis=-1: jnp.argsort(x, axis).astype("int32"),
     "top_k": top_k,
-    "searchsorted": lambda sorted_sequence, values, side="left": jnp.searchsorted(sorted_sequence, values, side).astype("int32"),
+    "searchsorted": lambda sorted_sequence, values, side="left": jnp.searchsorted(sorted_sequence, values, side).astype(
+        "int32"
+    ),
     "slice": slice_,
     "slice_update": lambda inputs, start_indices, updates: lax.dynamic_update_slice(inputs, updates, start_indices),
     "segment_sum": segment_sum,
@@ -247,6 +260,7 @@ RULES = {
     "triu": lambda x, k=0: jnp.triu(x, k),
     "matmul": _matmul,
     "einsum": einsum,
+    "qr": lambda x, mode="reduced": tuple(jnp.linalg.qr(x, mode)),
     "conv": convolution.conv,
     "depthwise_conv": convolution.depthwise_conv,
     "conv_transpose": convolution.conv_transpose,
@@ -267,8 +281,8 @@ RULES = {
         key, shape, dtypes.name(dtype), minval, maxval
     ),
     "random_normal": lambda key, shape=(), dtype="float32": jax.random.normal(key, shape, dtypes.name(dtype)),
-    "random_truncated_normal": lambda key, shape=(), dtype="float32", lower=-2.0, upper=2.0: jax.random.truncated_normal(
-        key, lower, upper, shape, dtypes.name(dtype)
+    "random_truncated_normal": lambda key, shape=(), dtype="float32", lower=-2.0, upper=2.0: (
+        jax.random.truncated_normal(key, lower, upper, shape, dtypes.name(dtype))
     ),
     "random_randint": randint,
     "random_permutation": lambda key, n: jax.random.permutation(key, n).astype("int32"),

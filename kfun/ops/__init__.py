@@ -91,6 +91,7 @@ from kfun.ops.linalg import matmul as matmul
 from kfun.ops.linalg import norm as norm
 from kfun.ops.linalg import normalize as normalize
 from kfun.ops.linalg import outer as outer
+from kfun.ops.linalg import qr as qr
 from kfun.ops.linalg import tensordot as tensordot
 from kfun.ops.nn import average_pool as average_pool
 from kfun.ops.nn import batch_normalization as batch_normalization

@@ -204,6 +204,7 @@ class Op:
                 if p.kind is p.VAR_POSITIONAL:
                     self.variadic = i
         self.cache: dict[tuple, Callable] = {}
+        self.public: Callable = declared  # the function that users call
 
     def __repr__(self) -> str:
         return f"Op({self.name}{self.signature})"
@@ -254,7 +255,9 @@ class Op:
     def positional(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         """Moves array parameters that were given by keyword to their positions."""
         bound = self.signature.bind(*args, **kwargs)
-        last = max(i for i, name in enumerate(self.signature.parameters) if name in bound.arguments and name in self.arrays)
+        last = max(
+            i for i, name in enumerate(self.signature.parameters) if name in bound.arguments and name in self.arrays
+        )
         names = list(self.signature.parameters)
         for name in names[: last + 1]:
             bound.arguments.setdefault(name, self.signature.parameters[name].default)
@@ -289,7 +292,7 @@ def _declare(declared: Callable, body: Callable | None, name: str | None) -> Any
             rule = resolve(args, kwargs)
         return rule(*args, **kwargs)
 
-    call.op = op  # type: ignore[attr-defined]
+    call.op, op.public = op, call  # type: ignore[attr-defined]
     return call
 
 

@@ -21,6 +21,14 @@ def einsum(subscripts: str, *operands: Array) -> Array:
     """Einstein summation, e.g. `einsum("btc,cnh->btnh", x, w)`. Ellipses are allowed."""
 
 
+@primitive
+def qr(x: Array, mode: str = "reduced") -> tuple:
+    """`x = q r` with orthonormal columns in `q` and upper triangular `r`, over the last two axes.
+
+    `mode` is `"reduced"` or `"complete"`.
+    """
+
+
 @derived
 def tensordot(x1: Array, x2: Array, axes=2) -> Array:
     """Sums products over `axes`: an int (last of `x1`, first of `x2`) or two lists of axes."""

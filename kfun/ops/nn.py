@@ -35,7 +35,9 @@ def conv(inputs: Array, kernel: Array, strides=1, padding="valid", data_format=N
 
 
 @primitive
-def depthwise_conv(inputs: Array, kernel: Array, strides=1, padding="valid", data_format=None, dilation_rate=1) -> Array:
+def depthwise_conv(
+    inputs: Array, kernel: Array, strides=1, padding="valid", data_format=None, dilation_rate=1
+) -> Array:
     """Convolves each channel alone: kernel `[K..., C, M]`, output channels `C * M`."""
 
 

@@ -48,9 +48,7 @@ def lstm(
     def step(carry, z, keep):
         h, c = carry
         i, f, g, o = s.split(e.add(z, l.matmul(h, recurrent_kernel)), 4, -1)
-        c_new = e.add(
-            e.multiply(recurrent_activation(f), c), e.multiply(recurrent_activation(i), activation(g))
-        )
+        c_new = e.add(e.multiply(recurrent_activation(f), c), e.multiply(recurrent_activation(i), activation(g)))
         h_new = e.multiply(recurrent_activation(o), activation(c_new))
         return (_keep(keep, h_new, h), _keep(keep, c_new, c))
 

@@ -184,7 +184,9 @@ def roll(x: Array, shift, axis=None) -> Array:
         size = c.shape(x)[along]
         cut = (size - by) % size if size else 0
         before = (builtins.slice(None),) * (along % len(c.shape(x)))
-        x = concatenate([getitem(x, (*before, builtins.slice(cut, None))), getitem(x, (*before, builtins.slice(0, cut)))], along)
+        x = concatenate(
+            [getitem(x, (*before, builtins.slice(cut, None))), getitem(x, (*before, builtins.slice(0, cut)))], along
+        )
     return x
 
 

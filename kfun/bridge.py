@@ -1,0 +1,102 @@
+"""Bridges to equinox: a layer with its weights as an `eqx.Module`, and modules as layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+
+from kfun.layer import Composite, Layer, Weight
+from kfun.spec import Spec
+
+
+class Bound(eqx.Module):
+    """A layer with its weights: called like a function, a pytree of them to every transformation.
+
+    Works with `eqx.filter_*` and `eqx.tree_at`. The state is part of the module and not updated
+    by a call; `with_state` gives the outputs and a module that holds the new state.
+    """
+
+    params: Any
+    state: Any
+    layer: Layer = eqx.field(static=True)
+
+    def __call__(self, *inputs: Any, key: Any = None, training: bool = False, **call_args: Any) -> Any:
+        return self.layer.apply(self.params, self.state, *inputs, key=key, training=training, **call_args)[0]
+
+    def with_state(self, *inputs: Any, key: Any = None, training: bool = True, **call_args: Any) -> tuple[Any, Bound]:
+        """`(outputs, module with the new state)`."""
+        outputs, state = self.layer.apply(self.params, self.state, *inputs, key=key, training=training, **call_args)
+        return outputs, Bound(self.params, state, self.layer)
+
+
+def bind(layer: Layer, params: Any, state: Any = None) -> Bound:
+    """The layer with its weights as an equinox module.
+
+    Example:
+        >>> import kfun
+        >>> dense = kfun.layers.Dense(3)
+        >>> f = bind(dense, *dense.init(kfun.random.key(0), kfun.Spec((None, 2))))
+        >>> f(kfun.ops.ones((5, 2))).shape
+        (5, 3)
+    """
+    return Bound(params, {} if state is None else state, layer)
+
+
+class _Leaf:
+    """An initializer that gives a leaf of a module as it is."""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def __call__(self, key: Any, shape: Any, dtype: Any) -> Any:
+        return self.value
+
+
+class FromEquinox(Composite):
+    """An equinox module as a layer, made by `from_equinox`.
+
+    Args:
+        module: its floating arrays are the parameters, under their paths; the rest is static.
+        batched: whether the module takes single examples, and is mapped over the batch axis.
+        takes_key: whether it is called with `key=`.
+    """
+
+    module: Any
+    batched: bool = True
+    takes_key: bool = False
+
+    def weights(self, *inputs: Spec) -> dict:
+        arrays, _ = eqx.partition(self.module, eqx.is_inexact_array)
+        leaves = jax.tree.leaves(arrays)
+        return {f"leaf_{i}": Weight(leaf.shape, _Leaf(leaf), str(leaf.dtype)) for i, leaf in enumerate(leaves)}
+
+    def plan(self, *inputs, **call_args):
+        return Layer.plan(self, *inputs, **call_args)
+
+    def apply(self, params, state, *inputs, key=None, training=False):
+        arrays, static = eqx.partition(self.module, eqx.is_inexact_array)
+        treedef = jax.tree.structure(arrays)
+        leaves = [params[f"leaf_{i}"] for i in range(treedef.num_leaves)]
+        module = eqx.combine(jax.tree.unflatten(treedef, leaves), static)
+        call = (lambda k, *xs: module(*xs, key=k)) if self.takes_key else (lambda k, *xs: module(*xs))
+        if not self.batched:
+            return call(key, *inputs), state
+        keys = None if key is None else jax.random.split(key, inputs[0].shape[0])
+        axes = (None if keys is None else 0, *(0 for _ in inputs))
+        return jax.vmap(call, in_axes=axes)(keys, *inputs), state
+
+
+def from_equinox(module: Any, batched: bool = True, takes_key: bool = False) -> FromEquinox:
+    """A kfun layer of any equinox module.
+
+    Args:
+        module: an `eqx.Module` that is called on arrays.
+        batched: whether it takes single examples (equinox's habit) and is to be mapped over the
+            leading axis of every input.
+        takes_key: whether it is called with a `key=` (dropout does).
+    """
+    if not isinstance(module, eqx.Module):
+        raise TypeError(f"expected an equinox module; received {type(module).__name__}")
+    return FromEquinox(module, batched, takes_key)

@@ -1,0 +1,275 @@
+"""`Definition`: an immutable configuration that is compared, hashed and printed by value.
+
+Layers, losses, metrics and initializers are definitions. A subclass is written as a dataclass
+body and becomes a frozen dataclass; its fields are checked and normalized by their annotations,
+so that `1`, `1.0` and `True`, or a list and a tuple, never make two definitions of one meaning.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Callable
+from typing import Annotated, Any, dataclass_transform
+
+import numpy as np
+
+from kfun.errors import nearest
+
+REGISTRY: dict[str, type[Definition]] = {}
+_FUNCTIONS: dict[str, Callable] = {}
+
+
+class FrozenDict(dict):
+    """A dict that a definition can hold: hashable, and not to be changed."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(_static(self))
+
+    def __reduce__(self):
+        return FrozenDict, (dict(self),)
+
+    def _refuse(self, *args: Any, **kwargs: Any):
+        raise TypeError("a definition's dict cannot be changed; make a new definition with .replace(...)")
+
+    __setitem__ = __delitem__ = update = pop = popitem = clear = setdefault = _refuse
+
+
+class Convert:
+    """An annotation's converter: `Annotated[T, Convert(f)]` normalizes a field's value by `f`."""
+
+    def __init__(self, convert: Callable[[Any], Any]):
+        self.convert = convert
+
+
+def register_function(function: Callable, name: str | None = None) -> Callable:
+    """Names a function, so that definitions which hold it can be written as JSON."""
+    _FUNCTIONS[name or function.__name__] = function
+    return function
+
+
+def function_name(function: Any) -> str | None:
+    """The name under which a function was registered, or None."""
+    return next((name for name, f in _FUNCTIONS.items() if f is function), None)
+
+
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(dataclasses.field,))
+class Definition:
+    """Base of everything that is configuration.
+
+    Raises:
+        TypeError, ValueError: in the constructor, if a field has a value that its annotation or
+            the class's `check` refuses; the message names class, field and value.
+    """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+        REGISTRY[registered_name(cls)] = cls
+
+    def __post_init__(self):
+        for name, convert in _converters(type(self)):
+            value = getattr(self, name)
+            try:
+                new = convert(value)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{type(self).__name__}: {name}: {error}") from None
+            if new is not value:
+                object.__setattr__(self, name, new)
+        self.check()
+
+    def check(self) -> None:
+        """Raises ValueError if fields contradict each other; a subclass's own rules go here."""
+
+    @property
+    def _key(self) -> tuple:
+        key = self.__dict__.get("_cached_key")
+        if key is None:
+            key = (type(self), *(_static(getattr(self, f.name)) for f in dataclasses.fields(self)))
+            object.__setattr__(self, "_cached_key", key)
+            object.__setattr__(self, "_cached_hash", hash(key))
+        return key
+
+    def __hash__(self) -> int:
+        try:
+            return self._cached_hash  # type: ignore[attr-defined]
+        except AttributeError:
+            return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if type(self) is not type(other):
+            return NotImplemented
+        return hash(self) == hash(other) and self._key == other._key  # type: ignore[attr-defined]
+
+    def __getstate__(self) -> dict:
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    def __setstate__(self, state: dict) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        parts = []
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+                parts.append(_shown(value))
+            elif _static(value) != _static(_default(type(self), f.name)):
+                parts.append(f"{f.name}={_shown(value)}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    def replace(self, **changes: Any) -> typing.Self:
+        """The same definition with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def to_config(self) -> dict:
+        """The definition as JSON data: `{"class_name": ..., "config": {field: value}}`.
+
+        Raises:
+            ValueError: if a field holds a function that was not registered.
+        """
+        config = {f.name: _to_json(getattr(self, f.name), self, f.name) for f in dataclasses.fields(self)}
+        return {"class_name": registered_name(type(self)), "config": config}
+
+
+def registered_name(cls: type) -> str:
+    """The name of a class in files: bare for kfun's own, `module>name` for others."""
+    own = cls.__module__.partition(".")[0] == "kfun"
+    return cls.__name__ if own else f"{cls.__module__}>{cls.__name__}"
+
+
+def from_config(config: dict) -> Any:
+    """The definition that `Definition.to_config` described. Runs no code from the data.
+
+    Raises:
+        ValueError: if the class is not known or the data are not of that form.
+    """
+    if not isinstance(config, dict) or set(config) != {"class_name", "config"}:
+        raise ValueError(f'expected {{"class_name": ..., "config": ...}}; received {config!r:.120}')
+    cls = REGISTRY.get(config["class_name"])
+    if cls is None:
+        raise ValueError(f"unknown class {config['class_name']!r}; {nearest(config['class_name'], REGISTRY)}")
+    known = {f.name for f in dataclasses.fields(cls)}
+    for name in config["config"]:
+        if name not in known:
+            raise ValueError(f"{cls.__name__} has no field {name!r}; {nearest(name, known)}")
+    return cls(**{name: _from_json(value) for name, value in config["config"].items()})
+
+
+def _to_json(value: Any, owner: Definition, field: str) -> Any:
+    if isinstance(value, Definition):
+        return value.to_config()
+    if isinstance(value, (list, tuple)):
+        return [_to_json(v, owner, field) for v in value]
+    if isinstance(value, dict):
+        return {"dict": [[_to_json(k, owner, field), _to_json(v, owner, field)] for k, v in value.items()]}
+    if callable(value):
+        name = function_name(value)
+        if name is None:
+            raise ValueError(
+                f"{type(owner).__name__}.{field} holds {value!r}, which has no registered name; "
+                "register it with kfun.register_function(f) to write it as JSON"
+            )
+        return {"function": name}
+    return value
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_from_json(v) for v in value)
+    if isinstance(value, dict):
+        if set(value) == {"function"}:
+            if value["function"] not in _FUNCTIONS:
+                raise ValueError(f"unknown function {value['function']!r}; {nearest(value['function'], _FUNCTIONS)}")
+            return _FUNCTIONS[value["function"]]
+        if set(value) == {"dict"}:
+            return {_from_json(k): _from_json(v) for k, v in value["dict"]}
+        return from_config(value)
+    return value
+
+
+@functools.cache
+def _converters(cls: type) -> tuple[tuple[str, Callable], ...]:
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return tuple((f.name, _converter(hints[f.name])) for f in dataclasses.fields(cls))
+
+
+@functools.cache
+def _default(cls: type, field: str) -> Any:
+    f = next(f for f in dataclasses.fields(cls) if f.name == field)
+    value = f.default if f.default is not dataclasses.MISSING else f.default_factory()  # type: ignore[misc]
+    return dict(_converters(cls))[field](value)
+
+
+def _converter(hint: Any) -> Callable[[Any], Any]:
+    if typing.get_origin(hint) is Annotated:
+        for extra in hint.__metadata__:
+            if isinstance(extra, Convert):
+                return extra.convert
+        return _converter(hint.__origin__)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        options = [a for a in typing.get_args(hint) if a is not type(None)]
+        optional = len(options) < len(typing.get_args(hint))
+        inner = _converter(options[0]) if len(options) == 1 else _freeze
+        return (lambda v: None if v is None else inner(v)) if optional else inner
+    return {int: _to_int, float: _to_float, bool: _to_bool, str: _to_str}.get(hint, _freeze)
+
+
+def _to_int(value: Any) -> int:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"expected an integer; received {value!r}")
+    return int(value)
+
+
+def _to_float(value: Any) -> float:
+    if isinstance(value, (bool, np.bool_, str)) or not isinstance(value, (int, float, np.number, np.ndarray)):
+        raise TypeError(f"expected a number; received {value!r}")
+    return float(value)
+
+
+def _to_bool(value: Any) -> bool:
+    if not isinstance(value, (bool, np.bool_)) and value not in (0, 1):
+        raise TypeError(f"expected True or False; received {value!r}")
+    return bool(value)
+
+
+def _to_str(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a string; received {value!r}")
+    return value
+
+
+def _freeze(value: Any) -> Any:
+    """Lists to tuples, dicts to `FrozenDict`, NumPy scalars to Python's, all the way down."""
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return tuple(_freeze(v) for v in value)
+    if isinstance(value, dict):
+        return FrozenDict((k, _freeze(v)) for k, v in value.items())
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _static(value: Any) -> Any:
+    """A hashable stand-in that tells values of different types apart."""
+    if isinstance(value, (Definition, str)) or value is None:
+        return value
+    if isinstance(value, float):
+        return (float, value.hex())
+    if isinstance(value, tuple):
+        return (tuple, *map(_static, value))
+    if isinstance(value, dict):
+        return (dict, *((k, _static(v)) for k, v in sorted(value.items())))
+    if isinstance(value, np.ndarray):
+        return (np.ndarray, value.shape, str(value.dtype), value.tobytes())
+    return (type(value), value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        inner = ", ".join(map(_shown, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    name = function_name(value) if callable(value) else None
+    return repr(name) if name else repr(value)

@@ -1,0 +1,231 @@
+"""Initializers: immutable definitions, called as `initializer(key, shape, dtype)`.
+
+An initializer with a `seed` draws from that seed (`[seed, 0]`, as Keras does) whatever key it is
+given; without one, from the key. For fans, a kernel's last two axes are inputs and outputs, and
+the axes before them the receptive field.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any
+
+import numpy as np
+
+from kfun import ops, random
+from kfun.definition import REGISTRY, Convert, Definition
+from kfun.errors import nearest
+
+
+class Initializer(Definition):
+    """Base of initializers: a subclass gives `draw(key, shape, dtype)`."""
+
+    def draw(self, key, shape: tuple[int, ...], dtype: str):
+        """An array of `shape` and `dtype`."""
+        raise TypeError(f"{type(self).__name__} must define draw(key, shape, dtype)")
+
+    def __call__(self, key, shape, dtype: str = "float32"):
+        seed = getattr(self, "seed", None)
+        if seed is not None:
+            key = np.array([seed & 0xFFFFFFFF, 0], np.uint32)
+        return self.draw(key, tuple(shape), dtype)
+
+
+class Zeros(Initializer):
+    """All 0."""
+
+    def draw(self, key, shape, dtype):
+        return ops.zeros(shape, dtype)
+
+
+class Ones(Initializer):
+    """All 1."""
+
+    def draw(self, key, shape, dtype):
+        return ops.ones(shape, dtype)
+
+
+class Constant(Initializer):
+    """All `value`, a number or an array that broadcasts to the shape."""
+
+    value: Any = 0.0
+
+    def draw(self, key, shape, dtype):
+        return ops.cast(ops.broadcast_to(ops.convert_to_tensor(self.value), shape), dtype)
+
+
+class Identity(Initializer):
+    """The identity matrix times `gain`, for 2-d shapes."""
+
+    gain: float = 1.0
+
+    def draw(self, key, shape, dtype):
+        if len(shape) != 2:
+            raise ValueError(f"Identity makes matrices; received shape {shape}")
+        return ops.multiply(ops.eye(*shape, dtype=dtype), self.gain)
+
+
+class RandomNormal(Initializer):
+    """Normal with the given mean and standard deviation."""
+
+    mean: float = 0.0
+    stddev: float = 0.05
+    seed: int | None = None
+
+    def draw(self, key, shape, dtype):
+        return ops.add(ops.multiply(random.normal(key, shape, dtype), self.stddev), self.mean)
+
+
+class TruncatedNormal(Initializer):
+    """Normal, redrawn beyond two standard deviations from the mean."""
+
+    mean: float = 0.0
+    stddev: float = 0.05
+    seed: int | None = None
+
+    def draw(self, key, shape, dtype):
+        return ops.add(ops.multiply(random.truncated_normal(key, shape, dtype), self.stddev), self.mean)
+
+
+class RandomUniform(Initializer):
+    """Uniform in `[minval, maxval)`."""
+
+    minval: float = -0.05
+    maxval: float = 0.05
+    seed: int | None = None
+
+    def draw(self, key, shape, dtype):
+        return random.uniform(key, shape, dtype, self.minval, self.maxval)
+
+
+class VarianceScaling(Initializer):
+    """Random with variance `scale / n`, n the mean, input or output fan (He et al. 2015, arXiv:1502.01852).
+
+    Args:
+        scale: positive.
+        mode: `"fan_in"`, `"fan_out"` or `"fan_avg"`.
+        distribution: `"truncated_normal"`, `"untruncated_normal"` or `"uniform"`.
+        seed: an int, or None to draw from the key.
+    """
+
+    scale: float = 1.0
+    mode: str = "fan_in"
+    distribution: str = "truncated_normal"
+    seed: int | None = None
+
+    def check(self):
+        if self.scale <= 0:
+            raise ValueError(f"{type(self).__name__}: expected a positive scale; received {self.scale}")
+        modes, distributions = ("fan_in", "fan_out", "fan_avg"), ("truncated_normal", "untruncated_normal", "uniform")
+        if self.mode not in modes:
+            raise ValueError(f"unknown mode {self.mode!r}; expected one of {modes}")
+        if self.distribution not in distributions:
+            raise ValueError(f"unknown distribution {self.distribution!r}; expected one of {distributions}")
+
+    def draw(self, key, shape, dtype):
+        fan_in, fan_out = fans(shape)
+        n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        variance = self.scale / max(1.0, n)
+        if self.distribution == "uniform":
+            limit = math.sqrt(3.0 * variance)
+            return random.uniform(key, shape, dtype, -limit, limit)
+        if self.distribution == "untruncated_normal":
+            return ops.multiply(random.normal(key, shape, dtype), math.sqrt(variance))
+        # The constant is the standard deviation of a standard normal cut at two.
+        return ops.multiply(random.truncated_normal(key, shape, dtype), math.sqrt(variance) / 0.87962566103423978)
+
+
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Input and output fan of a weight of this shape."""
+    if len(shape) < 2:
+        n = shape[0] if shape else 1
+        return n, n
+    field = math.prod(shape[:-2])
+    return shape[-2] * field, shape[-1] * field
+
+
+def _scaled(name: str, doc: str, scale: float, mode: str, distribution: str) -> type[Initializer]:
+    """A named case of `VarianceScaling` whose only field is its seed."""
+
+    def draw(self, key, shape, dtype):
+        return VarianceScaling(scale, mode, distribution).draw(key, shape, dtype)
+
+    body = {
+        "__annotations__": {"seed": "int | None"},
+        "seed": None,
+        "draw": draw,
+        "__doc__": doc,
+        "__module__": __name__,
+    }
+    return type(name, (Initializer,), body)
+
+
+GlorotUniform = _scaled("GlorotUniform", "Uniform by the mean fan (Glorot & Bengio 2010).", 1.0, "fan_avg", "uniform")
+GlorotNormal = _scaled(
+    "GlorotNormal", "Truncated normal by the mean fan (Glorot & Bengio 2010).", 1.0, "fan_avg", "truncated_normal"
+)
+HeUniform = _scaled("HeUniform", "Uniform by the input fan, scale 2 (arXiv:1502.01852).", 2.0, "fan_in", "uniform")
+HeNormal = _scaled(
+    "HeNormal", "Truncated normal by the input fan, scale 2 (arXiv:1502.01852).", 2.0, "fan_in", "truncated_normal"
+)
+LecunUniform = _scaled("LecunUniform", "Uniform by the input fan (LeCun et al. 1998).", 1.0, "fan_in", "uniform")
+LecunNormal = _scaled(
+    "LecunNormal", "Truncated normal by the input fan (LeCun et al. 1998).", 1.0, "fan_in", "truncated_normal"
+)
+
+
+class Orthogonal(Initializer):
+    """A random orthogonal matrix times `gain`, leading axes taken flat (Saxe et al. 2013, arXiv:1312.6120)."""
+
+    gain: float = 1.0
+    seed: int | None = None
+
+    def draw(self, key, shape, dtype):
+        if len(shape) < 2:
+            raise ValueError(f"Orthogonal needs at least 2 axes; received shape {shape}")
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        normal = random.normal(key, (max(rows, columns), min(rows, columns)), "float32")
+        q, r = ops.qr(normal)
+        q = ops.multiply(q, ops.sign(ops.einsum("ii->i", r)))
+        q = ops.transpose(q) if rows < columns else q
+        return ops.cast(ops.multiply(ops.reshape(q, shape), self.gain), dtype)
+
+
+class Stacked(Initializer):
+    """`n` independent draws of another initializer along a new leading axis."""
+
+    initializer: Any
+    n: int
+
+    def draw(self, key, shape, dtype):
+        keys = random.split(key, self.n)
+        return ops.stack([self.initializer(ops.getitem(keys, i), shape[1:], dtype) for i in range(self.n)])
+
+
+def _names() -> dict[str, type[Initializer]]:
+    own = {n: c for n, c in REGISTRY.items() if issubclass(c, Initializer) and c not in (Initializer, Stacked)}
+    snake = {re.sub(r"(?<!^)(?=[A-Z])", "_", n).lower(): c for n, c in own.items()}
+    return own | snake | {"normal": RandomNormal, "uniform": RandomUniform, "zero": Zeros, "one": Ones}
+
+
+def get(identifier: Any) -> Any:
+    """The initializer for a name, an initializer, a class, its JSON, or a function `(shape, dtype)`.
+
+    Raises:
+        ValueError: if no initializer has that name.
+        TypeError: if `identifier` is none of these.
+    """
+    if isinstance(identifier, str):
+        names = _names()
+        if identifier not in names:
+            raise ValueError(f"unknown initializer {identifier!r}; {nearest(identifier, names)}")
+        return names[identifier]()
+    if isinstance(identifier, type) and issubclass(identifier, Initializer):
+        return identifier()
+    if callable(identifier):
+        return identifier
+    raise TypeError(f"expected the name of an initializer or an initializer; received {identifier!r}")
+
+
+InitializerField = Annotated[Any, Convert(get)]

@@ -1,0 +1,263 @@
+"""Dense, EinsumDense, Embedding, Activation, and the like.
+
+B batch, C features in, F features out, T positions, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+from kfun import dtypes, ops
+from kfun.activations import Activation as ActivationField
+from kfun.initializers import InitializerField
+from kfun.layer import Layer, Weight, known_size
+
+
+def positive(value: int | None, name: str) -> None:
+    """Raises ValueError unless `value` is positive (None passes)."""
+    if value is not None and value <= 0:
+        raise ValueError(f"{name}: expected a positive integer; received {value}")
+
+
+def check_width(layer: Layer, x: Any, expected: int, kernel: tuple) -> None:
+    """Raises ValueError unless the last axis of `x` has the width that the kernel was made for."""
+    size = x.shape[-1]
+    if isinstance(size, int) and size != expected:
+        label = f'{type(layer).__name__} "{layer.name}"' if layer.name else type(layer).__name__
+        raise ValueError(
+            f"{label}: expected input with {expected} features (kernel {kernel}); received shape "
+            f"{tuple(x.shape)}. Rebuild the layer or check the input pipeline."
+        )
+
+
+class Dense(Layer):
+    """`activation(x kernel + bias)`.
+
+    Args:
+        units: F.
+        activation: a name or a function of one array.
+        use_bias: whether there is a bias.
+        kernel_initializer, bias_initializer: names or initializers.
+
+    Shapes:
+        x `[B, ..., C]`, kernel `[C, F]`, bias `[F]`; result `[B, ..., F]`.
+
+    Raises:
+        ValueError: if the last size of `x` is unknown, or not the kernel's.
+    """
+
+    units: int
+    activation: ActivationField = None
+    use_bias: bool = True
+    kernel_initializer: InitializerField = "glorot_uniform"
+    bias_initializer: InitializerField = "zeros"
+
+    def check(self):
+        positive(self.units, "Dense: units")
+
+    def weights(self, x):
+        if x.ndim < 2:
+            raise ValueError(f"Dense: expected an input with at least 2 axes [B, ..., C]; received shape {x.shape}")
+        weights = {"kernel": Weight((known_size(self, x, -1), self.units), self.kernel_initializer)}
+        if self.use_bias:
+            weights["bias"] = Weight((self.units,), self.bias_initializer)
+        return weights
+
+    def forward(self, params, x):
+        kernel = params["kernel"]
+        check_width(self, x, kernel.shape[0], tuple(kernel.shape))
+        y = ops.matmul(x, kernel)
+        if self.use_bias:
+            y = ops.add(y, params["bias"])
+        return self.activation(y)
+
+
+class EinsumDense(Layer):
+    """`activation(einsum(equation, x, kernel) + bias)`: a dense layer over any axes.
+
+    Args:
+        equation: such as `"abc,cde->abde"` or `"...x,xy->...y"`.
+        output_shape: sizes of the output without the batch axis (an int for one); None where the
+            size is the input's. Needed for axes that only the kernel has.
+        activation: a name or a function of one array.
+        bias_axes: the output axes, by letter, that the bias has; None for no bias.
+        kernel_initializer, bias_initializer: names or initializers.
+
+    Example:
+        >>> from kfun import Spec
+        >>> EinsumDense("abc,cd->abd", (None, 64), bias_axes="d").output_spec(Spec((None, 32, 128)))
+        Spec(shape=(None, 32, 64), dtype='float32')
+    """
+
+    equation: str
+    output_shape: Any
+    activation: ActivationField = None
+    bias_axes: str | None = None
+    kernel_initializer: InitializerField = "glorot_uniform"
+    bias_initializer: InitializerField = "zeros"
+
+    def check(self):
+        if not re.fullmatch(r"[a-zA-Z.]+,[a-zA-Z.]+->[a-zA-Z.]+", self.equation.replace(" ", "")):
+            raise ValueError(
+                f'EinsumDense: expected an equation of the form "inputs,kernel->output", as in "ab,bc->ac"; '
+                f"received {self.equation!r}"
+            )
+
+    def _terms(self) -> tuple[str, str, str]:
+        inputs, right = self.equation.replace(" ", "").split(",")
+        kernel, output = right.split("->")
+        return inputs, kernel, output
+
+    def weights(self, x):
+        inputs, kernel, output = self._terms()
+        sizes = self._sizes(x, inputs, output)
+        missing = sorted({c for c in kernel if sizes.get(c) is None})
+        if missing:
+            raise ValueError(
+                f"EinsumDense: the sizes of axes {missing} in {self.equation!r} are not known from the input "
+                f"{x.shape} or output_shape {self.output_shape}"
+            )
+        weights = {"kernel": Weight(tuple(sizes[c] for c in kernel), self.kernel_initializer)}
+        if self.bias_axes is not None:
+            weights["bias"] = Weight(self._bias_shape(sizes, output), self.bias_initializer)
+        return weights
+
+    def _sizes(self, x, inputs: str, output: str) -> dict[str, int | None]:
+        given = (self.output_shape,) if isinstance(self.output_shape, int) else tuple(self.output_shape)
+        sizes: dict[str, int | None] = {}
+        for letters, shape in ((inputs, x.shape), (output, (None, *given))):
+            head, dots, tail = letters.partition("...")
+            if not dots:
+                if len(letters) != len(shape):
+                    raise ValueError(
+                        f"EinsumDense: {letters!r} in {self.equation!r} has {len(letters)} axes; the shape is {shape}"
+                    )
+                pairs = list(zip(letters, shape, strict=True))
+            else:
+                pairs = [*zip(head, shape, strict=False), *zip(reversed(tail), reversed(shape), strict=False)]
+            for letter, size in pairs:
+                sizes[letter] = sizes.get(letter) or size
+        return sizes
+
+    def _bias_shape(self, sizes: dict, output: str) -> tuple[int, ...]:
+        wrong = set(self.bias_axes) - set(output)
+        if wrong:
+            raise ValueError(f"EinsumDense: bias axes {sorted(wrong)} are not in the output {output!r}")
+        letters = output.replace("...", "")
+        first = min(letters.index(c) for c in self.bias_axes)
+        return tuple(sizes[c] if c in self.bias_axes else 1 for c in letters[first:])
+
+    def forward(self, params, x):
+        y = ops.einsum(self.equation.replace(" ", ""), x, params["kernel"])
+        if self.bias_axes is not None:
+            y = ops.add(y, params["bias"])
+        return self.activation(y)
+
+
+class Embedding(Layer):
+    """A row of `embeddings` for each index.
+
+    Args:
+        input_dim: V, the number of rows.
+        output_dim: F.
+        embeddings_initializer: a name or an initializer.
+        mask_zero: whether index 0 is padding, to be masked in the layers that follow.
+
+    Shapes:
+        x `[B, ...]` integers in `[0, V)`; result `[B, ..., F]`.
+    """
+
+    input_dim: int
+    output_dim: int
+    embeddings_initializer: InitializerField = "uniform"
+    mask_zero: bool = False
+
+    def check(self):
+        positive(self.input_dim, "Embedding: input_dim")
+        positive(self.output_dim, "Embedding: output_dim")
+
+    def weights(self, x):
+        return {"embeddings": Weight((self.input_dim, self.output_dim), self.embeddings_initializer)}
+
+    def forward(self, params, x):
+        if not dtypes.is_integer(dtypes.name(x.dtype)):
+            x = ops.cast(x, "int32")
+        return ops.take(params["embeddings"], x, 0)
+
+    def compute_mask(self, *inputs, mask=None):
+        return ops.not_equal(inputs[0], 0) if self.mask_zero else None
+
+
+class Activation(Layer):
+    """An activation function as a layer."""
+
+    activation: ActivationField
+
+    def forward(self, params, x):
+        return self.activation(x)
+
+
+class Identity(Layer):
+    """Gives its input back."""
+
+    def forward(self, params, x):
+        return x
+
+
+class Rescaling(Layer):
+    """`x * scale + offset`, in the type the layer computes in.
+
+    Args:
+        scale, offset: numbers, or sequences that broadcast to the last axis.
+    """
+
+    scale: Any
+    offset: Any = 0.0
+
+    def forward(self, params, x):
+        x = x if dtypes.is_float(dtypes.name(x.dtype)) else ops.cast(x, "float32")
+        return ops.add(ops.multiply(x, self._constant(self.scale, x)), self._constant(self.offset, x))
+
+    def _constant(self, value, x):
+        return ops.cast(ops.add(ops.zeros_like(x), value), x.dtype) if isinstance(value, tuple) else value
+
+
+class Masking(Layer):
+    """Masks the positions all of whose features equal `mask_value`, and sets them to 0.
+
+    Shapes:
+        x `[B, T, C]`; result the same; mask `[B, T]`.
+    """
+
+    mask_value: float = 0.0
+
+    def forward(self, params, x):
+        kept = ops.any(ops.not_equal(x, self.mask_value), -1, True)
+        return ops.multiply(x, ops.cast(kept, x.dtype))
+
+    def compute_mask(self, *inputs, mask=None):
+        return ops.any(ops.not_equal(inputs[0], self.mask_value), -1)
+
+
+def _function(value: Any) -> Any:
+    if not callable(value):
+        raise TypeError(f"expected a function; received {value!r}")
+    return value
+
+
+class Lambda(Layer):
+    """A pure function as a layer.
+
+    Args:
+        function: a module-level function of the inputs, over `kfun.ops` to run on every backend.
+    """
+
+    function: Any = dataclasses.field()
+
+    def check(self):
+        _function(self.function)
+
+    def forward(self, params, *inputs):
+        return self.function(*inputs)

@@ -1,0 +1,94 @@
+"""Functions over pytrees of parameters: select, freeze, replace, count, cast, convert.
+
+A path is the keys joined by "/", as in `"encoder/dense_1/kernel"`; a pattern is a regular
+expression that is searched for in the path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from kfun import ops
+from kfun.ops._dispatch import kind_named
+from kfun.precision import cast as cast
+
+
+def path_of(keys: tuple) -> str:
+    """The path of a JAX key path: keys, indices and field names joined by "/"."""
+    return "/".join(str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in keys)
+
+
+def map_with_path(function: Callable[[str, Any], Any], tree: Any) -> Any:
+    """`function(path, leaf)` of each leaf."""
+    return jax.tree_util.tree_map_with_path(lambda keys, leaf: function(path_of(keys), leaf), tree)
+
+
+def flatten(tree: Any) -> dict[str, Any]:
+    """All leaves by path, in order."""
+    return {path_of(keys): leaf for keys, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
+
+
+def select(tree: Any, pattern: str) -> dict[str, Any]:
+    """The leaves whose path matches, by path."""
+    return {path: leaf for path, leaf in flatten(tree).items() if re.search(pattern, path)}
+
+
+def replace(tree: Any, changes: dict[str, Any]) -> Any:
+    """The tree with the leaves at some paths replaced.
+
+    Raises:
+        ValueError: if a path is not in the tree, or a shape differs.
+    """
+    known = flatten(tree)
+    for path, new in changes.items():
+        if path not in known:
+            raise ValueError(f"no leaf at {path!r}; the tree has {', '.join(list(known)[:20])}")
+        if tuple(np.shape(new)) != tuple(known[path].shape):
+            raise ValueError(f"{path!r} has shape {tuple(known[path].shape)}; received {tuple(np.shape(new))}")
+    return map_with_path(lambda path, leaf: changes.get(path, leaf), tree)
+
+
+def partition(tree: Any, pattern: str) -> tuple[Any, Any]:
+    """Two trees of the same form: the leaves whose path matches, and the rest; None elsewhere.
+
+    `combine` puts them together again, so that a gradient is taken with respect to one alone.
+    """
+    chosen = map_with_path(lambda p, leaf: leaf if re.search(pattern, p) else None, tree)
+    rest = map_with_path(lambda p, leaf: None if re.search(pattern, p) else leaf, tree)
+    return chosen, rest
+
+
+def combine(first: Any, second: Any) -> Any:
+    """One tree of two of the same form: a leaf of `first`, or of `second` where that is None."""
+    return jax.tree.map(lambda a, b: b if a is None else a, first, second, is_leaf=lambda x: x is None)
+
+
+def freeze(tree: Any, pattern: str) -> Any:
+    """The tree with no gradient through the leaves whose path matches."""
+    return map_with_path(lambda p, leaf: ops.stop_gradient(leaf) if re.search(pattern, p) else leaf, tree)
+
+
+def count(tree: Any) -> int:
+    """The number of elements of all leaves."""
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))
+
+
+def size_in_bytes(tree: Any) -> int:
+    """The memory of all leaves, in bytes."""
+    return sum(int(np.prod(x.shape)) * to_numpy(x).dtype.itemsize for x in jax.tree.leaves(tree))
+
+
+def to_numpy(tree: Any) -> Any:
+    """Every array as a NumPy array on the host."""
+    return jax.tree.map(ops.convert_to_numpy, tree)
+
+
+def convert(tree: Any, backend: str) -> Any:
+    """Every array as one of another backend: `"jax"`, `"torch"`, `"tensorflow"`, `"numpy"`."""
+    kind = kind_named(backend)
+    return jax.tree.map(lambda x: kind.convert(ops.convert_to_numpy(x)), tree)

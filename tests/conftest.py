@@ -1,0 +1,48 @@
+"""A harsh environment: strict promotion, few threads, the real Keras on JAX as an oracle; warnings are errors."""
+
+from __future__ import annotations
+
+import os
+
+# Before any framework is imported.
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import hypothesis
+import pytest
+
+from kfun.testing import installed_backends
+
+hypothesis.settings.register_profile(
+    "seeded", derandomize=True, deadline=None, max_examples=40, database=None, print_blob=False
+)
+hypothesis.settings.load_profile("seeded")
+
+BACKENDS = installed_backends()
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    """The name of each backend whose framework is installed."""
+    return request.param
+
+
+@pytest.fixture
+def x64():
+    """JAX with 64-bit types for one test."""
+    import jax
+
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def leaked_tracers():
+    """Makes a tracer that outlives its trace an error (slow, so asked for by name)."""
+    import jax
+
+    with jax.checking_leaks():
+        yield
