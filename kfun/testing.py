@@ -80,7 +80,8 @@ def check_op(
     expected_dtypes = [dtype or _expected_dtype(e, wide) for e in expected]
     expected = [np.asarray(e) for e in expected]
     wanted = call.floating() if grad is True else tuple(grad or ())
-    for name in backends or installed_backends():
+    native = None
+    for name in installed_backends() if backends is None else backends:
         kind = kind_named(name)
         check = _Check(call.name, name, rtol, atol)
         with _precision(wide):
@@ -92,7 +93,8 @@ def check_op(
             if vmap and call.arrays and "vmap" in kind.transforms:
                 _check_vmap(check, kind, call)
         if wanted and "grad" in kind.transforms:
-            _check_gradient(_Check(call.name, name, gradient_tolerance, gradient_tolerance), kind, call, wanted)
+            check = _Check(call.name, name, gradient_tolerance, gradient_tolerance)
+            native = _check_gradient(check, kind, call, wanted, [v.shape for v, _ in eager], native)
 
 
 class _Call:
@@ -167,25 +169,26 @@ def _check_vmap(check: _Check, kind: Kind, call: _Call) -> None:
     batch = [np.stack(pair) for pair in zip(call.arrays, turned, strict=True)]
     rows = zip(_evaluate(kind, call, call.arrays), _evaluate(kind, call, turned), strict=True)
     looped = [(np.stack([first[0], second[0]]), first[1]) for first, second in rows]
-    check.results(
-        "vmap", _evaluate(kind, call, batch, kind.transforms["vmap"]), [v for v, _ in looped], [d for _, d in looped]
-    )
+    vectorized = _evaluate(kind, call, batch, lambda f: _compiled(kind)(kind.transforms["vmap"](f)))
+    check.results("vmap", vectorized, [v for v, _ in looped], [d for _, d in looped])
 
 
-def _check_gradient(check: _Check, kind: Kind, call: _Call, wanted: tuple[int, ...]) -> None:
+def _check_gradient(check: _Check, kind: Kind, call: _Call, wanted: tuple, shapes: list[tuple], native: list | None):
+    """Returns JAX's gradients, `native` if they are known already."""
     arrays = [a.astype("float64") if i in call.floating() else a for i, a in enumerate(call.arrays)]
     random = np.random.default_rng(0)
     with _precision(True):
-        weights = [random.normal(size=v.shape) for v, _ in _evaluate(kind, call, arrays)]
-        loss = _weighted_sum(call, weights)
+        loss = _weighted_sum(call, [random.normal(size=shape) for shape in shapes])
         gradients = _gradients(kind, loss, arrays, wanted)
-        native = gradients if kind.name == "jax" else _gradients(kind_named("jax"), loss, arrays, wanted)
+        if native is None:
+            native = gradients if kind.name == "jax" else _gradients(kind_named("jax"), loss, arrays, wanted)
         for gradient, by_jax, i in zip(gradients, native, wanted, strict=True):
             check.shape(f"gradient of array {i}", gradient, arrays[i])
             direction = random.normal(size=arrays[i].shape)
             slope = _slope(kind, loss, arrays, i, direction)
             check.value(f"gradient of array {i} against differences", np.sum(gradient * direction), slope)
             check.value(f"gradient of array {i} against JAX", gradient, by_jax)
+    return native
 
 
 def _weighted_sum(call: _Call, weights: Sequence[np.ndarray]) -> Callable:
@@ -203,17 +206,24 @@ def _weighted_sum(call: _Call, weights: Sequence[np.ndarray]) -> Callable:
 
 def _gradients(kind: Kind, loss: Callable, arrays: Sequence[np.ndarray], wanted: tuple[int, ...]) -> list[np.ndarray]:
     def transform(function):
-        return kind.transforms["grad"](function, argnums=wanted)
+        return _compiled(kind)(kind.transforms["grad"](function, argnums=wanted))
 
     return [value for value, _ in _evaluate(kind, loss, arrays, transform)]
 
 
 def _slope(kind: Kind, loss: Callable, arrays: Sequence[np.ndarray], i: int, direction: np.ndarray) -> np.ndarray:
+    compiled = _compiled(kind)(loss)
+
     def at(step):
         moved = [a + step * direction if k == i else a for k, a in enumerate(arrays)]
-        return _evaluate(kind, loss, moved)[0][0]
+        return _evaluate(kind, compiled, moved)[0][0]
 
     return (at(_STEP) - at(-_STEP)) / (2 * _STEP)
+
+
+def _compiled(kind: Kind) -> Callable:
+    """JAX compiles every eager op by itself; elsewhere the eager gradient is the one that users see first."""
+    return kind.transforms["jit"] if kind.name == "jax" else lambda function: function
 
 
 class _Check:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextvars
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ import openvino as ov
 from openvino import opset16 as o
 
 from kfun import dtypes, ops
+from kfun.backends._promotion import from_python
 from kfun.errors import MixedBackendsError
 from kfun.ops import _dispatch
 
@@ -31,7 +32,7 @@ NATIVE = {
     "float8_e4m3fn": ov.Type.f8e4m3,
     "float8_e5m2": ov.Type.f8e5m2,
 }
-_NAMES = {native.get_type_name(): name for name, native in NATIVE.items()}
+NAMES = {native.get_type_name(): name for name, native in NATIVE.items()}
 _body: contextvars.ContextVar[Body | None] = contextvars.ContextVar("openvino_body", default=None)
 _constants: contextvars.ContextVar[dict | None] = contextvars.ContextVar("openvino_constants", default=None)
 
@@ -45,7 +46,7 @@ def native(dtype: Any) -> ov.Type:
 
 
 class Value:
-    """An array of the graph. Operators call `kfun.ops`.
+    """An array of the graph. Operators call `kfun.ops`; `_openvino_operators` gives them.
 
     Args:
         output: the graph output, in the order of the axes that `shape` has; or None.
@@ -61,7 +62,7 @@ class Value:
         self._output, self._first = _as_output(output), _as_output(first)
         self.constant = constant
         self.body = _body.get() if body is ... else body
-        self.dtype = _NAMES[(self._output or self._first).get_element_type().get_type_name()]
+        self.dtype = NAMES[(self._output or self._first).get_element_type().get_type_name()]
         self._dims: dict[int, Dim] = {}
 
     @property
@@ -167,67 +168,13 @@ class Dim:
     __bool__ = __int__ = __float__ = __index__ = __lt__ = __le__ = __gt__ = __ge__ = __array__ = _refuse
 
 
-def _size_arithmetic(name: str, compute: Callable) -> Callable:
-    def forward(self, other):
-        if isinstance(other, float):
-            return getattr(ops, name)(self, other)
-        if not isinstance(other, (int, np.integer, Dim)):
-            return NotImplemented
-        result = Value(compute(output_of(self, "int64"), output_of(other, "int64")))
-        return Dim(lambda: result)
-
-    return forward
-
-
-def floor_divide_integers(x: ov.Output, y: ov.Output) -> ov.Node:
-    """`floor(x / y)`. The CPU divides integers as float32: the remainders correct the quotient."""
-    quotient = o.divide(x, y)
-    quotient = o.add(quotient, o.divide(o.subtract(x, o.multiply(quotient, y)), y))
-    rest = o.subtract(x, o.multiply(quotient, y))
-    zero = constant(0, _NAMES[x.get_element_type().get_type_name()]).output
-    below = o.logical_and(o.not_equal(rest, zero), o.not_equal(o.less(rest, zero), o.less(y, zero)))
-    return o.subtract(quotient, o.convert(below, x.get_element_type().get_type_name()))
-
-
-def remainder_integers(x: ov.Output, y: ov.Output) -> ov.Node:
-    """`x - y * floor(x / y)`."""
-    return o.subtract(x, o.multiply(floor_divide_integers(x, y), y))
-
-
-def _give_operators() -> None:
-    sizes = {"add": o.add, "subtract": o.subtract, "multiply": o.multiply}
-    sizes |= {"floor_divide": floor_divide_integers, "mod": remainder_integers}
-    symbols = "add:add sub:subtract mul:multiply truediv:divide floordiv:floor_divide mod:mod pow:power matmul:matmul"
-    for symbol, name in (pair.split(":") for pair in symbols.split()):
-        op = getattr(ops, name)
-        setattr(Value, f"__{symbol}__", lambda self, other, op=op: op(self, other))
-        setattr(Value, f"__r{symbol}__", lambda self, other, op=op: op(other, self))
-        if name in sizes:
-            forward = _size_arithmetic(name, sizes[name])
-            setattr(Dim, f"__{symbol}__", forward)
-            backward = _size_arithmetic(name, lambda x, y, f=sizes[name]: f(y, x))
-            setattr(Dim, f"__r{symbol}__", lambda self, other, b=backward, op=op: _reflected(b, op, self, other))
-        elif name in ("divide", "power"):
-            setattr(Dim, f"__{symbol}__", lambda self, other, op=op: op(self, other))
-            setattr(Dim, f"__r{symbol}__", lambda self, other, op=op: op(other, self))
-    for symbol in "lt:less le:less_equal gt:greater ge:greater_equal eq:equal ne:not_equal".split():
-        symbol, name = symbol.split(":")
-        setattr(Value, f"__{symbol}__", lambda self, other, op=getattr(ops, name): op(self, other))
-    Value.__neg__, Value.__abs__ = (lambda self: ops.negative(self)), (lambda self: ops.abs(self))
-    Value.__invert__ = lambda self: ops.logical_not(self)
-
-
-def _reflected(backward: Callable, op: Callable, size: Dim, other: Any) -> Any:
-    return op(other, size) if isinstance(other, float) else backward(size, other)
-
-
 class Body:
     """The graph inside a loop or a branch; `with body:` makes new nodes part of it."""
 
     def __init__(self):
         self.outer = _body.get()
-        self.parameters: list[Any] = []
-        self.captures: dict[int, tuple[Value, Value]] = {}  # id of the outer value: it, the one inside
+        self.inputs: list[tuple[Value, Any]] = []  # the value inside, its parameter node
+        self.captures: dict[int, tuple[Value, Value]] = {}  # by id: the outer value, the input that carries it
 
     def __enter__(self) -> Body:
         self._token = _body.set(self)
@@ -239,8 +186,12 @@ class Body:
     def parameter(self, dtype: str, shape: ov.PartialShape) -> Value:
         """A new input of the body."""
         node = o.parameter(shape, native(dtype))
-        self.parameters.append(node)
-        return Value(node, body=self)
+        self.inputs.append((Value(node, body=self), node))
+        return self.inputs[-1][0]
+
+    def node_of(self, value: Value) -> Any:
+        """The parameter node of an input."""
+        return next(node for inner, node in self.inputs if inner is value)
 
     def lift(self, x: Value) -> Value:
         """The input of the body through which a value of an outer graph comes in."""
@@ -256,7 +207,7 @@ class Body:
     def model(self, results: Sequence[ov.Output]) -> tuple[ov.Model, list[Any]]:
         """The finished body and its result nodes."""
         nodes = [o.result(r) for r in results]
-        return ov.Model(nodes, self.parameters, "body"), nodes
+        return ov.Model(nodes, [node for _, node in self.inputs], "body"), nodes
 
 
 def here(x: Value) -> Value:
@@ -277,7 +228,7 @@ def constant(data: Any, dtype: Any = None) -> Value:
     key = (id(data), None if dtype is None else dtypes.name(dtype), id(_body.get()))
     if known is not None and isinstance(data, np.ndarray) and key in known:
         return known[key][0]
-    array = np.asarray(data)
+    array = from_python(data) if dtype is None else np.asarray(data)
     if dtype is None:
         dtype = dtypes.weak(data) or array.dtype
     name = dtypes.name(dtype)
@@ -407,6 +358,13 @@ def _as_output(node: Any) -> ov.Output | None:
     return node.output(0) if isinstance(node, ov.Node) else node
 
 
+def known_size(size: Any, what: str) -> int:
+    """A size that the graph's structure depends on; raises TypeError if it is open."""
+    if not isinstance(size, (int, np.integer)):
+        raise TypeError(f"OpenVINO needs to know {what} when the graph is built: fix that size in the Spec")
+    return int(size)
+
+
 def axes_of(axis: Any, rank: int) -> list[int]:
     """An axis, several, or None for all, as non-negative ints; raises ValueError out of range."""
     axes = range(rank) if axis is None else axis if isinstance(axis, (list, tuple)) else [axis]
@@ -414,6 +372,3 @@ def axes_of(axis: Any, rank: int) -> list[int]:
         if not -rank <= a < rank:
             raise ValueError(f"axis {a} is out of range for an array with {rank} axes")
     return [int(a) % rank for a in axes]
-
-
-_give_operators()

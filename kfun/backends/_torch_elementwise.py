@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from kfun.backends._promotion import promoting
-from kfun.backends._torch_array import FLOATING, NATIVE, PAIRS, cast, floating, native_of, widen
+from kfun.backends._torch_array import FLOATING, PAIRS, cast, floating, widen
 
 
 def _keep_scalars(value, dtype):
@@ -16,38 +16,25 @@ def _keep_scalars(value, dtype):
     return cast(value, dtype) if isinstance(value, torch.Tensor) else value
 
 
-def _arithmetic(f, pairs=PAIRS):
-    """Of functions that take Python scalars on either side."""
+def _binary(f, pairs=PAIRS, scalar=cast):
+    """A rule of two operands; `scalar` casts one, or leaves it if `f` takes Python scalars."""
 
-    def narrow(x1, x2):
-        wide = f(widen(x1), widen(x2))
-        if wide.dtype is not torch.int64:  # a comparison
-            return wide
-        return wide.to((x1 if isinstance(x1, torch.Tensor) else x2).dtype)
+    def wide(x1, x2):
+        out = f(widen(x1), widen(x2))
+        return out.to((x1 if isinstance(x1, torch.Tensor) else x2).dtype) if out.dtype is torch.int64 else out
 
-    return _either(promoting(f, pairs, _keep_scalars), promoting(narrow, pairs, _keep_scalars))
-
-
-def _of_tensors(f, pairs=PAIRS):
-    """Of functions that take tensors only."""
-
-    def narrow(x1, x2):
-        wide = f(widen(x1), widen(x2))
-        return wide.to(x1.dtype) if wide.dtype is torch.int64 else wide
-
-    return _either(promoting(f, pairs, cast), promoting(narrow, pairs, cast))
-
-
-def _either(rule, narrow):
-    """PyTorch has no arithmetic of uint16 and uint32: those compute in int64."""
+    rule, narrow = promoting(f, pairs, scalar), promoting(wide, pairs, scalar)
     lacking = (torch.uint16, torch.uint32)
 
     def either(x1, x2):
-        if getattr(x1, "dtype", None) in lacking or getattr(x2, "dtype", None) in lacking:
-            return narrow(x1, x2)
-        return rule(x1, x2)
+        few = getattr(x1, "dtype", None) in lacking or getattr(x2, "dtype", None) in lacking
+        return narrow(x1, x2) if few else rule(x1, x2)
 
     return either
+
+
+def _arithmetic(f, pairs=PAIRS):
+    return _binary(f, pairs, _keep_scalars)
 
 
 def _unary(f):
@@ -64,63 +51,121 @@ def _floating(f):
     return lambda x: f(floating(x))
 
 
-def _multiply(x1, x2):
-    return x1 * x2
+def _whole(f):
+    """Of rounding functions, which leave integers as they are."""
+    return lambda x: f(x) if x.dtype.is_floating_point else x
 
 
-def _power(x1, x2):
-    if isinstance(x2, int) and isinstance(x1, torch.Tensor) and x1.dtype is torch.bool:
-        x1 = x1.to(torch.int32)
-    return x1**x2
+def _truth(f, of_integers):
+    """Of `isnan` and the like, whose answer for integers is known."""
+
+    def rule(x):
+        if x.dtype.is_floating_point or x.dtype.is_complex:
+            return f(x)
+        return torch.full_like(x, of_integers, dtype=torch.bool)
+
+    return rule
 
 
-def _sign(x):
-    if x.dtype.is_floating_point:
+def sign(x):
+    if x.dtype.is_floating_point:  # PyTorch has 0 for NaN
         return torch.where(torch.isnan(x), x, torch.sign(x))
     return torch.sign(x)
 
 
-def _abs(x):
-    return x if x.dtype is torch.bool or not x.dtype.is_signed else torch.abs(x)
-
-
-def _whole(f):
-    """Of rounding functions, which leave integers as they are."""
-    return lambda x: f(x) if x.dtype.is_floating_point else x
+def abs_(x):
+    return torch.abs(x) if x.dtype.is_signed else x
 
 
 def round_(x, decimals=0):
     return torch.round(x, decimals=decimals) if x.dtype.is_floating_point else x
 
 
-def _truth(f):
-    """Of isnan and the like, whose answer for integers is known."""
-    return lambda x: f(x) if x.dtype.is_floating_point or x.dtype.is_complex else torch.full_like(x, f is torch.isfinite, dtype=torch.bool)
-
-
 def where(condition, x1, x2):
-    if not isinstance(condition, torch.Tensor):
-        condition = torch.tensor(condition)
-    if condition.dtype is not torch.bool:
-        condition = condition != 0
-    return _select(x1, x2)(condition)
-
-
-def _select(x1, x2):
-    dtype = PAIRS[x1.dtype if isinstance(x1, torch.Tensor) else type(x1), x2.dtype if isinstance(x2, torch.Tensor) else type(x2)]
-    return lambda condition: torch.where(condition, cast(x1, dtype), cast(x2, dtype))
+    return torch.where(cast(condition, torch.bool), *_together(x1, x2))
 
 
 def clip(x, x_min, x_max):
     return minimum(maximum(x, x_min), x_max)
 
 
-def logical_not(x):
-    return torch.logical_not(widen(x))
-
-
 def softplus(x):
     return torch.logaddexp(x, torch.zeros((), dtype=x.dtype, device=x.device))
 
 
-maximum, minimum = _of_tensors(torch.maximum), _of_tensors(torch.minimum)
+def relu(x):
+    return torch.relu(x) if x.dtype.is_floating_point else maximum(x, 0)
+
+
+def gelu(x, approximate=True):
+    return F.gelu(floating(x), approximate="tanh" if approximate else "none")
+
+
+def softmax(x, axis=-1):
+    x = floating(x)
+    if isinstance(axis, int):
+        return torch.softmax(x, axis)
+    axes = tuple(axis)
+    grown = torch.exp(x - torch.amax(x, axes, keepdim=True).detach())
+    return grown / grown.sum(axes, keepdim=True)
+
+
+def log_softmax(x, axis=-1):
+    x = floating(x)
+    if isinstance(axis, int):
+        return torch.log_softmax(x, axis)
+    return x - torch.logsumexp(x, tuple(axis), keepdim=True)
+
+
+_together = promoting(lambda x1, x2: (x1, x2), PAIRS, cast)
+maximum, minimum = _binary(torch.maximum), _binary(torch.minimum)
+_MATH = "exp expm1 log log1p sqrt rsqrt sin cos tanh erf erfinv sigmoid"
+
+RULES = {
+    "add": _arithmetic(operator.add),
+    "subtract": _arithmetic(operator.sub),
+    "multiply": _arithmetic(operator.mul),
+    "divide": _arithmetic(operator.truediv, FLOATING),
+    "floor_divide": _arithmetic(operator.floordiv),
+    "mod": _arithmetic(operator.mod),
+    "power": _arithmetic(operator.pow),
+    "equal": _arithmetic(operator.eq),
+    "not_equal": _arithmetic(operator.ne),
+    "less": _arithmetic(operator.lt),
+    "less_equal": _arithmetic(operator.le),
+    "greater": _arithmetic(operator.gt),
+    "greater_equal": _arithmetic(operator.ge),
+    "maximum": maximum,
+    "minimum": minimum,
+    "arctan2": _binary(torch.arctan2, FLOATING),
+    "logaddexp": _binary(torch.logaddexp, FLOATING),
+    "logical_and": _binary(torch.logical_and),
+    "logical_or": _binary(torch.logical_or),
+    "logical_not": lambda x: torch.logical_not(widen(x)),
+    "where": where,
+    "clip": clip,
+    "negative": _unary(torch.neg),
+    "sign": _unary(sign),
+    "abs": abs_,
+    "round": round_,
+    **{name: _whole(getattr(torch, name)) for name in ("floor", "ceil")},
+    **{name: _floating(getattr(torch, name)) for name in _MATH.split(" ")},
+    "isnan": _truth(torch.isnan, False),
+    "isinf": _truth(torch.isinf, False),
+    "isfinite": _truth(torch.isfinite, True),
+    "relu": relu,
+    "relu6": lambda x: clip(x, 0, 6),
+    "softplus": _floating(softplus),
+    "silu": _floating(F.silu),
+    "mish": _floating(F.mish),
+    "log_sigmoid": _floating(F.logsigmoid),
+    "softsign": _floating(F.softsign),
+    "selu": _floating(F.selu),
+    "hard_sigmoid": _floating(F.hardsigmoid),
+    "hard_silu": _floating(F.hardswish),
+    "elu": lambda x, alpha=1.0: F.elu(floating(x), alpha),
+    "celu": lambda x, alpha=1.0: F.celu(floating(x), alpha),
+    "gelu": gelu,
+    "softmax": softmax,
+    "log_softmax": log_softmax,
+}

@@ -30,8 +30,8 @@ def leaky_relu(x: Array, negative_slope: float = 0.2) -> Array:
 
 @derived
 def sigmoid(x: Array) -> Array:
-    """`1 / (1 + exp(-x))`."""
-    return e.multiply(0.5, e.add(1.0, e.tanh(e.multiply(0.5, x))))
+    """`1 / (1 + exp(-x))`, without overflow and accurate in both tails."""
+    return e.divide(e.exp(e.minimum(x, 0.0)), e.add(1.0, e.exp(e.negative(e.abs(x)))))
 
 
 @derived

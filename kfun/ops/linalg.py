@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 
+from kfun import dtypes
 from kfun.ops import creation as c
 from kfun.ops import elementwise as e
 from kfun.ops import reduction as r
@@ -56,9 +57,15 @@ def dot(x1: Array, x2: Array) -> Array:
 
 @derived
 def norm(x: Array, ord=None, axis=None, keepdims: bool = False) -> Array:
-    """Vector norm along `axis` (of the flat array if None): `ord` 2 (default), 1 or inf."""
+    """Vector norm along `axis` (of the flat array if None): `ord` 2 (default), 1 or inf; floating.
+
+    The gradient at zero is 0, a subgradient, where that of `sqrt` alone is NaN.
+    """
+    x = c.cast(x, dtypes.inexact(dtypes.name(x.dtype)))
     if ord in (None, 2, "euclidean"):
-        return e.sqrt(r.sum(e.multiply(x, x), axis, keepdims))
+        total = r.sum(e.multiply(x, x), axis, keepdims)
+        zero = e.equal(total, 0)
+        return e.where(zero, 0.0, e.sqrt(e.where(zero, 1.0, total)))
     if ord == 1:
         return r.sum(e.abs(x), axis, keepdims)
     if ord == float("inf"):

@@ -160,17 +160,12 @@ def dot_product_attention(
     if bias is not None:
         logits = e.add(logits, bias)
     if is_causal:
-        mask = _causal(c.shape(query)[1], c.shape(key)[1], mask)
+        seen = s.tril(c.ones_like(logits, "bool"))
+        mask = seen if mask is None else e.logical_and(mask, seen)
     if mask is not None:
         logits = e.where(mask, logits, -0.7 * 3.4e38)
     weights = c.cast(a.softmax(logits, -1), dtype_of(value))
     return l.einsum("bnts,bsnh->btnh", weights, value)
-
-
-def _causal(t, s_, mask):
-    rows = s.expand_dims(c.arange(t), 1)
-    seen = e.greater_equal(rows, s.expand_dims(c.arange(s_), 0))
-    return seen if mask is None else e.logical_and(mask, seen)
 
 
 def dtype_of(x) -> str:

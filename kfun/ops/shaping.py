@@ -138,7 +138,8 @@ def tril(x: Array, k: int = 0) -> Array:
 @derived
 def triu(x: Array, k: int = 0) -> Array:
     """Zeros below the `k`-th diagonal of the last two axes."""
-    return e.subtract(x, tril(x, k - 1))
+    below = tril(c.ones_like(x, "bool"), k - 1)  # a mask, not a difference: inf - inf is NaN
+    return e.where(below, c.zeros_like(x), x)
 
 
 @derived

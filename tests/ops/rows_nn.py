@@ -62,6 +62,16 @@ def _pools(draw):
     ]
 
 
+def _keras_pool(name):
+    """Keras's op, which on JAX takes no int for both sizes at once."""
+
+    def reference(inputs, pool_size, strides=None, padding="valid", data_format=None):
+        pool_size = (pool_size,) * (inputs.ndim - 2) if isinstance(pool_size, int) else pool_size
+        return keras_op(name)(inputs, pool_size, strides or pool_size, padding, data_format)
+
+    return reference
+
+
 def _resizes(draw):
     image = draw.normal(2, 4, 6, 3)
     return [
@@ -69,7 +79,7 @@ def _resizes(draw):
         case(image, (2, 3)),
         case(image, (8, 9), "nearest"),
         case(image, [3, 5], interpolation="nearest"),
-        case(draw.normal(2, 3, 4, 6), (8, 9), "bilinear", "channels_first"),
+        case(draw.normal(2, 3, 4, 6), (8, 9), data_format="channels_first"),
     ]
 
 
@@ -185,8 +195,8 @@ ROWS = [
     row("conv", _convolutions, keras_op("conv")),
     row("depthwise_conv", _depthwise, keras_op("depthwise_conv")),
     row("conv_transpose", _transposed, keras_op("conv_transpose")),
-    row("max_pool", _pools, keras_op("max_pool")),
-    row("average_pool", _pools, keras_op("average_pool")),
+    row("max_pool", _pools, _keras_pool("max_pool")),
+    row("average_pool", _pools, _keras_pool("average_pool")),
     row("resize_images", _resizes, keras_op("image.resize")),
     row("one_hot", _encodings, keras_op("one_hot"), grad=False),
     row("moments", _moments, keras_op("moments")),

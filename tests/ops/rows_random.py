@@ -8,9 +8,10 @@ import numpy as np
 from kfun import random
 from tests.ops.rows import case, row
 
-_EXACT = {"rtol": 0, "atol": 0, "grad": False}
+_GAPS = {"openvino": "numbers are drawn before export"}
+_EXACT = {"rtol": 0, "atol": 0, "grad": False, "gaps": _GAPS}
 # erfinv is approximated differently: the normals agree to rounding of their tails.
-_ROUNDED = {"rtol": 1e-5, "atol": 3e-5, "grad": False}
+_ROUNDED = {"rtol": 1e-5, "atol": 3e-5, "grad": False, "gaps": _GAPS}
 
 
 def _key(draw):
@@ -50,7 +51,7 @@ def _integers(draw):
         case(_key(draw), (8,), -(2**31), 2**31 - 1),
         case(_key(draw), (4,), minval=3, maxval=4),
         case(_key(draw), (8,), 0, 200, "uint8"),
-        case(_key(draw), (8,), 0, 2**32 - 1, dtype="uint32"),
+        case(_key(draw), (8,), 0, 2**31 - 1, dtype="uint32"),
     ]
 
 

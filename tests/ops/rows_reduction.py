@@ -142,7 +142,7 @@ ROWS = [
     *several(_products, "prod", [_listed(np.prod)]),
     *several(_extremes, "max min", [_listed(np.max), _listed(np.min)]),
     *several(_truths, "any all", [_listed(np.any), _listed(np.all)], grad=False),
-    *several(_positions, "argmax argmin", np, grad=False, vmap=True),
+    *several(_positions, "argmax argmin", [_listed(np.argmax), _listed(np.argmin)], grad=False),
     row("cumsum", _running, np.cumsum),
     *several(_spreads, "var std", [_listed(_in_float64(np.var)), _listed(_in_float64(np.std))]),
     row("logsumexp", _log_sums, _log_sum_exp),

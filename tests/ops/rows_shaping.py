@@ -295,7 +295,7 @@ ROWS = [
     row("split", _split, np.split),
     row("getitem", _index, lambda x, index: x[index]),
     row("take", _take, np.take),
-    row("take_along_axis", _take_along, np.take_along_axis),
+    row("take_along_axis", _take_along, lambda x, indices, axis=None: np.take_along_axis(x, indices, axis)),
     row("pad", _pad, _pad_reference),
     row("tile", _tile, np.tile),
     row("repeat", _repeat, np.repeat),

@@ -1,0 +1,44 @@
+"""Constraints, called on a weight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compat.core.faces import Face, face, getter
+from kfun import constraints as _kfun
+
+
+class Constraint:
+    """Base of user-written constraints: give `__call__(x)`."""
+
+    def __call__(self, x: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(x)")
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict) -> Constraint:
+        """The constraint of a config."""
+        return cls(**config)
+
+
+class _Generated(Face, Constraint):
+    """A face of a kfun constraint."""
+
+    def __call__(self, x: Any) -> Any:
+        return self.definition(x)
+
+
+MaxNorm = face(_Generated, _kfun.MaxNorm, __name__)
+MinMaxNorm = face(_Generated, _kfun.MinMaxNorm, __name__)
+NonNeg = face(_Generated, _kfun.NonNeg, __name__)
+UnitNorm = face(_Generated, _kfun.UnitNorm, __name__)
+max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
+
+CLASSES = {
+    "MaxNorm": MaxNorm, "MinMaxNorm": MinMaxNorm, "NonNeg": NonNeg, "UnitNorm": UnitNorm, "max_norm": MaxNorm,
+    "min_max_norm": MinMaxNorm, "non_neg": NonNeg, "unit_norm": UnitNorm,
+}  # fmt: skip
+get = getter("constraint", CLASSES, Constraint)

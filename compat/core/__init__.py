@@ -1,0 +1,1 @@
+"""The machinery of the stateful face: variables, scopes, layers, models, training."""

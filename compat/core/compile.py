@@ -1,0 +1,172 @@
+"""What `compile` was given, matched to the model's outputs: losses and metrics by output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compat import losses as losses_face
+from compat import metrics as metrics_face
+from kfun import ops
+from kfun.errors import nearest
+
+
+def flat_outputs(tree: Any, names: list[str] | None) -> dict[str, Any]:
+    """Outputs (or targets in their form) by name, in order.
+
+    A dict has its keys, a list or tuple the model's output names, one array the only name.
+    """
+    if isinstance(tree, dict):
+        return dict(tree)
+    items = list(tree) if isinstance(tree, (list, tuple)) else [tree]
+    if not names or len(names) != len(items):
+        names = [f"output_{i}" for i in range(len(items))] if len(items) > 1 else ["output"]
+    return dict(zip(names, items, strict=True))
+
+
+def by_output(value: Any, names: list[str], what: str) -> dict[str, Any]:
+    """Matches a dict, a list, or one thing to the outputs by name or place.
+
+    Raises:
+        ValueError: if a name is no output's, or a list has another length.
+    """
+    if isinstance(value, dict):
+        for key in value:
+            if key not in names:
+                raise ValueError(f"{what}: {key!r} is no output of the model; {nearest(key, names)}")
+        return {n: value.get(n) for n in names}
+    if isinstance(value, (list, tuple)) and (len(names) > 1 or len(value) == 1):
+        if len(value) != len(names):
+            raise ValueError(f"{what}: the model has {len(names)} outputs {names}; received {len(value)}")
+        return dict(zip(names, value, strict=True))
+    return dict.fromkeys(names, value)
+
+
+class CompileLoss:
+    """The losses of all outputs as one."""
+
+    def __init__(self, loss: Any, loss_weights: Any = None):
+        self.loss, self.loss_weights = loss, loss_weights
+        self._built: dict[str, Any] = {}
+        self.trackers: dict[str, Any] = {}
+
+    def build(self, names: list[str]) -> None:
+        """Makes the losses for outputs of these names."""
+        given = by_output(self.loss, names, "loss")
+        weights = by_output(self.loss_weights, names, "loss_weights")
+        self._built = {n: (losses_face.get(f), weights[n]) for n, f in given.items() if f is not None}
+        if not self._built:
+            raise ValueError("compile: no output has a loss; pass `loss` as a name, a function, or a list or dict")
+        if len(names) > 1:
+            self.trackers = {n: metrics_face.Mean(name=f"{n}_loss") for n in self._built}
+
+    def __call__(self, y: Any, y_pred: Any, sample_weight: Any, names: list[str] | None) -> Any:
+        """The weighted sum of the outputs' losses."""
+        outputs = flat_outputs(y_pred, names)
+        if not self._built:
+            self.build(list(outputs))
+        targets, weights = _like(y, outputs, "y"), _like(sample_weight, outputs, "sample_weight")
+        total = None
+        for name, (loss, scale) in self._built.items():
+            if targets[name] is None:
+                continue
+            value = loss(targets[name], outputs[name], weights[name])
+            if name in self.trackers:
+                rows = ops.cast(ops.shape(outputs[name])[0], "float32")
+                self.trackers[name].update_state(value, sample_weight=rows)
+            value = value if scale is None else ops.multiply(value, float(scale))
+            total = value if total is None else ops.add(total, value)
+        if total is None:
+            raise ValueError("fit: the data have no targets `y`, but the model was compiled with a loss")
+        return total
+
+
+def _like(tree: Any, outputs: dict[str, Any], what: str) -> dict[str, Any]:
+    """Targets or weights by the outputs' names."""
+    if tree is None:
+        return dict.fromkeys(outputs)
+    if isinstance(tree, dict):
+        if len(outputs) == 1 and set(tree) != set(outputs) and len(tree) == 1:
+            return dict(zip(outputs, tree.values(), strict=True))
+        missing = [n for n in outputs if n not in tree]
+        if missing and what == "y":
+            known = {n: tree.get(n) for n in outputs}
+            if all(v is None for v in known.values()):
+                raise ValueError(f"y has the keys {sorted(tree)}; the model's outputs are {list(outputs)}")
+        return {n: tree.get(n) for n in outputs}
+    if isinstance(tree, (list, tuple)):
+        if len(tree) != len(outputs):
+            raise ValueError(f"{what} has {len(tree)} parts; the model has {len(outputs)} outputs {list(outputs)}")
+        return dict(zip(outputs, tree, strict=True))
+    if len(outputs) > 1:
+        if what == "sample_weight":
+            return dict.fromkeys(outputs, tree)
+        raise ValueError(f"{what} is one array; the model has {len(outputs)} outputs {list(outputs)}")
+    return dict.fromkeys(outputs, tree)
+
+
+class CompileMetrics:
+    """The metrics of all outputs."""
+
+    def __init__(self, metrics: Any, weighted_metrics: Any = None):
+        self.given = (metrics, weighted_metrics)
+        self.built = False
+        self._entries: list[tuple[str, str, Any, bool]] = []  # (shown name, output, metric, weighted)
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics, in order."""
+        return [entry[2] for entry in self._entries]
+
+    @property
+    def variables(self) -> list[Any]:
+        """The variables of all metrics."""
+        return [v for m in self.metrics for v in m.variables]
+
+    def build(self, y: Any, y_pred: Any, names: list[str] | None) -> None:
+        """Makes the metrics, those named by `"accuracy"` after the shapes."""
+        outputs = flat_outputs(y_pred, names)
+        targets = _like(y, outputs, "y")
+        several = len(outputs) > 1
+        for group, weighted in zip(self.given, (False, True), strict=True):
+            for name, items in _metrics_by_output(group, list(outputs)).items():
+                for item in items:
+                    metric = metrics_face.get_for(item, targets[name], outputs[name])
+                    if metric is not None:
+                        shown = f"{name}_{metric.name}" if several else metric.name
+                        self._entries.append((shown, name, metric, weighted))
+        self.built = True
+
+    def update_state(self, y: Any, y_pred: Any, sample_weight: Any, names: list[str] | None) -> None:
+        """Moves all metrics by a batch."""
+        if not self.built:
+            self.build(y, y_pred, names)
+        outputs = flat_outputs(y_pred, names)
+        targets, weights = _like(y, outputs, "y"), _like(sample_weight, outputs, "sample_weight")
+        for _, name, metric, weighted in self._entries:
+            if targets[name] is not None:
+                metric.update_state(targets[name], outputs[name], weights[name] if weighted else None)
+
+    def result(self) -> dict[str, Any]:
+        """The results by shown name."""
+        return {shown: metric.result() for shown, _, metric, _ in self._entries}
+
+    def reset_state(self) -> None:
+        """All metrics at their beginning."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+
+def _metrics_by_output(group: Any, names: list[str]) -> dict[str, list]:
+    if group is None:
+        return {n: [] for n in names}
+    if isinstance(group, dict):
+        found = by_output(group, names, "metrics")
+    elif isinstance(group, (list, tuple)) and any(isinstance(g, (list, tuple)) or g is None for g in group):
+        found = by_output(list(group), names, "metrics")
+    elif isinstance(group, (list, tuple)) and len(names) > 1 and len(group) == len(names):
+        found = dict(zip(names, group, strict=True))
+    elif isinstance(group, (list, tuple)) and len(names) > 1:
+        raise ValueError(f"metrics: the model has {len(names)} outputs {names}; pass a dict or a list of lists")
+    else:
+        found = dict.fromkeys(names, group)
+    return {n: list(v) if isinstance(v, (list, tuple)) else [] if v is None else [v] for n, v in found.items()}

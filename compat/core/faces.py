@@ -1,0 +1,131 @@
+"""Generates the classes of the stateful face from kfun's definitions: signature, text and config."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from compat.core.operation import refuse_unknown
+
+_EMPTY = inspect.Parameter.empty
+
+
+def parameters_of(definition: type) -> dict[str, Any]:
+    """The constructor's arguments of a definition and their defaults, without name and policy."""
+    found = {}
+    for f in dataclasses.fields(definition):
+        if f.name not in ("name", "policy"):
+            found[f.name] = _EMPTY if f.default is dataclasses.MISSING else f.default
+    return found
+
+
+def make_signature(parameters: dict[str, Any], extra: bool = True) -> inspect.Signature:
+    """A signature of `self`, the given arguments, and `**kwargs` if `extra`."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    made = [inspect.Parameter("self", kind)]
+    made += [inspect.Parameter(n, kind, default=d) for n, d in parameters.items()]
+    if extra:
+        made.append(inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD))
+    return inspect.Signature(made)
+
+
+def bind(cls_name: str, parameters: dict[str, Any], args: tuple, kwargs: dict, others: Any = ()) -> tuple[dict, dict]:
+    """Splits a constructor call into `(the class's own arguments, the rest)`.
+
+    Raises:
+        TypeError: for a missing, doubled or unknown argument; names the nearest known one.
+    """
+    names = list(parameters)
+    if len(args) > len(names):
+        raise TypeError(f"{cls_name}: takes {len(names)} positional arguments; received {len(args)}")
+    own = dict(zip(names, args, strict=False))
+    rest = {}
+    for key, value in kwargs.items():
+        if key in own:
+            raise TypeError(f"{cls_name}: argument {key!r} given twice")
+        if key in parameters:
+            own[key] = value
+        elif key in others:
+            rest[key] = value
+        else:
+            refuse_unknown(cls_name, [key], [*names, *others])
+    for name, default in parameters.items():
+        if name not in own:
+            if default is _EMPTY:
+                raise TypeError(f"{cls_name}: missing argument {name!r}")
+            own[name] = default
+    return own, rest
+
+
+class Face:
+    """Base of generated classes that wrap one definition: initializers, regularizers, constraints."""
+
+    definition_class: type
+    _parameters: dict[str, Any]
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        self._arguments, _ = bind(type(self).__name__, self._parameters, args, kwargs)
+        self.definition = self.definition_class(**self._arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name == "definition":
+            raise AttributeError(name)
+        if name in self._arguments:
+            return getattr(self.definition, name)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return dict(self._arguments)
+
+    @classmethod
+    def from_config(cls, config: dict) -> Face:
+        """The object of a config."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{k}={v!r}" for k, v in self._arguments.items())
+        return f"{type(self).__name__}({shown})"
+
+
+def face(base: type, definition: type, module: str, name: str | None = None) -> type:
+    """A class named like `definition`, of its arguments, over `base`."""
+    parameters = parameters_of(definition)
+    cls = type(
+        name or definition.__name__,
+        (base,),
+        {"definition_class": definition, "_parameters": parameters, "__doc__": definition.__doc__, "__module__": module},
+    )
+    cls.__signature__ = make_signature(parameters, extra=False).replace(  # type: ignore[attr-defined]
+        parameters=list(make_signature(parameters, extra=False).parameters.values())[1:]
+    )
+    return cls
+
+
+def getter(kind: str, classes: dict[str, type], base: type) -> Callable:
+    """A `get(identifier)` over classes by name: names, classes, instances, functions, configs, None."""
+    from kfun.errors import nearest
+
+    def get(identifier: Any) -> Any:
+        if identifier is None or isinstance(identifier, base):
+            return identifier
+        if isinstance(identifier, dict):
+            from compat.saving import deserialize_keras_object
+
+            return deserialize_keras_object(identifier)
+        if isinstance(identifier, str):
+            from compat.saving import registered
+
+            cls = classes.get(identifier) or registered(identifier)
+            if cls is None:
+                raise ValueError(f"unknown {kind} {identifier!r}; {nearest(identifier, classes)}")
+            return cls() if isinstance(cls, type) else cls
+        if isinstance(identifier, type):
+            return identifier()
+        if callable(identifier):
+            return identifier
+        raise ValueError(f"expected the name of a {kind}, a {kind}, or a function; received {identifier!r}")
+
+    return get

@@ -1,0 +1,326 @@
+"""Layer classes generated from kfun's definitions.
+
+A generated layer holds Keras's arguments as attributes, makes a definition of them, gives it the
+values of its variables, and puts the new state back. No mathematics happens here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from compat.core import faces
+from compat.core.layer import Layer, _constraint, _regularizer
+from compat.core.operation import Operation
+from compat.core.seeds import SeedGenerator
+from kfun.layer import Layer as Definition
+from kfun.layer import Weight
+from kfun.spec import Spec
+
+_LAYER_ARGUMENTS = (
+    "name", "dtype", "trainable", "autocast", "activity_regularizer", "input_shape", "batch_input_shape", "input_dim",
+)  # fmt: skip
+_RATES = ("rate", "dropout", "recurrent_dropout", "stddev")
+
+
+class Part(Layer):
+    """A group of a layer's variables that Keras keeps in a sublayer, such as a cell."""
+
+    def call(self, *inputs: Any) -> Any:
+        raise TypeError(f"{self.name!r} holds variables of the layer around it and is not called by itself")
+
+
+class Generated(Layer):
+    """Base of generated layers."""
+
+    definition_class: type[Definition]
+    _fields: tuple[str, ...] = ()  # the arguments that are fields of the definition
+    _parameters: dict[str, Any] = {}  # all arguments with their defaults
+    _children: dict[str, tuple[str, str]] = {}  # subtree of the weights -> (attribute, name of the part)
+    _takes_list = False  # whether the first argument is a list of inputs
+    _random = False
+    supports_masking = True
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        own, rest = faces.bind(type(self).__name__, self._parameters, args, kwargs, _LAYER_ARGUMENTS)
+        if "activity_regularizer" in own:
+            rest.setdefault("activity_regularizer", own.pop("activity_regularizer"))
+        super().__init__(**rest)
+        for name, value in own.items():
+            self._set_argument(name, value)
+        for name in self._fields:  # as the definition normalizes them: sizes to tuples, names to functions
+            if not name.endswith("_initializer") and not isinstance(getattr(self, name), Operation):
+                object.__setattr__(self, name, getattr(self.definition, name))
+        if self._random and any(getattr(self, rate, 0) for rate in _RATES):
+            self.seed_generator = SeedGenerator(self.seed)
+
+    def _set_argument(self, name: str, value: Any) -> None:
+        if name.endswith("_initializer"):
+            from compat import initializers
+
+            value = initializers.get(value)
+        elif name.endswith("_regularizer"):
+            value = _regularizer(value)
+        elif name.endswith("_constraint"):
+            value = _constraint(value)
+        object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._fields:
+            self.__dict__.pop("_definition", None)
+        super().__setattr__(name, value)
+
+    @property
+    def definition(self) -> Any:
+        """The kfun definition of the layer's present arguments."""
+        made = self.__dict__.get("_definition")
+        if made is None:
+            fields = {name: self._field(getattr(self, name)) for name in self._fields}
+            made = self.definition_class(**fields)
+            self.__dict__["_definition"] = made
+        return made
+
+    def _field(self, value: Any) -> Any:
+        from compat import initializers
+
+        if isinstance(value, Generated):
+            return value.definition
+        if isinstance(value, initializers.Initializer):
+            return initializers.definition_of(value)
+        return value
+
+    def build(self, *shapes: Any) -> None:
+        """Makes the variables that the definition declares for inputs of these shapes."""
+        self._adopt(self.definition.weights(*map(Spec, self._flat_shapes(shapes))), set())
+        self.built = True
+
+    def _flat_shapes(self, shapes: tuple) -> list[tuple]:
+        if self._takes_list and len(shapes) == 1 and not _is_shape(shapes[0]):
+            return [tuple(s) for s in shapes[0]]
+        return [tuple(s) for s in shapes if s is not None]
+
+    def _run_build(self, shapes: dict) -> None:
+        self.build(*shapes.values())
+
+    def _adopt(self, declared: dict, used: set) -> None:
+        """Makes a variable for each declared weight; nested ones belong to parts or sublayers."""
+        tree: dict[str, Any] = {}
+        for name, weight in declared.items():
+            if isinstance(weight, Weight):
+                tree[name] = self._variable(name, weight, used)
+            else:
+                tree[name] = self._child(name)
+                Generated._adopt(tree[name], weight, used)
+                tree[name].built = True
+        self.__dict__["_tree"] = tree
+
+    def _variable(self, name: str, weight: Weight, used: set) -> Any:
+        variable = self.add_weight(
+            weight.shape,
+            _fresh(weight.initializer, used),
+            weight.dtype,
+            weight.trainable,
+            weight.autocast,
+            name=name,
+        )
+        variable.trainable = weight.trainable and self.trainable
+        stem = {"embeddings": "embeddings", "recurrent_kernel": "recurrent", "depthwise_kernel": "depthwise"}.get(name, name)
+        owner = self.__dict__.get("_owner", self)
+        variable.regularizer = getattr(owner, f"{stem}_regularizer", None)
+        variable.constraint = getattr(owner, f"{stem}_constraint", None)
+        object.__setattr__(self, name, variable)
+        return variable
+
+    def _child(self, name: str) -> Any:
+        attribute, shown = self._children.get(name, (name, name))
+        child = self.__dict__.get(attribute)
+        if not isinstance(child, Layer):
+            child = _part(shown, self)
+            object.__setattr__(self, attribute, child)
+        child._kf.built_in = f"{self._kf.built_in or self.name}/{child.name}"
+        return child
+
+    def gather(self) -> tuple[dict, dict]:
+        """`(params, state)` of the definition from the values of the variables."""
+        return _gather(self)
+
+    def put(self, state: dict) -> None:
+        """Puts a new state into the variables."""
+        _put(self, state)
+
+    def call(self, inputs: Any, **call_args: Any) -> Any:
+        """Applies the definition; the arguments beside the inputs are its own."""
+        if self._takes_list and isinstance(inputs, (list, tuple)):
+            return self._apply(tuple(inputs), call_args)
+        return self._apply((inputs,), call_args)
+
+    def _apply(self, inputs: tuple, call_args: dict) -> Any:
+        call_args = {k: v for k, v in call_args.items() if v is not None}
+        training = call_args.pop("training", False)
+        params, state = self.gather()
+        key = self.seed_generator.next() if training and "seed_generator" in self.__dict__ else None
+        outputs, new = self.definition.apply(params, state, *inputs, key=key, training=training, **call_args)
+        if new:
+            self.put(new)
+        return outputs
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The mask of the outputs, as the definition has it."""
+        given = tuple(inputs) if self._takes_list and isinstance(inputs, (list, tuple)) else (inputs,)
+        return self.definition.compute_mask(*given, mask=previous_mask)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments, in Keras's form."""
+        from compat.saving import serialize_keras_object
+
+        config = super().get_config()
+        for name in self._parameters:
+            if name not in ("activity_regularizer", "weights"):
+                config[name] = serialize_keras_object(getattr(self, name))
+            elif name == "activity_regularizer":
+                config[name] = serialize_keras_object(self.activity_regularizer)
+        return config
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(s is None or isinstance(s, int) for s in value)
+
+
+def _fresh(initializer: Any, used: set) -> Any:
+    """A seeded initializer that served one weight already draws the next from a seed of its own."""
+    from compat import initializers
+
+    if getattr(initializer, "seed", None) is None:
+        return initializer
+    if initializer in used:
+        initializer = initializer.replace(seed=initializers.new_seed())
+    used.add(initializer)
+    return initializer
+
+
+def _part(name: str, owner: Layer) -> Part:
+    part = Part(name=name, dtype=owner.dtype_policy)
+    part.__dict__["_owner"] = owner.__dict__.get("_owner", owner)
+    part.__dict__["_children"] = {}
+    for method in ("_variable", "_child"):
+        part.__dict__[method] = getattr(Generated, method).__get__(part)
+    return part
+
+
+def _gather(layer: Layer) -> tuple[dict, dict]:
+    params: dict = {}
+    state: dict = {}
+    for name, item in layer.__dict__.get("_tree", {}).items():
+        if isinstance(item, Layer):
+            p, s = _gather(item)
+            if p:
+                params[name] = p
+            if s:
+                state[name] = s
+        else:
+            (params if item._declared_trainable else state)[name] = item.value
+    return params, state
+
+
+def _put(layer: Layer, state: dict) -> None:
+    for name, value in state.items():
+        item = layer.__dict__["_tree"][name]
+        if isinstance(value, dict):
+            _put(item, value)
+        else:
+            item.assign(value)
+
+
+def layer_class(
+    definition: type[Definition],
+    module: str,
+    *,
+    weights: str = "",
+    activity: bool = True,
+    seed_after: str | None = None,
+    children: dict | None = None,
+    takes_list: bool = False,
+    masking: bool = True,
+    base: type = Generated,
+    name: str | None = None,
+    insert: dict[str, dict[str, Any]] | None = None,
+) -> type:
+    """A Keras layer class of a definition.
+
+    Args:
+        definition: the kfun layer class.
+        module: the public module of the new class.
+        weights: stems of the weights that take a regularizer and a constraint, e.g. `"kernel bias"`.
+        activity: whether `activity_regularizer` stands among the arguments.
+        seed_after: the argument after which Keras has `seed`.
+        children: for subtrees of the weights, the attribute and the name of the part.
+        takes_list: whether `call` takes a list of inputs.
+        masking: whether masks pass through.
+        base: `Generated`, or a subclass with a `call` of its own.
+        name: by default the definition's.
+        insert: further arguments: `{after: {argument: default}}`.
+    """
+    fields = faces.parameters_of(definition)
+    parameters = _keras_order(fields, weights.split(), activity)
+    for after, extra in ({seed_after: {"seed": None}} if seed_after else {} | (insert or {})).items():
+        parameters = _inserted(parameters, after, extra)
+    body = {
+        "definition_class": definition,
+        "_fields": tuple(fields),
+        "_parameters": parameters,
+        "_children": children or {},
+        "_takes_list": takes_list,
+        "_random": "seed" in parameters,
+        "supports_masking": masking,
+        "__doc__": definition.__doc__,
+        "__module__": module,
+    }
+    if base.call is Generated.call:
+        body["call"] = _call_of(definition)
+    cls = type(name or definition.__name__, (base,), body)
+    signature = faces.make_signature(parameters)
+    cls.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    return cls
+
+
+def _keras_order(fields: dict[str, Any], stems: list[str], activity: bool) -> dict[str, Any]:
+    """Keras's order: regularizers, the activity regularizer and constraints follow the initializers."""
+    if not stems:
+        return dict(fields)
+    names = list(fields)
+    last = max(i for i, n in enumerate(names) if n.endswith("_initializer"))
+    if names[last + 1 : last + 2] == ["unit_forget_bias"]:
+        last += 1
+    added = {f"{s}_regularizer": None for s in stems}
+    added |= {"activity_regularizer": None} if activity else {}
+    added |= {f"{s}_constraint": None for s in stems}
+    return _inserted(fields, names[last], added)
+
+
+def _inserted(parameters: dict[str, Any], after: str, extra: dict[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, default in parameters.items():
+        out[name] = default
+        if name == after:
+            out |= extra
+    return out
+
+
+def _call_of(definition: type[Definition]) -> Any:
+    """`call(self, inputs, ...)` with the keyword arguments that the definition's `apply` takes."""
+
+    def call(self: Generated, inputs: Any, *args: Any, **call_args: Any) -> Any:
+        call_args |= dict(zip(names, args, strict=False))
+        return Generated.call(self, inputs, **call_args)
+
+    own = definition.apply is not Definition.apply
+    parameters = inspect.signature(definition.apply).parameters if own else {}
+    keyword = [p for p in parameters.values() if p.kind is p.KEYWORD_ONLY and p.name != "key"]
+    names = [p.name for p in keyword if p.name not in ("training", "mask")]
+    names += [n for n in ("training", "mask") if n in parameters]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter("self", kind), inspect.Parameter("inputs", kind)]
+        + [inspect.Parameter(n, kind, default=None) for n in names]
+    )
+    return call

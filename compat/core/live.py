@@ -1,0 +1,71 @@
+"""Who owns the values of variables while a fit is running: the train state, not the variables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from compat.core import scope
+from compat.core.variable import Variable
+
+
+class Live:
+    """Lists of values that a compiled step replaces, and the variables that are views of them.
+
+    A variable read meanwhile shows a copy, because the next step takes the memory of the values.
+
+    Args:
+        variables: lists of variables, in the order of the train state's lists.
+    """
+
+    def __init__(self, *variables: list[Variable]):
+        self.variables = variables
+        self.state: list[list[Any]] = [[_owned(v) for v in group] for group in variables]
+        self.changed = False
+
+    def __enter__(self) -> Live:
+        for i, group in enumerate(self.variables):
+            for j, variable in enumerate(group):
+                variable._live = (self, (i, j))
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        for group, values in zip(self.variables, self.state, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable._live, variable._value = None, value
+
+    def read(self, place: tuple[int, int]) -> Any:
+        """A copy of a value as it is now."""
+        return jnp.copy(self.state[place[0]][place[1]])
+
+    def write(self, place: tuple[int, int], value: Any) -> None:
+        """Replaces a value; the next step sees it."""
+        group = list(self.state[place[0]])
+        group[place[1]] = jnp.copy(value)
+        self.state = [group if i == place[0] else g for i, g in enumerate(self.state)]
+        self.changed = True
+
+    def take(self) -> Any:
+        """The state if it was written to since the last call, else None."""
+        changed, self.changed = self.changed, False
+        return self.state if changed else None
+
+
+def _owned(variable: Variable) -> Any:
+    """The variable's value in memory of its own, which a step may take."""
+    return jnp.copy(variable.value)
+
+
+def values_of(variables: list[Variable]) -> list[Any]:
+    """The present values."""
+    return [v.value for v in variables]
+
+
+def given(groups: list[tuple[list[Variable], Any]]) -> scope.Scope:
+    """A scope in which variables show the values of a train state."""
+    inside = scope.Scope()
+    for variables, values in groups:
+        for variable, value in zip(variables, values, strict=True):
+            inside.set(variable, value)
+    return inside

@@ -1,0 +1,163 @@
+"""`Model`: a layer that can be trained, saved, summarized and exported."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+
+from compat.core.layer import Layer
+from compat.core.trainer import Trainer
+from kfun.errors import nearest
+from kfun.graph import is_symbolic
+from kfun.layer import Layer as Definition
+
+
+class Model(Trainer, Layer):
+    """A model: `Model(inputs, outputs)` of symbolic tensors, or a subclass with `call`.
+
+    Args:
+        inputs, outputs: symbolic tensors, lists or dicts of them; makes a functional model.
+        name: of the model.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any):
+        if cls is Model and _is_functional(args, kwargs):
+            from compat.core.functional import Functional
+
+            return Functional(*args, **kwargs)
+        return super().__new__(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        if _is_functional(args, kwargs):
+            from compat.core.functional import Functional
+
+            if not isinstance(self, Functional):
+                self.__class__ = _with_graph(type(self))
+            Functional.__init__(self, *args, **kwargs)
+            return
+        super().__init__(*args, **kwargs)
+        self._init_trainer()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The sublayers, in the order of the attributes."""
+        return self._sublayers()
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A sublayer by name or index.
+
+        Raises:
+            ValueError: if there is none; names the nearest names.
+        """
+        layers = self.layers
+        if (name is None) == (index is None):
+            raise ValueError("get_layer: expected either a name or an index")
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"get_layer: index {index} of {len(layers)} layers")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"no layer {name!r} in model {self.name!r}; {nearest(name, [x.name for x in layers])}")
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+    ) -> None:
+        """Prints a table of the layers, their output shapes and sizes."""
+        from compat.utils.summary import print_summary
+
+        print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+
+    def functional(self) -> tuple[Definition, dict, dict]:
+        """The model as a pure function: `(net, params, state)`.
+
+        `net.apply(params, state, *inputs, training=False)` gives `(outputs, state)` and works
+        under every JAX transformation; params and state are dicts of arrays by variable path.
+
+        Raises:
+            ValueError: if the model is not built.
+        """
+        from compat.core.functional_net import ModelNet
+
+        net = ModelNet(self)
+        return net, *net.values()
+
+    def export(self, filepath: Any, format: str = "openvino", verbose: Any = None, input_signature: Any = None, **kwargs):
+        """Writes the model's inference for another runtime.
+
+        Args:
+            filepath: where to.
+            format: `"openvino"`.
+            verbose: whether to say where it was written.
+            input_signature: specs of the inputs; by default the model's own.
+            kwargs: options of the format's exporter.
+        """
+        from compat.core.exporting import export_model
+
+        export_model(self, filepath, format, verbose, input_signature, **kwargs)
+
+    def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
+        """Writes architecture, weights and training state to a `.keras` file."""
+        from compat.saving import save_model
+
+        save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Writes the weights to a `.weights.h5` file."""
+        from compat.saving import save_weights
+
+        save_weights(self, filepath, overwrite=overwrite, **kwargs)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Reads the weights of a `.weights.h5` or `.keras` file."""
+        from compat.saving import load_weights
+
+        load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The architecture as JSON, without weights."""
+        from compat.saving import serialize_keras_object
+
+        return json.dumps(serialize_keras_object(self), **kwargs)
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> Any:
+        """The model of a config."""
+        if "layers" in config and "input_layers" in config:
+            from compat.saving.functional_config import functional_from_config
+
+            return functional_from_config(cls, config, custom_objects)
+        return cls(**config)
+
+    def build_for(self, *inputs: Any) -> None:
+        """Makes all variables by an abstract run on arrays, specs or symbolic tensors."""
+        from compat.core.building import build_model
+
+        build_model(self, inputs)
+
+
+def _is_functional(args: tuple, kwargs: dict) -> bool:
+    if "inputs" in kwargs and "outputs" in kwargs:
+        return True
+    if len(args) >= 2:
+        return is_symbolic(args[0]) or is_symbolic(args[1])
+    return len(args) == 1 and "outputs" in kwargs
+
+
+@functools.cache
+def _with_graph(cls: type) -> type:
+    """A model subclass that calls `super().__init__(inputs, outputs)`, made functional."""
+    from compat.core.functional import Functional
+
+    return type(cls.__name__, (cls, Functional), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})
+
+

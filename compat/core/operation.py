@@ -1,0 +1,89 @@
+"""What layers and other callables have in common: names, nodes, and a recorded constructor call."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any
+
+from compat.core import naming
+from kfun.errors import nearest
+from kfun.graph import SymbolicTensor, tensors
+
+
+class Internals:
+    """What an object of the stateful face keeps for itself, apart from the user's attributes."""
+
+    def __init__(self, args: tuple, kwargs: dict):
+        self.init = (args, kwargs)
+        self.nodes: list[Any] = []
+        self.trainable: list[Any] = []  # own variables, by how they were made
+        self.other: list[Any] = []
+        self.losses: list[Any] = []
+        self.build_shapes: Any = None
+        self.built_in = ""  # the path of names around the layer when it was built
+
+
+class Operation:
+    """Base of everything that can be a node of a functional model."""
+
+    def __new__(cls, *args: Any, **kwargs: Any):
+        self = super().__new__(cls)
+        self.__dict__["_kf"] = Internals(args, kwargs)
+        return self
+
+    def _init_name(self, name: str | None) -> None:
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise ValueError(f"{type(self).__name__}: expected a name without '/'; received {name!r}")
+        self.name = name or naming.auto_name(type(self).__name__)
+
+    @property
+    def _inbound_nodes(self) -> list:
+        return self._kf.nodes
+
+    def _only_node(self, what: str) -> Any:
+        nodes = self._kf.nodes
+        if len(nodes) != 1:
+            state = "was not called on symbolic tensors yet" if not nodes else f"was called {len(nodes)} times"
+            raise AttributeError(f"{type(self).__name__} {self.name!r} {state}: it has no single {what}")
+        return nodes[0]
+
+    @property
+    def input(self) -> Any:
+        """The symbolic tensors that the layer was called on, if it was called once."""
+        found = self._only_node("input").inputs
+        return found[0] if len(found) == 1 else found
+
+    @property
+    def output(self) -> Any:
+        """The symbolic tensors that the layer gave, if it was called once."""
+        found = list(tensors(self._only_node("output").outputs))
+        return found[0] if len(found) == 1 else found
+
+    def _recorded_config(self) -> dict:
+        """The arguments of the constructor call, by name."""
+        args, kwargs = self._kf.init
+        bound = init_signature(type(self)).bind(None, *args, **kwargs)
+        found: dict[str, Any] = {}
+        for key, value in list(bound.arguments.items())[1:]:
+            kind = bound.signature.parameters[key].kind
+            if kind is inspect.Parameter.VAR_KEYWORD:
+                found.update(value)
+            elif kind is not inspect.Parameter.VAR_POSITIONAL:
+                found[key] = value
+        return found
+
+
+@functools.cache
+def init_signature(cls: type) -> inspect.Signature:
+    """The signature of a class's constructor."""
+    return inspect.signature(cls.__init__)
+
+
+def refuse_unknown(name: str, unknown: Any, known: Any) -> None:
+    """Raises TypeError if there are unknown keyword arguments, naming the nearest known ones."""
+    for key in unknown:
+        raise TypeError(f"{name}: unknown argument {key!r}; {nearest(key, known)}")
+
+
+KerasTensor = SymbolicTensor

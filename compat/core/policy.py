@@ -1,0 +1,79 @@
+"""Dtype policies: the type of the variables, and the type of the computation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kfun import dtypes
+from kfun.errors import nearest
+
+_FLOATX = ["float32"]
+_GLOBAL: list[Any] = []
+
+
+class DTypePolicy:
+    """A pair of types by name.
+
+    Args:
+        name: a dtype (both types), or `"mixed_float16"` or `"mixed_bfloat16"` (variables float32,
+            computation in half precision).
+    """
+
+    def __init__(self, name: str = "float32"):
+        if not isinstance(name, str):
+            raise TypeError(f"DTypePolicy: expected a name; received {name!r}")
+        self.name = name
+        if name.startswith("mixed_"):
+            self.variable_dtype, self.compute_dtype = "float32", name.removeprefix("mixed_")
+            if self.compute_dtype not in ("float16", "bfloat16"):
+                known = ("mixed_float16", "mixed_bfloat16", *dtypes.FLOATS)
+                raise ValueError(f"unknown dtype policy {name!r}; {nearest(name, known)}")
+        else:
+            self.variable_dtype = self.compute_dtype = dtypes.name(name)
+        self.quantization_mode = None
+
+    def get_config(self) -> dict:
+        """`{"name": ...}`."""
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict) -> DTypePolicy:
+        """The policy of a config."""
+        return cls(**config)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DTypePolicy) and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f'<DTypePolicy "{self.name}">'
+
+
+def get(identifier: Any) -> DTypePolicy:
+    """The policy for a name, a policy, its config, or None (the global one)."""
+    if identifier is None:
+        return _GLOBAL[0] if _GLOBAL else DTypePolicy(_FLOATX[0])
+    if isinstance(identifier, DTypePolicy):
+        return identifier
+    if isinstance(identifier, dict):
+        return DTypePolicy(**identifier.get("config", identifier))
+    return DTypePolicy(identifier if isinstance(identifier, str) else dtypes.name(identifier))
+
+
+def set_global(identifier: Any) -> None:
+    """Sets the policy of layers that name none; None returns to floatx."""
+    _GLOBAL[:] = [] if identifier is None else [get(identifier)]
+
+
+def floatx() -> str:
+    """The floating type of layers that name none."""
+    return _FLOATX[0]
+
+
+def set_floatx(value: str) -> None:
+    """Sets the floating type of layers that name none."""
+    if value not in ("bfloat16", "float16", "float32", "float64"):
+        raise ValueError(f"floatx: expected bfloat16, float16, float32 or float64; received {value!r}")
+    _FLOATX[0] = value

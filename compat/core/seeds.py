@@ -1,0 +1,78 @@
+"""`SeedGenerator`: a variable that gives a fresh random key at each call."""
+
+from __future__ import annotations
+
+import random as _random
+from typing import Any
+
+import numpy as np
+
+from compat.core import naming
+from compat.core.variable import Variable
+from kfun import ops
+from kfun.initializers import Initializer
+
+_GLOBAL: list[SeedGenerator] = []
+
+
+class _Start(Initializer):
+    seed_value: int
+
+    def draw(self, key: Any, shape: tuple, dtype: str) -> Any:
+        return ops.convert_to_tensor(np.array([self.seed_value & 0xFFFFFFFF, 0], np.uint32))
+
+
+class SeedGenerator:
+    """A source of random keys: `[seed, 0]`, `[seed, 1]`, and so on, as Keras counts them.
+
+    Args:
+        seed: an int; by default one from Python's random numbers.
+        name: of the variable's path.
+    """
+
+    _tracked_by_layers = True
+
+    def __init__(self, seed: int | None = None, name: str | None = None):
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer))):
+            raise ValueError(f"SeedGenerator: expected an integer seed or None; received {seed!r}")
+        self.name = name or naming.auto_name("SeedGenerator")
+        self._initial_seed = seed
+        first = int(seed) if seed is not None else _random.randint(1, int(1e9))
+        with naming.under(self.name):
+            self.state = Variable(
+                _Start(first), (2,), "uint32", trainable=False, autocast=False, name="seed_generator_state"
+            )
+
+    def next(self, ordered: bool = True) -> Any:
+        """A key, uint32[2], different at each call."""
+        key = self.state.value
+        if ordered:
+            self.state.assign(ops.add(key, np.array([0, 1], np.uint32)))
+        else:
+            self.state.assign(ops.mod(ops.multiply(ops.add(key, 1), 5387), 933199))
+        return key
+
+    def get_config(self) -> dict:
+        """`{"seed": ..., "name": ...}`."""
+        return {"seed": self._initial_seed, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict) -> SeedGenerator:
+        """The generator of a config."""
+        return cls(**config)
+
+
+def key_of(seed: Any) -> Any:
+    """The key for a `seed` argument: an int, a `SeedGenerator`, or None for the global generator."""
+    if isinstance(seed, SeedGenerator):
+        return seed.next()
+    if seed is None:
+        if not _GLOBAL:
+            _GLOBAL.append(SeedGenerator())
+        return _GLOBAL[0].next()
+    return np.array([int(seed) & 0xFFFFFFFF, 0], np.uint32)
+
+
+def reset_global() -> None:
+    """Forgets the global generator, so that the next use seeds it anew."""
+    _GLOBAL.clear()

@@ -1,0 +1,183 @@
+"""`Sequential`: layers one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compat.core import naming
+from compat.core.functional import Functional
+from compat.core.input_layer import Input, InputLayer
+from compat.core.layer import Layer
+from compat.core.model import Model
+from compat.core.operation import KerasTensor
+
+
+class Sequential(Model):
+    """A stack of layers, each on the output of the one before.
+
+    Args:
+        layers: layers, the first of which may be an `Input`.
+        trainable: whether the layers are trained.
+        name: of the model.
+    """
+
+    supports_masking = True
+
+    def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None):
+        Layer.__init__(self, trainable=trainable, name=name)
+        self._init_trainer()
+        self.__dict__["_kf_layers"], self.__dict__["_kf_graph"] = [], None
+        for layer in layers or []:
+            self.add(layer, rebuild=False)
+        self._rebuild()
+        if not trainable:
+            self.trainable = False
+
+    def add(self, layer: Any, rebuild: bool = True) -> None:
+        """Puts a layer at the end.
+
+        Raises:
+            ValueError: if it is no layer, or its name is taken.
+        """
+        if isinstance(layer, KerasTensor):
+            layer = layer.node.target
+        if not isinstance(layer, Layer):
+            hint = f"; did you mean {layer.__name__}()?" if isinstance(layer, type) else ""
+            raise ValueError(f"Sequential: expected a layer; received {layer!r}{hint}")
+        if any(known.name == layer.name for known in self._kf_layers):
+            raise ValueError(f"Sequential: two layers are named {layer.name!r}; names within a model are unique")
+        if isinstance(layer, InputLayer) and self._kf_layers:
+            raise ValueError("Sequential: an Input can only be the first layer")
+        shape = layer.__dict__.get("_input_shape_arg")
+        if shape is not None and not self._kf_layers:
+            self._kf_layers.append(InputLayer(batch_shape=shape))
+        self._kf_layers.append(layer)
+        if rebuild:
+            self._rebuild()
+
+    def pop(self, rebuild: bool = True) -> Layer:
+        """Takes the last layer off and gives it."""
+        if not self._kf_layers:
+            raise ValueError("Sequential: there is no layer to take off")
+        layer = self._kf_layers.pop()
+        self.__dict__["_kf_graph"], self.built = None, False
+        if rebuild:
+            self._rebuild()
+        return layer
+
+    def _rebuild(self) -> None:
+        """Makes the graph if the input's shape is known."""
+        self.__dict__["_kf_graph"] = None
+        self.built = False
+        layers = self._kf_layers
+        if layers and isinstance(layers[0], InputLayer) and len(layers) > 1:
+            self._make_graph(layers[0].output)
+        elif layers and isinstance(layers[0], (Functional, Sequential)) and getattr(layers[0], "inputs", None):
+            first = layers[0].inputs
+            if len(first) == 1:
+                self._make_graph(Input(batch_shape=first[0].shape, dtype=first[0].dtype))
+
+    def _make_graph(self, x: Any) -> None:
+        inputs = x
+        self._kf.built_in = naming.path_of(self.name)
+        with naming.at(self._kf.built_in):
+            for layer in self.layers:
+                x = layer(x)
+        self.__dict__["_kf_graph"] = Functional(inputs, x, name=self.name)
+        self.built = True
+
+    def build(self, input_shape: Any = None) -> None:
+        """Builds the layers for an input of a shape, the batch axis included."""
+        if self._kf_graph is None and self.layers:
+            if not isinstance(input_shape, (tuple, list)):
+                raise ValueError(f"Sequential.build: expected a shape; received {input_shape!r}")
+            self._make_graph(Input(batch_shape=tuple(input_shape)))
+
+    def _build_for(self, args: tuple, kwargs: dict) -> None:
+        if self._kf_graph is None and self.layers:
+            from kfun.spec import Spec
+
+            x = args[0]
+            if not hasattr(x, "shape"):
+                raise ValueError(f"Sequential {self.name!r} takes one array; received {type(x).__name__}")
+            spec = Spec.of(x)
+            shape = (None, *spec.shape[1:])
+            dtype = spec.dtype
+            self._make_graph(Input(batch_shape=shape, dtype=dtype))
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, without the input."""
+        return [layer for layer in self._kf_layers if not isinstance(layer, InputLayer)]
+
+    def _sublayers(self) -> list[Layer]:
+        return self.layers
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
+        """Runs the layers in order."""
+        if self._kf_graph is not None:
+            return self._kf_graph.call(inputs, training=training, mask=mask)
+        for layer in self.layers:
+            inputs = layer(inputs, **kwargs)
+        return inputs
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """None: the layers attach masks to what they give."""
+        return None
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of the output for a shape of the input."""
+        for layer in self.layers:
+            input_shape = layer.compute_output_shape(input_shape)
+        return input_shape
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """The specs of the outputs for symbolic tensors."""
+        if self._kf_graph is not None:
+            return self._kf_graph.compute_output_spec(*args)
+        return super().compute_output_spec(*args, **kwargs)
+
+    def _converted(self, tree: Any) -> Any:
+        return tree if self._kf_graph is not None else super()._converted(tree)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("inputs", "outputs", "input", "output", "input_shape", "output_shape", "operations",
+                    "input_names", "output_names"):  # fmt: skip
+            graph = self.__dict__.get("_kf_graph")
+            if graph is not None:
+                return getattr(graph, name)
+            raise AttributeError(
+                f"Sequential {self.__dict__.get('name')!r} has no {name} yet: begin it with keras.Input, "
+                "or call it on data"
+            )
+        raise AttributeError(f"{type(self).__name__} object has no attribute {name!r}")
+
+    input = property(lambda self: self.__getattr__("input"))
+    output = property(lambda self: self.__getattr__("output"))
+
+    def get_config(self) -> dict:
+        """The layers as JSON data, in Keras's form."""
+        from compat.saving import serialize_keras_object
+
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
+        config["dtype"] = serialize_keras_object(self.dtype_policy)
+        config["layers"] = [serialize_keras_object(layer) for layer in self._kf_layers]
+        if self._kf_graph is not None:
+            config["build_input_shape"] = self._kf_graph.inputs[0].shape
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> Sequential:
+        """The model of a config."""
+        from compat.saving import deserialize_keras_object
+
+        model = cls(name=config.get("name"))
+        for layer in config["layers"]:
+            model.add(deserialize_keras_object(layer, custom_objects=custom_objects), rebuild=False)
+        model._rebuild()
+        shape = config.get("build_input_shape")
+        if model._kf_graph is None and shape and isinstance(shape, (list, tuple)):
+            model.build(tuple(shape))
+        if config.get("trainable") is False:
+            model.trainable = False
+        return model

@@ -1,0 +1,162 @@
+"""The pure steps of a model, in the form that `kfun.training` runs."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from compat.core import data, live
+from kfun import ops
+from kfun.training.epoch import STEPS_PER_DISPATCH
+
+
+class _Step:
+    """Base: `update(state, batch)` and `logs(state)` are pure; `once` is one compiled step."""
+
+    method = ""  # the model's method that a subclass may override
+
+    def __init__(self, model: Any):
+        self.model = model
+        self.custom = _overridden(model, self.method)
+        self.steps_per_dispatch = STEPS_PER_DISPATCH
+        self.order: list[str] = []  # of the logs: compiled programs sort the names
+
+    def reset(self, state: list) -> list:
+        """The state with the metrics at their beginning."""
+        variables = self.model.metrics_variables
+        with live.given([(variables, state[-1])]) as inside:
+            self.model.reset_metrics()
+            fresh = [ops.convert_to_tensor(inside.get(v)) for v in variables]
+        return [*state[: len(state) - 1], fresh]
+
+    def logs(self, state: list) -> dict:
+        """The metrics' results."""
+        with live.given([(self.model.metrics_variables, state[-1])]):
+            return self._ordered(self.model.get_metrics_result())
+
+    def _ordered(self, logs: dict) -> dict:
+        self.order = list(logs)
+        return logs
+
+    @functools.cached_property
+    def once(self) -> Any:
+        """One compiled step: `(state, batch) -> (state, logs)`."""
+
+        def run(state: list, batch: Any) -> Any:
+            if self.custom:
+                logs, state = getattr(self.model, self.method)(tuple(state), batch)
+                return [list(s) for s in state], self._ordered(logs)
+            state = self.update(state, batch)
+            return state, self.logs(state)
+
+        return jax.jit(run, donate_argnums=(0,))
+
+
+class TrainStep(_Step):
+    """A training step: the state is `[trainable, non_trainable, optimizer, metrics]`."""
+
+    method = "train_step"
+
+    def update(self, state: list, batch: Any) -> list:
+        """One step; pure."""
+        model = self.model
+        t, n, o, m = state
+        x, y, weight = data.unpack(batch)
+        gradient = jax.value_and_grad(model.compute_loss_and_updates, has_aux=True)
+        (_, (loss, y_pred, n, m)), grads = gradient(t, n, m, x, y, weight, training=True, optimizer_variables=o)
+        t, o = model.optimizer.stateless_apply(o, grads, t)
+        return [t, n, o, _moved(model, m, x, y, y_pred, weight, loss)]
+
+
+class EvalStep(_Step):
+    """An evaluation step: the state is `[trainable, non_trainable, metrics]`."""
+
+    method = "test_step"
+
+    def update(self, state: list, batch: Any) -> list:
+        """One step; pure."""
+        model = self.model
+        t, n, m = state
+        x, y, weight = data.unpack(batch)
+        _, (loss, y_pred, n, m) = model.compute_loss_and_updates(t, n, m, x, y, weight, training=False)
+        return [t, n, _moved(model, m, x, y, y_pred, weight, loss)]
+
+
+def _moved(model: Any, values: list, x: Any, y: Any, y_pred: Any, weight: Any, loss: Any) -> list:
+    """The metrics' values after a batch."""
+    variables = model.metrics_variables
+    with live.given([(variables, values)]) as inside:
+        tracker = model.__dict__.get("_kf_loss_tracker")
+        if tracker is not None:
+            rows = ops.cast(ops.shape(jax.tree.leaves(x)[0])[0], "float32")
+            tracker.update_state(loss, sample_weight=rows)
+        model.compute_metrics(x, y, y_pred, weight)
+        return [inside.get(v) for v in variables]
+
+
+class PredictStep(_Step):
+    """The forward pass over a feed."""
+
+    method = "predict_step"
+
+    @functools.cached_property
+    def compiled(self) -> Any:
+        """`(trainable, non_trainable, x) -> outputs`, compiled."""
+
+        def run(t: list, n: list, x: Any) -> Any:
+            return self.model.predict_step((t, n), (x,))[0]
+
+        return run if getattr(self.model, "run_eagerly", False) else jax.jit(run)
+
+    def batch(self, x: Any) -> Any:
+        """The outputs of one batch, as NumPy arrays."""
+        t, n = self._values()
+        return jax.tree.map(np.asarray, self.compiled(t, n, x))
+
+    def _values(self) -> tuple[list, list]:
+        model = self.model
+        key = (model._trainable, len(model.__dict__))
+        cached = self.__dict__.get("_variables")
+        if cached is None or cached[0] != key:
+            cached = self.__dict__["_variables"] = (key, model.trainable_variables, model.non_trainable_variables)
+        return [v.value for v in cached[1]], [v.value for v in cached[2]]
+
+    def direct(self, x: np.ndarray, batch_size: int) -> Any:
+        """The outputs of an array that is one batch; None where the general way must be taken."""
+        if not self.model.built or not 0 < x.shape[0] <= batch_size or x.dtype.kind not in "fiub":
+            return None
+        return self.batch(x)
+
+    def run(self, feed: Any, callbacks: Any, verbose: Any) -> Any:
+        """The outputs over a feed, joined along the batch axis."""
+        from compat.callbacks import CallbackList
+
+        shown = 1 if verbose == "auto" else int(verbose)
+        calls = CallbackList(
+            callbacks, add_progbar=shown != 0, verbose=shown, epochs=1, steps=feed.steps, model=self.model
+        )
+        calls.on_predict_begin()
+        t, n = self._values()
+        parts, index = [], 0
+        for group in feed.groups(1):
+            calls.on_predict_batch_begin(index)
+            x, _, _ = data.unpack(jax.tree.map(lambda a: a[0], group.batches))
+            parts.append(self.compiled(t, n, x))
+            calls.on_predict_batch_end(index, {"outputs": parts[-1]})
+            index += 1
+        calls.on_predict_end()
+        if not parts:
+            raise ValueError("predict: the data gave no batch")
+        parts = [jax.tree.map(np.asarray, p) for p in parts]
+        return jax.tree.map(lambda *xs: np.concatenate(xs) if len(xs) > 1 else xs[0], *parts)
+
+
+def _overridden(model: Any, method: str) -> bool:
+    from compat.core.trainer import Trainer
+
+    return bool(method) and getattr(type(model), method) is not getattr(Trainer, method)
+
+

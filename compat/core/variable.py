@@ -1,0 +1,209 @@
+"""`Variable`: a named cell that holds an array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from compat import initializers
+from compat.core import naming, scope
+from kfun import dtypes, ops
+from kfun.graph import replace
+from kfun.ops._dispatch import Kind, register
+
+
+class Variable:
+    """A named, mutable cell around an array.
+
+    Args:
+        initializer: an array, or an initializer `(key, shape, dtype)` or function `(shape, dtype)`
+            with `shape`; the value is drawn when it is first needed.
+        shape: sizes, needed with an initializer.
+        dtype: by default that of the array, float32 with an initializer.
+        trainable: whether optimizers move it.
+        autocast: whether a layer that computes in another floating type sees it in that type.
+        aggregation, synchronization: how copies on several devices combine; kept for files.
+        name: the last part of `path`.
+
+    Raises:
+        ValueError: if `shape` is missing or has unknown sizes.
+    """
+
+    def __init__(
+        self,
+        initializer: Any,
+        shape: tuple | None = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        aggregation: str = "none",
+        synchronization: str = "auto",
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        if kwargs:
+            raise TypeError(f"Variable: unknown arguments {sorted(kwargs)}")
+        self.name = name or naming.auto_name(type(self).__name__)
+        self.path = naming.path_of(self.name)
+        self.trainable, self.autocast = bool(trainable), autocast
+        self._declared_trainable = bool(trainable)  # whether a definition counts it to its params
+        self.aggregation, self.synchronization = aggregation, synchronization
+        self.regularizer: Any = None
+        self.constraint: Any = None
+        self.overwrite_with_gradient = False
+        self._live: Any = None  # (holder, index) while a fit owns the value
+        self._value: Any = None
+        self._initializer: Callable | None = None
+        if callable(initializer) or isinstance(initializer, str):
+            if shape is None or any(s is None for s in shape):
+                raise ValueError(f"Variable {self.path!r}: expected a shape with all sizes known; received {shape}")
+            self._initializer = initializers.definition_of(initializer)
+            self.shape = tuple(int(s) for s in shape)
+            self.dtype = dtypes.name(dtype or "float32")
+        else:
+            value = initializer.value if isinstance(initializer, Variable) else initializer
+            self._value = ops.convert_to_tensor(value, dtype)
+            self.shape, self.dtype = tuple(self._value.shape), dtypes.name(self._value.dtype)
+            if shape is not None and tuple(shape) != self.shape:
+                self._value = ops.reshape(self._value, shape)
+                self.shape = tuple(shape)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def value(self) -> Any:
+        """The array, as the innermost scope has it."""
+        inside = scope.current()
+        value = None if inside is None else inside.get(self)
+        if value is None:
+            value = self._stored(inside)
+        wanted = scope.autocast_dtype()
+        if wanted is not None and self.autocast and dtypes.is_float(self.dtype):
+            return ops.cast(value, wanted)
+        return value
+
+    def _stored(self, inside: Any) -> Any:
+        if self._live is not None:
+            return self._live[0].read(self._live[1])
+        if self._value is None:
+            if inside is not None and inside.abstract:
+                return ops.zeros(self.shape, self.dtype)
+            self.materialize()
+        return self._value
+
+    def materialize(self) -> None:
+        """Draws the value now, if that is still to be done."""
+        if self._value is None and self._initializer is not None:
+            from compat.core.draw import draw
+
+            draw([self])
+
+    def assign(self, value: Any) -> Any:
+        """Puts in another value of the same shape, cast to the variable's type.
+
+        Raises:
+            ValueError: if the shape differs.
+        """
+        value = ops.convert_to_tensor(value.value if isinstance(value, Variable) else value)
+        if tuple(value.shape) != self.shape:
+            raise ValueError(
+                f"Variable {self.path!r} has shape {self.shape}; received a value of shape {tuple(value.shape)}"
+            )
+        value = ops.cast(value, self.dtype)
+        inside = scope.current()
+        if inside is not None:
+            inside.set(self, value)
+        elif self._live is not None:
+            self._live[0].write(self._live[1], value)
+        else:
+            self._value = value
+        return value
+
+    def assign_add(self, value: Any) -> Any:
+        """Adds to the value."""
+        return self.assign(ops.add(self.value, value))
+
+    def assign_sub(self, value: Any) -> Any:
+        """Subtracts from the value."""
+        return self.assign(ops.subtract(self.value, value))
+
+    def numpy(self) -> np.ndarray:
+        """The value as a NumPy array."""
+        return np.asarray(ops.convert_to_numpy(self.value))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.numpy(), dtype)
+
+    def __jax_array__(self):
+        return self.value
+
+    def __repr__(self) -> str:
+        shown = "not drawn yet" if self._value is None and self._live is None else repr(self.numpy()).replace("\n", " ")
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={shown:.80}>"
+
+    def __float__(self) -> float:
+        return float(self.numpy())
+
+    def __int__(self) -> int:
+        return int(self.numpy())
+
+    def __bool__(self) -> bool:
+        raise TypeError("a Variable has no truth value; use .numpy() or ops.where")
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any):
+        return self.value[index]
+
+    def __neg__(self):
+        return ops.negative(self.value)
+
+    def __abs__(self):
+        return ops.abs(self.value)
+
+    __hash__ = object.__hash__
+
+
+_OPERATORS = {
+    "add": ops.add, "sub": ops.subtract, "mul": ops.multiply, "truediv": ops.divide, "floordiv": ops.floor_divide,
+    "mod": ops.mod, "pow": ops.power, "matmul": ops.matmul,
+}  # fmt: skip
+_COMPARISONS = {
+    "lt": ops.less, "le": ops.less_equal, "gt": ops.greater, "ge": ops.greater_equal, "ne": ops.not_equal,
+}  # fmt: skip
+
+
+def _method(op: Callable, reflected: bool) -> Callable:
+    def forward(a: Any, b: Any) -> Any:
+        return op(a.value, b)
+
+    def backward(a: Any, b: Any) -> Any:
+        return op(b, a.value)
+
+    return backward if reflected else forward
+
+
+for _name, _op in _OPERATORS.items():
+    setattr(Variable, f"__{_name}__", _method(_op, False))
+    setattr(Variable, f"__r{_name}__", _method(_op, True))
+for _name, _op in _COMPARISONS.items():
+    setattr(Variable, f"__{_name}__", _method(_op, False))
+
+
+def unwrap(tree: Any) -> Any:
+    """Nested lists, tuples and dicts with each variable replaced by its value."""
+    return replace(tree, lambda v: v.value, Variable)
+
+
+def _by_value(op: Any) -> Callable:
+    """An op on variables is the op on their values."""
+    return lambda *args, **kwargs: op.public(*unwrap(args), **unwrap(kwargs))
+
+
+KIND = register(Kind("variable", (Variable,), {}, lambda x: x, priority=40, fallback=_by_value))

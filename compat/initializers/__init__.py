@@ -1,0 +1,119 @@
+"""Initializers: called as `initializer(shape, dtype)`."""
+
+from __future__ import annotations
+
+import random as _random
+from typing import Any
+
+from compat.core.faces import Face, face, getter
+from kfun import initializers as _kfun
+from kfun import ops as _ops
+from kfun.layer import snake_case as _snake
+
+
+class Initializer:
+    """Base of user-written initializers: give `__call__(shape, dtype=None)`."""
+
+    def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(shape, dtype)")
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict) -> Initializer:
+        """The initializer of a config."""
+        return cls(**config)
+
+    def clone(self) -> Initializer:
+        """Another initializer of the same config."""
+        return type(self).from_config(self.get_config())
+
+
+class _Generated(Face, Initializer):
+    """A face of a kfun initializer; without a seed it draws one when it is made, as Keras does."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.auto_seeded = self._arguments.get("seed", 0) is None
+        if self.auto_seeded:
+            self.definition = self.definition.replace(seed=new_seed())
+
+    def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
+        from kfun import dtypes
+
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        return self.definition(None, shape, dtypes.name(dtype or "float32"))
+
+
+def new_seed() -> int:
+    """A seed from Python's random numbers, where Keras takes its default seeds from."""
+    return _random.randint(1, int(1e9))
+
+
+class _FromFunction(_kfun.Initializer):
+    """A function `(shape, dtype)` as a kfun initializer."""
+
+    function: Any
+
+    def draw(self, key: Any, shape: tuple, dtype: str) -> Any:
+        return _ops.convert_to_tensor(self.function(shape, dtype=dtype))
+
+
+def _make(name: str) -> type:
+    return face(_Generated, getattr(_kfun, name), __name__)
+
+
+Constant = _make("Constant")
+GlorotNormal = _make("GlorotNormal")
+GlorotUniform = _make("GlorotUniform")
+HeNormal = _make("HeNormal")
+HeUniform = _make("HeUniform")
+Identity = _make("Identity")
+LecunNormal = _make("LecunNormal")
+LecunUniform = _make("LecunUniform")
+Ones = _make("Ones")
+Orthogonal = _make("Orthogonal")
+RandomNormal = _make("RandomNormal")
+RandomUniform = _make("RandomUniform")
+TruncatedNormal = _make("TruncatedNormal")
+VarianceScaling = _make("VarianceScaling")
+Zeros = _make("Zeros")
+
+_CLASSES = {n: c for n, c in list(globals().items()) if isinstance(c, type) and issubclass(c, _Generated)}
+_CLASSES.pop("_Generated")
+CLASSES = _CLASSES | {_snake(n): c for n, c in _CLASSES.items()}
+CLASSES |= {"normal": RandomNormal, "uniform": RandomUniform, "IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal}
+IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
+constant, glorot_normal, glorot_uniform, he_normal, he_uniform = (
+    Constant, GlorotNormal, GlorotUniform, HeNormal, HeUniform,
+)  # fmt: skip
+identity, lecun_normal, lecun_uniform, ones, orthogonal = Identity, LecunNormal, LecunUniform, Ones, Orthogonal
+random_normal, random_uniform, truncated_normal, variance_scaling, zeros = (
+    RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling, Zeros,
+)  # fmt: skip
+
+get = getter("initializer", CLASSES, Initializer)
+
+
+def serialize(initializer: Any) -> Any:
+    """The initializer as JSON data."""
+    from compat.saving import serialize_keras_object
+
+    return serialize_keras_object(initializer)
+
+
+def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
+    """The initializer of JSON data."""
+    from compat.saving import deserialize_keras_object
+
+    return deserialize_keras_object(config, custom_objects=custom_objects)
+
+
+def definition_of(identifier: Any) -> Any:
+    """The kfun initializer for anything that `get` takes, or for an array (a constant)."""
+    if isinstance(identifier, _kfun.Initializer):
+        return identifier
+    found = get(identifier)
+    return found.definition if isinstance(found, _Generated) else _FromFunction(found)

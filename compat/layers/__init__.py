@@ -1,0 +1,159 @@
+"""Layers. Those of kfun are generated from its definitions; `Lambda` and the wrappers hold other layers or code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compat.core.generated import layer_class as _class
+from compat.core.input_layer import Input as Input
+from compat.core.input_layer import InputLayer as InputLayer
+from compat.core.input_spec import InputSpec as InputSpec
+from compat.core.layer import Layer as Layer
+from compat.layers._attention import Headed as _Headed
+from compat.layers._attention import Scored as _Scored
+from compat.layers._lambda import Lambda as Lambda
+from compat.layers._wrappers import Bidirectional as Bidirectional
+from compat.layers._wrappers import RNN as RNN
+from compat.layers._wrappers import TimeDistributed as TimeDistributed
+from compat.layers._wrappers import Wrapper as Wrapper
+from kfun import layers as _kfun
+
+_KERNEL = "kernel bias"
+_NORM = "beta gamma"
+_RNN = "kernel recurrent bias"
+
+
+def _make(name: str, **options: Any) -> type:
+    return _class(getattr(_kfun, name), __name__, **options)
+
+
+Activation = _make("Activation")
+Dense = _make("Dense", weights=_KERNEL)
+EinsumDense = _make("EinsumDense", weights=_KERNEL)
+Embedding = _make("Embedding", weights="embeddings", activity=False)
+Identity = _make("Identity")
+Masking = _make("Masking")
+Rescaling = _make("Rescaling")
+
+Conv1D = _make("Conv1D", weights=_KERNEL, masking=False)
+Conv2D = _make("Conv2D", weights=_KERNEL, masking=False)
+Conv3D = _make("Conv3D", weights=_KERNEL, masking=False)
+Conv1DTranspose = _make("Conv1DTranspose", weights=_KERNEL, masking=False)
+Conv2DTranspose = _make("Conv2DTranspose", weights=_KERNEL, masking=False)
+Conv3DTranspose = _make("Conv3DTranspose", weights=_KERNEL, masking=False)
+DepthwiseConv1D = _make("DepthwiseConv1D", weights="depthwise bias", masking=False)
+DepthwiseConv2D = _make("DepthwiseConv2D", weights="depthwise bias", masking=False)
+SeparableConv1D = _make("SeparableConv1D", weights="depthwise pointwise bias", masking=False)
+SeparableConv2D = _make("SeparableConv2D", weights="depthwise pointwise bias", masking=False)
+Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
+Convolution2DTranspose = Conv2DTranspose
+
+MaxPooling1D = _make("MaxPooling1D", masking=False)
+MaxPooling2D = _make("MaxPooling2D", masking=False)
+MaxPooling3D = _make("MaxPooling3D", masking=False)
+AveragePooling1D = _make("AveragePooling1D", masking=False)
+AveragePooling2D = _make("AveragePooling2D", masking=False)
+AveragePooling3D = _make("AveragePooling3D", masking=False)
+GlobalMaxPooling1D = _make("GlobalMaxPooling1D", masking=False)
+GlobalMaxPooling2D = _make("GlobalMaxPooling2D", masking=False)
+GlobalMaxPooling3D = _make("GlobalMaxPooling3D", masking=False)
+GlobalAveragePooling1D = _make("GlobalAveragePooling1D")
+GlobalAveragePooling2D = _make("GlobalAveragePooling2D", masking=False)
+GlobalAveragePooling3D = _make("GlobalAveragePooling3D", masking=False)
+MaxPool1D, MaxPool2D, MaxPool3D = MaxPooling1D, MaxPooling2D, MaxPooling3D
+AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
+GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D = GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
+GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D = (
+    GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D,
+)  # fmt: skip
+
+BatchNormalization = _make("BatchNormalization", weights=_NORM, activity=False)
+GroupNormalization = _make("GroupNormalization", weights=_NORM, activity=False)
+LayerNormalization = _make("LayerNormalization", weights=_NORM, activity=False)
+RMSNormalization = _make("RMSNormalization")
+UnitNormalization = _make("UnitNormalization")
+
+AlphaDropout = _make("AlphaDropout", seed_after="noise_shape")
+Dropout = _make("Dropout", seed_after="noise_shape")
+GaussianDropout = _make("GaussianDropout", seed_after="rate")
+GaussianNoise = _make("GaussianNoise", seed_after="stddev")
+SpatialDropout1D = _make("SpatialDropout1D", seed_after="rate")
+SpatialDropout2D = _make("SpatialDropout2D", seed_after="rate")
+SpatialDropout3D = _make("SpatialDropout3D", seed_after="rate")
+
+Flatten = _make("Flatten", masking=False)
+Permute = _make("Permute", masking=False)
+RepeatVector = _make("RepeatVector", masking=False)
+Reshape = _make("Reshape", masking=False)
+Cropping1D = _make("Cropping1D", masking=False)
+Cropping2D = _make("Cropping2D", masking=False)
+Cropping3D = _make("Cropping3D", masking=False)
+UpSampling1D = _make("UpSampling1D", masking=False)
+UpSampling2D = _make("UpSampling2D", masking=False)
+UpSampling3D = _make("UpSampling3D", masking=False)
+ZeroPadding1D = _make("ZeroPadding1D", masking=False)
+ZeroPadding2D = _make("ZeroPadding2D", masking=False)
+ZeroPadding3D = _make("ZeroPadding3D", masking=False)
+
+Add = _make("Add", takes_list=True)
+Average = _make("Average", takes_list=True)
+Concatenate = _make("Concatenate", takes_list=True)
+Dot = _make("Dot", takes_list=True)
+Maximum = _make("Maximum", takes_list=True)
+Minimum = _make("Minimum", takes_list=True)
+Multiply = _make("Multiply", takes_list=True)
+Subtract = _make("Subtract", takes_list=True)
+
+ELU = _make("ELU")
+LeakyReLU = _make("LeakyReLU")
+PReLU = _make("PReLU", weights="alpha", activity=False)
+ReLU = _make("ReLU")
+Softmax = _make("Softmax")
+
+SimpleRNNCell = _make("SimpleRNNCell", weights=_RNN, activity=False, seed_after="recurrent_dropout")
+LSTMCell = _make("LSTMCell", weights=_RNN, activity=False, seed_after="recurrent_dropout")
+GRUCell = _make("GRUCell", weights=_RNN, activity=False, insert={"reset_after": {"seed": None}})
+SimpleRNN = _make("SimpleRNN", weights=_RNN, seed_after="unroll", children={"cell": ("cell", "simple_rnn_cell")})
+LSTM = _make("LSTM", weights=_RNN, seed_after="recurrent_dropout", children={"cell": ("cell", "lstm_cell")})
+GRU = _make("GRU", weights=_RNN, seed_after="recurrent_dropout", children={"cell": ("cell", "gru_cell")})
+
+_HEADS = {n: (f"_{n}_dense", n) for n in ("query", "key", "value")} | {
+    "attention_output": ("_output_dense", "attention_output"), "gate": ("_gate_dense", "gate"),
+}  # fmt: skip
+MultiHeadAttention = _make(
+    "MultiHeadAttention", weights=_KERNEL, base=_Headed, children=_HEADS, seed_after="use_gate"
+)
+GroupQueryAttention = _make(
+    "GroupQueryAttention", weights=_KERNEL, base=_Headed, children=_HEADS,
+    seed_after=list(_kfun.GroupQueryAttention.__dataclass_fields__)[-3],
+)  # fmt: skip
+Attention = _make("Attention", base=_Scored, seed_after="dropout", takes_list=True)
+AdditiveAttention = _make("AdditiveAttention", base=_Scored, takes_list=True)
+
+
+def _function(cls: type, name: str) -> Any:
+    def merge(inputs: Any, **kwargs: Any) -> Any:
+        return cls(**kwargs)(inputs)
+
+    merge.__name__ = merge.__qualname__ = name
+    merge.__doc__ = f"`{cls.__name__}(**kwargs)(inputs)`."
+    return merge
+
+
+add, average, concatenate = _function(Add, "add"), _function(Average, "average"), _function(Concatenate, "concatenate")
+dot, maximum, minimum = _function(Dot, "dot"), _function(Maximum, "maximum"), _function(Minimum, "minimum")
+multiply, subtract = _function(Multiply, "multiply"), _function(Subtract, "subtract")
+
+
+def serialize(layer: Any) -> Any:
+    """The layer as JSON data."""
+    from compat.saving import serialize_keras_object
+
+    return serialize_keras_object(layer)
+
+
+def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
+    """The layer of JSON data."""
+    from compat.saving import deserialize_keras_object
+
+    return deserialize_keras_object(config, custom_objects=custom_objects)

@@ -1,0 +1,70 @@
+"""The calls of the attention layers, whose arguments are not one list of inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compat.core.generated import Generated
+
+
+class Headed(Generated):
+    """The call of layers with heads: query, value and key are arguments of their own."""
+
+    def build(self, query_shape: Any, value_shape: Any = None, key_shape: Any = None) -> None:
+        """Makes the variables for inputs of these shapes."""
+        value_shape = value_shape if value_shape is not None else query_shape
+        super().build(query_shape, value_shape, *(() if key_shape is None else (key_shape,)))
+
+    def _run_build(self, shapes: dict) -> None:
+        self.build(**{n: shapes[n] for n in ("query_shape", "value_shape", "key_shape") if n in shapes})
+
+    def call(
+        self,
+        query: Any,
+        value: Any,
+        key: Any = None,
+        query_mask: Any = None,
+        value_mask: Any = None,
+        key_mask: Any = None,
+        attention_mask: Any = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        use_causal_mask: bool = False,
+    ) -> Any:
+        """Attends from the query's positions to the value's."""
+        inputs = (query, value) if key is None else (query, value, key)
+        call_args = {
+            "query_mask": query_mask, "value_mask": value_mask, "key_mask": key_mask,
+            "attention_mask": attention_mask, "return_attention_scores": return_attention_scores,
+            "use_causal_mask": use_causal_mask, "training": training,
+        }  # fmt: skip
+        return self._apply(inputs, call_args)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The mask of the query."""
+        return previous_mask
+
+
+class Scored(Generated):
+    """The call of layers without heads: a list of query, value and perhaps key."""
+
+    _takes_list = True
+
+    def call(
+        self,
+        inputs: Any,
+        mask: Any = None,
+        training: bool = False,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+    ) -> Any:
+        """Attends from the query's positions to the value's."""
+        call_args = {
+            "mask": mask, "training": training, "return_attention_scores": return_attention_scores,
+            "use_causal_mask": use_causal_mask,
+        }  # fmt: skip
+        return self._apply(tuple(inputs), call_args)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The mask of the query."""
+        return previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask

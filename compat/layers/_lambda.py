@@ -1,0 +1,83 @@
+"""`Lambda`: a Python function as a layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compat.core.layer import Layer
+
+
+class Lambda(Layer):
+    """Calls a Python function.
+
+    Args:
+        function: of the inputs; may take `mask` and `training` by name.
+        output_shape: a shape without the batch axis, or a function of the input's shape; found
+            by an abstract run if None.
+        mask: a mask, or a function `(inputs, mask)`.
+        arguments: further arguments of the function.
+
+    A model with a lambda expression cannot be saved: files hold no code. Use a named function
+    that is registered with `saving.register_keras_serializable`, or a layer class.
+    """
+
+    def __init__(self, function: Any, output_shape: Any = None, mask: Any = None, arguments: dict | None = None, **kwargs):
+        super().__init__(**kwargs)
+        if not callable(function):
+            raise TypeError(f"Lambda: expected a function; received {function!r}")
+        self.function, self.arguments = function, dict(arguments or {})
+        self._output_shape, self._mask = output_shape, mask
+        self.supports_masking = mask is not None
+
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        """The function's result."""
+        import inspect
+
+        extra = {}
+        parameters = inspect.signature(self.function).parameters
+        if "mask" in parameters:
+            extra["mask"] = mask
+        if "training" in parameters:
+            extra["training"] = training
+        return self.function(inputs, **self.arguments, **extra)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The mask that was given, or what the given function makes of it."""
+        return self._mask(inputs, previous_mask) if callable(self._mask) else self._mask
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The given output shape, or the shape that an abstract run finds."""
+        if self._output_shape is None:
+            return super().compute_output_shape(input_shape)
+        if callable(self._output_shape):
+            return self._output_shape(input_shape)
+        return (input_shape[0], *self._output_shape)
+
+    def compute_output_spec(self, inputs: Any, **kwargs: Any) -> Any:
+        """The specs of the outputs for symbolic tensors."""
+        if self._output_shape is None:
+            return self._run_abstract((inputs,), kwargs)
+        return super().compute_output_spec(inputs, **kwargs)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments.
+
+        Raises:
+            ValueError: if the function is a lambda expression.
+        """
+        from compat.saving import serialize_keras_object
+
+        config = super().get_config() | {"function": serialize_keras_object(self.function)}
+        if self._output_shape is not None:
+            config["output_shape"] = serialize_keras_object(self._output_shape)
+        if self._mask is not None:
+            config["mask"] = serialize_keras_object(self._mask)
+        return config | {"arguments": serialize_keras_object(self.arguments)}
+
+    @classmethod
+    def from_config(cls, config: dict) -> Lambda:
+        """The layer of a config; its functions must be registered."""
+        from compat.saving import deserialize_keras_object
+
+        config = {k: deserialize_keras_object(v) if isinstance(v, dict) else v for k, v in config.items()}
+        return cls(**config)

@@ -1,0 +1,24 @@
+"""Models."""
+
+from typing import Any
+
+from compat.core.functional import Functional as Functional
+from compat.core.model import Model as Model
+from compat.core.sequential import Sequential as Sequential
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("load_model", "save_model"):
+        from compat import saving
+
+        return getattr(saving, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def model_from_json(json_string: str, custom_objects: dict | None = None) -> Any:
+    """The model, without weights, of what `Model.to_json` gave."""
+    import json
+
+    from compat.saving import deserialize_keras_object
+
+    return deserialize_keras_object(json.loads(json_string), custom_objects=custom_objects)

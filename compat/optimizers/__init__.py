@@ -1,0 +1,93 @@
+"""Optimizers: stateful objects around kfun's definitions, or around any optax transformation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compat.core import faces
+from compat.optimizers import schedules as schedules
+from compat.optimizers._optimizer import Generated as _Generated
+from compat.optimizers._optimizer import Optax as _Optax
+from compat.optimizers._optimizer import Optimizer as Optimizer
+from kfun import optim as _kfun
+from kfun.errors import nearest
+
+
+def _make(name: str) -> type:
+    definition = getattr(_kfun, name)
+    parameters = {n: d for n, d in faces.parameters_of(definition).items() if n != "exclude_from_weight_decay"}
+    parameters |= {"name": definition().prefix() if name != "LossScaleOptimizer" else None}
+    body = {
+        "definition_class": definition, "_parameters": parameters, "__doc__": definition.__doc__,
+        "__module__": __name__,
+    }  # fmt: skip
+    cls = type(name, (_Generated,), body)
+    signature = faces.make_signature(parameters)
+    cls.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    return cls
+
+
+CLASSES = {
+    n: _make(n)
+    for n in (
+        "SGD", "Adam", "AdamW", "Adamax", "Nadam", "Lamb", "Adagrad", "Adadelta", "RMSprop", "Adafactor", "Ftrl",
+        "Lion", "Muon", "ScheduleFreeAdamW",
+    )
+}  # fmt: skip
+globals().update(CLASSES)
+_LOWER = {n.lower(): c for n, c in CLASSES.items()}
+
+
+def get(identifier: Any) -> Any:
+    """The optimizer for a name in any case, an optimizer, a class, a config, a kfun definition or an optax
+    transformation.
+
+    Raises:
+        ValueError: if no optimizer has that name; names the nearest ones.
+    """
+    if identifier is None or isinstance(identifier, Optimizer):
+        return identifier
+    if isinstance(identifier, dict):
+        from compat.saving import deserialize_keras_object
+
+        return deserialize_keras_object(identifier)
+    if isinstance(identifier, str):
+        if identifier.lower() not in _LOWER:
+            raise ValueError(f"unknown optimizer {identifier!r}; {nearest(identifier.lower(), _LOWER)}")
+        return _LOWER[identifier.lower()]()
+    if isinstance(identifier, type):
+        return identifier()
+    if isinstance(identifier, _kfun.Optimizer):
+        return _Generated.of(identifier)
+    if hasattr(identifier, "init") and hasattr(identifier, "update"):
+        return _Optax(identifier)
+    raise ValueError(f"expected the name of an optimizer or an optimizer; received {identifier!r}")
+
+
+def with_loss_scale(optimizer: Any) -> Any:
+    """The optimizer with a dynamic loss scale, for float16 training."""
+    from compat.optimizers._loss_scale import LossScaleOptimizer
+
+    return optimizer if isinstance(optimizer, LossScaleOptimizer) else LossScaleOptimizer(optimizer)
+
+
+def serialize(optimizer: Any) -> Any:
+    """The optimizer as JSON data."""
+    from compat.saving import serialize_keras_object
+
+    return serialize_keras_object(optimizer)
+
+
+def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
+    """The optimizer of JSON data."""
+    from compat.saving import deserialize_keras_object
+
+    return deserialize_keras_object(config, custom_objects=custom_objects)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "LossScaleOptimizer":
+        from compat.optimizers._loss_scale import LossScaleOptimizer
+
+        return LossScaleOptimizer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,44 @@
+"""Regularizers, called on a weight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compat.core.faces import Face, face, getter
+from kfun import regularizers as _kfun
+
+
+class Regularizer:
+    """Base of user-written regularizers: give `__call__(x)`."""
+
+    def __call__(self, x: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(x)")
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict) -> Regularizer:
+        """The regularizer of a config."""
+        return cls(**config)
+
+
+class _Generated(Face, Regularizer):
+    """A face of a kfun regularizer."""
+
+    def __call__(self, x: Any) -> Any:
+        return self.definition(x)
+
+
+L1 = face(_Generated, _kfun.L1, __name__)
+L2 = face(_Generated, _kfun.L2, __name__)
+L1L2 = face(_Generated, _kfun.L1L2, __name__)
+OrthogonalRegularizer = face(_Generated, _kfun.OrthogonalRegularizer, __name__)
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
+
+CLASSES = {
+    "L1": L1, "L2": L2, "L1L2": L1L2, "OrthogonalRegularizer": OrthogonalRegularizer, "l1": L1, "l2": L2,
+    "l1_l2": L1L2, "orthogonal_regularizer": OrthogonalRegularizer,
+}  # fmt: skip
+get = getter("regularizer", CLASSES, Regularizer)

@@ -1,0 +1,130 @@
+"""JAX's random numbers in plain NumPy.
+
+Threefry-2x32 with 20 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"),
+counting as JAX does with `jax_threefry_partitionable`, so that equal keys give equal bits.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import special
+
+from kfun.backends._numpy_elementwise import native, quiet
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+
+
+def _threefry(key, x0, x1):
+    """The two words that the block cipher makes of counters, uint32 arrays of any shape."""
+    k0, k1 = (np.uint32(k) for k in key)
+    schedule = (k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA))
+    x0, x1 = x0 + k0, x1 + k1
+    for block in range(5):
+        for rotation in _ROTATIONS[block % 2]:
+            x0 = x0 + x1
+            x1 = x0 ^ ((x1 << np.uint32(rotation)) | (x1 >> np.uint32(32 - rotation)))
+        x0 = x0 + schedule[(block + 1) % 3]
+        x1 = x1 + schedule[(block + 2) % 3] + np.uint32(block + 1)
+    return x0, x1
+
+
+def _words(key, shape):
+    """Both words for the counters 0, 1, ... of an array of `shape`."""
+    if key.dtype != np.uint32 or key.shape != (2,):
+        raise TypeError(
+            f"expected one key, uint32 of shape (2,); received {key.dtype} of shape {key.shape}. "
+            "Make one with kfun.random.key; map over several with vmap."
+        )
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    counter = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape)
+    return _threefry(key, (counter >> np.uint64(32)).astype(np.uint32), counter.astype(np.uint32))
+
+
+def bits(key, shape=(), width=32):
+    high, low = _words(key, shape)
+    return np.asarray(high ^ low).astype(f"uint{width}")
+
+
+def split(key, num=2):
+    return np.stack(_words(key, num), -1)
+
+
+def fold_in(key, data):
+    return np.stack(_threefry(key, np.uint32(0), np.uint32(int(data) & 0xFFFFFFFF)))
+
+
+def uniform(key, shape=(), dtype="float32", minval=0.0, maxval=1.0):
+    """Random mantissas of floats in [1, 2). float64 takes the digits of float32, as on JAX without x64."""
+    target = native(dtype)
+    drawn = np.dtype(np.float32) if target == np.float64 else target
+    size, mantissa = (8 * drawn.itemsize, {"float32": 23, "float16": 10, "bfloat16": 7}[drawn.name])
+    width = 8 if mantissa < 8 else size
+    whole = np.dtype(f"uint{size}")
+    one = np.ones((), drawn).view(whole)
+    floats = ((bits(key, shape, width).astype(whole) >> whole.type(width - mantissa)) | one).view(drawn)
+    low, high = np.asarray(minval).astype(drawn), np.asarray(maxval).astype(drawn)
+    floats = (floats - drawn.type(1)).astype(drawn)
+    if size == 32:  # one fused operation, rounded once: what compilers make of it
+        floats = floats.astype(np.float64)
+    return np.maximum(low, (floats * (high - low) + low).astype(drawn)).astype(target)
+
+
+def normal(key, shape=(), dtype="float32"):
+    target = native(dtype)
+    drawn = np.dtype(np.float32) if target == np.float64 else target
+    low = np.nextafter(drawn.type(-1), drawn.type(0))
+    return _from_uniform(uniform(key, shape, drawn, low, 1.0)).astype(target)
+
+
+def _from_uniform(u):
+    """`sqrt(2) * erfinv(u)`."""
+    return (np.sqrt(np.float32(2)) * special.erfinv(u.astype(np.float32))).astype(u.dtype)
+
+
+def truncated_normal(key, shape=(), dtype="float32", lower=-2.0, upper=2.0):
+    target = native(dtype)
+    drawn = np.dtype(np.float32) if target == np.float64 else target
+    low, high = drawn.type(lower), drawn.type(upper)
+    ends = [special.erf(np.float32(b) / np.sqrt(np.float32(2))) for b in (low, high)]
+    out = _from_uniform(uniform(key, shape, drawn, *ends))
+    inside = np.nextafter(low, drawn.type(np.inf)), np.nextafter(high, drawn.type(-np.inf))
+    return np.clip(out, *inside).astype(target)
+
+
+def randint(key, shape, minval, maxval, dtype="int32"):
+    """64 random bits modulo the span of the range, in the arithmetic of 32 bits."""
+    target = native(dtype)
+    info = np.iinfo(f"{target.kind.replace('i', 'int').replace('u', 'uint')}{min(8 * target.itemsize, 32)}")
+    low = np.clip(np.asarray(minval), info.min, info.max).astype(np.int64)
+    high = np.clip(np.asarray(maxval), info.min, info.max + 1).astype(np.int64)
+    span = np.maximum(high - low, 1).astype(np.uint64)  # of an empty range, minval
+    word = np.uint64(2**32 - 1)
+    upper, lower = (bits(k, shape).astype(np.uint64) for k in split(key))
+    factor = np.uint64(2**16) % span
+    factor = (factor * factor & word) % span
+    offset = (((upper % span) * factor & word) + lower % span & word) % span
+    return (low + offset.astype(np.int64)).astype(target)
+
+
+def permutation(key, n):
+    """Sorts by random words, so often that two elements are unlikely to meet equal words every time."""
+    order = np.arange(n, dtype=np.int32)
+    for _ in range(math.ceil(3 * math.log(max(1, n)) / math.log(2**32 - 1))):
+        key, used = split(key)
+        order = order[np.argsort(bits(used, (n,)), kind="stable")]
+    return order
+
+
+RULES = {
+    "random_bits": lambda key, shape=(): bits(key, shape),
+    "random_split": split,
+    "random_fold_in": fold_in,
+    "random_uniform": uniform,
+    "random_normal": normal,
+    "random_truncated_normal": truncated_normal,
+    "random_randint": randint,
+    "random_permutation": permutation,
+}
+RULES = {name: quiet(rule) for name, rule in RULES.items()}

@@ -1,0 +1,133 @@
+"""Convolution, pooling and resizing on OpenVINO.
+
+Results of the channels-last forms stay stored `[B, C, D...]`, so that a chain of convolutions has
+one transpose at its start and at most one at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from openvino import opset14
+from openvino import opset16 as o
+
+from kfun import dtypes
+from kfun.backends import _openvino_shaping as s
+from kfun.backends._openvino_value import Value, as_value, cast, first_of, integers, known_size, promoted
+from kfun.backends._windows import each, transpose_padding
+
+
+def _opened(x: Any, data_format: str | None, dtype: str) -> tuple[Any, int, Callable]:
+    """`x` as `[B, C, D...]`, its number of spatial axes, and what makes a result of such an output."""
+    x = as_value(x, dtype)
+    if data_format == "channels_first":
+        return x.output, x.ndim - 2, Value
+    if data_format not in (None, "channels_last"):
+        raise ValueError(f"expected data_format 'channels_last' or 'channels_first'; received {data_format!r}")
+    return first_of(x, x.ndim), x.ndim - 2, lambda node: Value(first=node)
+
+
+def _auto_pad(padding: str) -> str:
+    if padding not in ("valid", "same"):
+        raise ValueError(f"expected padding 'valid' or 'same'; received {padding!r}")
+    return "same_upper" if padding == "same" else "valid"
+
+
+def _filters(kernel: Value, n: int, groups: int = 1) -> Value:
+    """`[K..., I, F]` as `[F, I, K...]`, or `[G, F / G, I, K...]` in groups."""
+    kernel = s.transpose(kernel, (n + 1, n, *range(n)))
+    if groups == 1:
+        return kernel
+    filters, *rest = kernel.shape
+    return s.reshape(kernel, (groups, filters // groups, *rest))
+
+
+def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
+    dtype = promoted(inputs, kernel)
+    x, n, close = _opened(inputs, data_format, dtype)
+    kernel = as_value(kernel, dtype)
+    channels = Value(x).shape[1]
+    window = [known_size(k, "the size of a convolution's kernel") for k in kernel.shape]
+    groups = known_size(channels, "the number of channels of a convolution") // window[-2]
+    if groups * window[-2] != channels:
+        raise ValueError(f"ops.conv: {channels} channels are no multiple of the kernel's {window[-2]}: {kernel!r}")
+    op = o.convolution if groups == 1 else o.group_convolution
+    filters = _filters(kernel, n, groups).output
+    zeros = [0] * n
+    return close(op(x, filters, each(strides, n), zeros, zeros, each(dilation_rate, n), _auto_pad(padding)))
+
+
+def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
+    *window, channels, multiplier = (known_size(k, "the size of a kernel") for k in as_value(kernel).shape)
+    kernel = s.reshape(kernel, (*window, 1, channels * multiplier))
+    return conv(inputs, kernel, strides, padding, data_format, dilation_rate)
+
+
+def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
+    dtype = promoted(inputs, kernel)
+    x, n, close = _opened(inputs, data_format, dtype)
+    kernel = as_value(kernel, dtype)
+    strides, dilation = each(strides, n), each(dilation_rate, n)
+    extra = [None] * n if output_padding is None else each(output_padding, n)
+    _auto_pad(padding)
+    window = [known_size(k, "the size of a kernel") for k in kernel.shape]
+    cuts = [_cut(k, t, d, padding, p) for k, t, d, p in zip(window, strides, dilation, extra, strict=False)]
+    begin, end = [c for c, _ in cuts], [max(c, 0) for _, c in cuts]
+    filters = s.transpose(kernel, (n + 1, n, *range(n))).output  # [C, F, K...]
+    out = o.convolution_backprop_data(x, filters, strides, pads_begin=begin, pads_end=end, dilations=dilation)
+    grow = [max(-c, 0) for _, c in cuts]
+    if any(grow):  # beyond the last window there is nothing: zeros
+        zero = as_value(0, dtype).output
+        out = o.pad(out, integers([0] * (n + 2)), integers([0, 0, *grow]), "constant", zero)
+    return close(out)
+
+
+def _cut(size: int, stride: int, dilation: int, padding: str, extra: int | None) -> tuple[int, int]:
+    """What Keras's output lacks of the full result at each end of an axis; negative: it is longer."""
+    full = (size - 1) * dilation
+    before, after = transpose_padding(size, stride, dilation, padding, extra)
+    return full - before, full - after
+
+
+def _pool(op: str) -> Callable:
+    def rule(inputs, pool_size, strides=None, padding="valid", data_format=None):
+        dtype = promoted(inputs, floating=True)
+        x, n, close = _opened(inputs, data_format, dtype)
+        window, zeros = each(pool_size, n), [0] * n
+        step = window if strides is None else each(strides, n)
+        if op == "average":
+            # Of opset 14, because that of 16 crashes the CPU plugin unless dilations are given.
+            return close(opset14.avg_pool(x, step, zeros, zeros, window, True, "floor", _auto_pad(padding)))
+        out = o.max_pool(x, step, [1] * n, zeros, zeros, window, "floor", _auto_pad(padding)).output(0)
+        return cast(close(out), promoted(inputs))
+
+    return rule
+
+
+def resize_images(images, size, interpolation="bilinear", data_format=None):
+    modes = {"bilinear": "linear", "nearest": "nearest"}
+    if interpolation not in modes:
+        raise ValueError(f"ops.resize_images: expected 'nearest' or 'bilinear'; received {interpolation!r}")
+    dtype = promoted(images)
+    x, n, close = _opened(images, data_format, dtype if dtypes.is_float(dtype) else "float32")
+    made = o.interpolate(
+        x,
+        integers(size),
+        modes[interpolation],
+        "sizes",
+        coordinate_transformation_mode="half_pixel",
+        nearest_mode="round_prefer_ceil",
+        axes=integers(list(range(2, n + 2))),
+    )
+    return cast(close(made), dtype)
+
+
+RULES = {
+    "conv": conv,
+    "depthwise_conv": depthwise_conv,
+    "conv_transpose": conv_transpose,
+    "max_pool": _pool("max"),
+    "average_pool": _pool("average"),
+    "resize_images": resize_images,
+}

@@ -1,0 +1,46 @@
+"""The OpenVINO adapter: ops on graph values build a graph, so that export is a layer's `apply`.
+
+Sizes that are known only at run time are `Dim`s and may stand wherever an op takes a size. The CPU
+computes int64 and uint32 as int32, and sums of integers in float32.
+"""
+
+from __future__ import annotations
+
+from kfun.backends import (
+    _openvino_activation,
+    _openvino_control,
+    _openvino_convolution,
+    _openvino_elementwise,
+    _openvino_indexing,
+    _openvino_reduction,
+    _openvino_rnn,
+    _openvino_shaping,
+)
+from kfun.backends._openvino_evaluate import evaluate
+from kfun.backends._openvino_value import Dim as Dim
+from kfun.backends._openvino_value import Value as Value
+from kfun.backends._openvino_value import as_value
+from kfun.backends._openvino_value import native as native
+from kfun.backends._openvino_value import sharing as sharing
+from kfun.ops._dispatch import Kind, register
+
+RULES = {
+    **_openvino_elementwise.RULES,
+    **_openvino_activation.RULES,
+    **_openvino_shaping.RULES,
+    **_openvino_indexing.RULES,
+    **_openvino_reduction.RULES,
+    **_openvino_convolution.RULES,
+    **_openvino_control.RULES,
+    **_openvino_rnn.RULES,
+}
+
+_RANDOM = "random numbers are drawn before export; dropout and noise are inactive at inference (training=False)"
+REASONS = {f"random_{name}": _RANDOM for name in ("split", "fold_in", "bits", "uniform", "normal", "truncated_normal")}
+REASONS |= {f"random_{name}": _RANDOM for name in ("randint", "permutation", "bernoulli", "categorical")}
+REASONS["convert_to_numpy"] = "graph values have no data before the compiled model runs; run it and convert its results"
+REASONS["qr"] = "it has no QR decomposition; factor the matrix before export"
+
+TRANSFORMS = {"evaluate": evaluate}
+
+KIND = register(Kind("openvino", (Value, Dim), RULES, as_value, priority=10, reasons=REASONS, transforms=TRANSFORMS))

@@ -1,0 +1,30 @@
+"""The PyTorch adapter: its rules by family, and the transformations of `torch.func`."""
+
+from __future__ import annotations
+
+import torch
+
+from kfun.backends import (
+    _torch_array,
+    _torch_control,
+    _torch_elementwise,
+    _torch_nn,
+    _torch_random,
+    _torch_reduction,
+    _torch_shaping,
+)
+from kfun.backends._torch_transforms import TRANSFORMS
+from kfun.ops._dispatch import Kind, register
+
+RULES = {
+    **_torch_array.RULES,
+    **_torch_elementwise.RULES,
+    **_torch_reduction.RULES,
+    **_torch_shaping.RULES,
+    **_torch_nn.RULES,
+    **_torch_control.RULES,
+    **_torch_random.RULES,
+}
+
+# Parameters are named for themselves, so that a compiler that traces a first call meets no search.
+KIND = register(Kind("torch", (torch.Tensor, torch.nn.Parameter), RULES, _torch_array.convert, transforms=TRANSFORMS))

@@ -1,0 +1,115 @@
+"""Activation functions with arguments, as layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kfun import activations, dtypes, ops
+from kfun.initializers import InitializerField
+from kfun.layer import Layer, Weight, known_size
+from kfun.layers.checks import label, shown
+
+
+def _not_negative(layer: Layer, *names: str) -> None:
+    for name in names:
+        value = getattr(layer, name)
+        if value is not None and value < 0:
+            raise ValueError(f"{label(layer)}: {name}: expected a number of at least 0; received {value}")
+
+
+class ReLU(Layer):
+    """`x` above `threshold`, `negative_slope * (x - threshold)` below, at most `max_value` (None for no limit)."""
+
+    max_value: float | None = None
+    negative_slope: float = 0.0
+    threshold: float = 0.0
+
+    def check(self):
+        _not_negative(self, "max_value", "negative_slope", "threshold")
+
+    def forward(self, params, x):
+        return activations.relu(x, self.negative_slope, self.max_value, self.threshold)
+
+
+class LeakyReLU(Layer):
+    """`x` where positive, else `negative_slope * x`."""
+
+    negative_slope: float = 0.3
+
+    def check(self):
+        _not_negative(self, "negative_slope")
+
+    def forward(self, params, x):
+        return ops.leaky_relu(x, self.negative_slope)
+
+
+class PReLU(Layer):
+    """`x` where positive, else `alpha * x`, alpha learned (He et al. 2015, arXiv:1502.01852).
+
+    Args:
+        alpha_initializer: a name or an initializer.
+        shared_axes: axes (the first after the batch is 1) along which alpha is one number.
+
+    Shapes:
+        x `[B, ...]`, alpha `[...]`, with size 1 on shared axes.
+    """
+
+    alpha_initializer: InitializerField = "zeros"
+    shared_axes: Any = None
+
+    def check(self):
+        axes = self._shared()
+        if any(isinstance(a, bool) or not isinstance(a, int) or a < 1 for a in axes):
+            raise ValueError(f"{label(self)}: shared_axes: expected axes from 1 on; received {self.shared_axes!r}")
+
+    def _shared(self) -> tuple:
+        if self.shared_axes is None:
+            return ()
+        return self.shared_axes if isinstance(self.shared_axes, tuple) else (self.shared_axes,)
+
+    def weights(self, x):
+        shared = self._shared()
+        if shared and max(shared) >= x.ndim:
+            raise ValueError(
+                f"{label(self)}: shared_axes {self.shared_axes} are out of range for an input of shape {shown(x.shape)}"
+            )
+        shape = tuple(1 if axis in shared else known_size(self, x, axis) for axis in range(1, x.ndim))
+        return {"alpha": Weight(shape, self.alpha_initializer)}
+
+    def forward(self, params, x):
+        below = ops.multiply(params["alpha"], ops.relu(ops.negative(x)))
+        return ops.subtract(ops.relu(x), below)
+
+
+class ELU(Layer):
+    """`x` where positive, else `alpha * (exp(x) - 1)` (Clevert et al. 2015, arXiv:1511.07289)."""
+
+    alpha: float = 1.0
+
+    def forward(self, params, x):
+        return ops.elu(x, self.alpha)
+
+
+def masked_softmax(x: Any, mask: Any, axis: int | tuple[int, ...]) -> Any:
+    """Softmax over the positions that `mask`, None or bool and broadcast to `x`, keeps; uniform if it keeps none."""
+    if mask is not None:
+        if len(mask.shape) > len(x.shape):
+            raise ValueError(f"a mask of shape {shown(mask.shape)} does not broadcast to {shown(x.shape)}")
+        low = -3e4 if dtypes.name(x.dtype) == "float16" else -1e9
+        x = ops.where(ops.cast(mask, "bool"), x, low)
+    return ops.softmax(x, axis)
+
+
+class Softmax(Layer):
+    """`exp(x) / sum(exp(x))` over `axis`, an int or several.
+
+    The call argument `mask`, bool and broadcast to the input, keeps positions out where False.
+    """
+
+    axis: Any = -1
+
+    uses_mask = True
+
+    def apply(self, params, state, x, *, key=None, training=False, mask=None):
+        _, (x,) = self.to_compute(params, (x,))
+        return self.to_output(masked_softmax(x, mask, self.axis)), state

@@ -1,0 +1,257 @@
+"""Multi-head attention.
+
+B batch, T query positions, S key positions, N heads, H key size per head, V value size per head,
+C features. Inputs come one after the other, `(query, value)` or `(query, value, key)`, because
+`key=` is the random key.
+"""
+
+from __future__ import annotations
+
+import functools
+import string
+from typing import Any
+
+from kfun import ops
+from kfun.initializers import InitializerField
+from kfun.layer import Composite, planner, runner
+from kfun.layers.activation import masked_softmax
+from kfun.layers.checks import check_rate, label, need_key, shown
+from kfun.layers.core import EinsumDense, positive
+from kfun.layers.regularization import drop
+
+
+class HeadedAttention(Composite):
+    """What attentions with heads share: masks, and the choice between a fused op and plain products."""
+
+    def check(self):
+        check_rate(self, "dropout", self.dropout, below_one=True)
+        positive(self.sliding_window, f"{label(self)}: sliding_window")
+        if self.flash_attention and self.dropout:
+            raise ValueError(
+                f"{label(self)}: flash_attention=True goes without dropout; received dropout={self.dropout}"
+            )
+
+    def plan(self, *inputs, **call_args):
+        run, declared = planner()
+        return declared, self.attend(run, inputs, **call_args)
+
+    def apply(self, params, state, *inputs, key=None, training=False, **call_args):
+        """Attends from each query position to the key positions.
+
+        Args:
+            params, state, training: as in `Layer.apply`.
+            inputs: query `[B, T, C]`, value `[B, S, C']`, and the key `[B, S, C'']` unless it is the value.
+            key: a random key; needed for dropout in training.
+            query_mask: bool `[B, T]` or None.
+            value_mask, key_mask: bool `[B, S]` or None.
+            attention_mask: bool `[B, T, S]` (or with an axis for heads) or None: where True, T sees S.
+            return_attention_scores: whether to give `(outputs, scores [B, N, T, S])`.
+            use_causal_mask: whether a position sees only those up to its own.
+        """
+        params, inputs = self.to_compute(params, inputs)
+        run, state, _ = runner(params, state, None, training)
+        dropout_key = need_key(self, key) if training and self.dropout else None
+        return self.to_output(self.attend(run, inputs, dropout_key, **call_args)), state
+
+    def compute_mask(self, *inputs, mask=None):
+        return mask[0] if isinstance(mask, (list, tuple)) else mask
+
+    def split_inputs(self, inputs: tuple) -> tuple:
+        """`(query, value, key)`."""
+        if len(inputs) not in (2, 3):
+            raise ValueError(
+                f"{label(self)}: expected the inputs (query, value) or (query, value, key); received {len(inputs)}"
+            )
+        query, value = inputs[:2]
+        key = inputs[2] if len(inputs) == 3 else value
+        if len(key.shape) != len(value.shape) or any(
+            isinstance(a, int) and isinstance(b, int) and a != b
+            for a, b in zip(key.shape[1:-1], value.shape[1:-1], strict=True)
+        ):
+            raise ValueError(
+                f"{label(self)}: key and value must agree on all axes but the last; received key {shown(key.shape)} "
+                f"and value {shown(value.shape)}"
+            )
+        return query, value, key
+
+    def joint_mask(self, query, value, query_mask, value_mask, key_mask, attention_mask, causal):
+        """All masks as one `[B, T, S]`, or None."""
+        masks = []
+        if query_mask is not None:
+            masks.append(ops.expand_dims(ops.cast(query_mask, "bool"), -1))
+        masks += [ops.expand_dims(ops.cast(m, "bool"), -2) for m in (value_mask, key_mask) if m is not None]
+        if causal or self.sliding_window is not None:
+            rows, columns = ops.expand_dims(_positions(query), 2), ops.expand_dims(_positions(value), 1)
+            if causal:
+                masks.append(ops.greater_equal(rows, columns))
+            if self.sliding_window is not None:
+                masks.append(ops.less(ops.abs(ops.subtract(rows, columns)), self.sliding_window))
+        if attention_mask is not None:
+            masks.append(ops.cast(attention_mask, "bool"))
+        return functools.reduce(ops.logical_and, masks) if masks else None
+
+    def fused(self, one_axis: bool, dropout_key: Any, scores: bool) -> bool:
+        """Whether the fused op serves; raises ValueError if it was asked for and does not."""
+        possible = one_axis and dropout_key is None and not scores
+        if self.flash_attention and not possible:
+            raise ValueError(
+                f"{label(self)}: flash_attention=True gives no attention scores and attends over one axis only. "
+                "Set flash_attention=None to compute without it."
+            )
+        return possible and self.flash_attention is not False
+
+
+def _positions(x: Any) -> Any:
+    """`[1, T]`, 1 to T, of the framework of `x` `[B, T, ...]` also where T is known only at run time."""
+    column = ops.getitem(x, (slice(0, 1), slice(None), *(0,) * (len(x.shape) - 2)))
+    return ops.cumsum(ops.ones_like(column, "int32"), 1)
+
+
+def _heads_axis(mask: Any, ndim: int, axes: int) -> Any:
+    """The mask `[B, T, S]` with axes of size 1 before its `2 * axes` last, up to `ndim`."""
+    for _ in range(ndim - len(mask.shape)):
+        mask = ops.expand_dims(mask, -2 * axes - 1)
+    return mask
+
+
+class MultiHeadAttention(HeadedAttention):
+    """`concat_n(softmax(q_n k_n^T / sqrt(H)) v_n)`, all four projected (Vaswani et al. 2017, arXiv:1706.03762).
+
+    Args:
+        num_heads: N.
+        key_dim: H.
+        value_dim: V; H if None.
+        dropout: the probability of dropping an attention weight in training, in [0, 1).
+        use_bias: whether the projections have biases.
+        output_shape: features of the output, an int or several; C if None.
+        attention_axes: axes of the inputs that are attended over; all but the first and last if None.
+        sliding_window: positions at this distance or farther are not seen; None for no limit.
+        flash_attention: None for the backend's fused op where it can serve, True to insist on it,
+            False for plain products.
+        kernel_initializer, bias_initializer: of every projection.
+        use_gate: whether to multiply the heads' outputs by a sigmoid of a projection of the query.
+
+    Shapes:
+        query `[B, T, C]`, value `[B, S, C']`, key `[B, S, C'']`; kernels `[C, N, H]` (query, key),
+        `[C', N, V]` (value), `[N, V, C]` (attention_output); result `[B, T, C]`.
+
+    Example:
+        >>> from kfun import Spec
+        >>> layer, x = MultiHeadAttention(4, 8), Spec((None, None, 32))
+        >>> layer.output_spec(x, x)
+        Spec(shape=(None, None, 32), dtype='float32')
+    """
+
+    num_heads: int
+    key_dim: int
+    value_dim: int | None = None
+    dropout: float = 0.0
+    use_bias: bool = True
+    output_shape: Any = None
+    attention_axes: Any = None
+    sliding_window: int | None = None
+    flash_attention: bool | None = None
+    kernel_initializer: InitializerField = "glorot_uniform"
+    bias_initializer: InitializerField = "zeros"
+    use_gate: bool = False
+
+    def check(self):
+        super().check()
+        for field in ("num_heads", "key_dim", "value_dim"):
+            positive(getattr(self, field), f"{label(self)}: {field}")
+
+    def attend(
+        self,
+        run,
+        inputs,
+        dropout_key=None,
+        query_mask=None,
+        value_mask=None,
+        key_mask=None,
+        attention_mask=None,
+        return_attention_scores=False,
+        use_causal_mask=False,
+    ):
+        query, value, key = self.split_inputs(inputs)
+        axes = self._axes(len(query.shape))
+        fused = self.fused(len(query.shape) == 3, dropout_key, return_attention_scores)
+        given = (query_mask, value_mask, key_mask, attention_mask)
+        alone = fused and use_causal_mask and self.sliding_window is None and all(m is None for m in given)
+        mask = self.joint_mask(query, value, *given, use_causal_mask and not alone)
+        features = query.shape[-1] if isinstance(query.shape[-1], int) else None
+        pieces = _pieces(self, len(query.shape), len(value.shape), features)
+        q = run("query", pieces["query"], (query,), {})  # [B, T, N, H]
+        k = run("key", pieces["key"], (key,), {})  # [B, S, N, H]
+        gate = run("gate", pieces["gate"], (query,), {}) if self.use_gate else None  # [B, T, N, V]
+        v = run("value", pieces["value"], (value,), {})  # [B, S, N, V]
+        scores = None
+        if fused:
+            mask = None if mask is None else _heads_axis(mask, 4, 1)
+            y = ops.dot_product_attention(q, k, v, None, mask, self.key_dim**-0.5, alone)
+        else:
+            y, scores = self._products(q, k, v, mask, axes, dropout_key)
+        y = y if gate is None else ops.multiply(y, gate)
+        y = run("attention_output", pieces["attention_output"], (y,), {})
+        return (y, scores) if return_attention_scores else y
+
+    def _axes(self, ndim: int) -> tuple[int, ...]:
+        given = self.attention_axes
+        if given is None:
+            return tuple(range(1, ndim - 1))
+        given = (given,) if isinstance(given, int) else given
+        axes = tuple(a if a >= 0 else ndim + a for a in given)
+        if any(not 1 <= a <= ndim - 2 for a in axes):
+            raise ValueError(
+                f"{label(self)}: attention_axes {given} must be among the inputs' axes 1 to {ndim - 2}, between the "
+                "batch axis and the features"
+            )
+        return axes
+
+    def _products(self, q, k, v, mask, axes, dropout_key):
+        """`(outputs, scores)` by two products; any number of attention axes."""
+        ndim = len(q.shape)
+        target = list(string.ascii_lowercase[:ndim])
+        source = [c.upper() if i in axes else c for i, c in enumerate(target)]
+        rest = [c for i, c in enumerate(target[:-1]) if i not in axes]
+        seen = "".join([*rest, *(target[a] for a in axes), *(source[a] for a in axes)])
+        source, target = "".join(source), "".join(target)
+        scores = ops.einsum(f"{source},{target}->{seen}", k, ops.multiply(q, self.key_dim**-0.5))
+        if mask is not None:
+            mask = _heads_axis(mask, len(seen), len(axes))
+        scores = masked_softmax(scores, mask, tuple(range(-len(axes), 0)))
+        # The scores that are returned are those before dropout.
+        kept = scores if dropout_key is None else drop(dropout_key, scores, self.dropout)
+        values = source[:-1] + "Z"
+        return ops.einsum(f"{seen},{values}->{target[:-1]}Z", kept, v), scores
+
+
+@functools.lru_cache(maxsize=1024)
+def _pieces(
+    layer: MultiHeadAttention, query_ndim: int, value_ndim: int, features: int | None
+) -> dict[str, EinsumDense]:
+    """The projections, by the name of their parameters."""
+    heads, h, v = layer.num_heads, layer.key_dim, layer.value_dim or layer.key_dim
+    output = layer.output_shape or features
+    output = output if isinstance(output, tuple) else (output,)
+
+    def dense(ndim, bound, sizes, activation=None):
+        letters = iter(string.ascii_lowercase)
+        free = "".join(next(letters) for _ in range(ndim - 1))
+        summed = "".join(next(letters) for _ in range(bound))
+        made = "".join(next(letters) for _ in sizes)
+        return EinsumDense(
+            f"{free}{summed},{summed}{made}->{free}{made}",
+            (*(None,) * (ndim - 2), *sizes),
+            activation,
+            made if layer.use_bias else None,
+            layer.kernel_initializer,
+            layer.bias_initializer,
+        )
+
+    return {
+        "query": dense(query_ndim, 1, (heads, h)),
+        "key": dense(value_ndim, 1, (heads, h)),
+        "gate": dense(query_ndim, 1, (heads, v), "sigmoid"),
+        "value": dense(value_ndim, 1, (heads, v)),
+        "attention_output": dense(query_ndim, 2, output),
+    }

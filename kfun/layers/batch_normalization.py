@@ -1,0 +1,163 @@
+"""Batch normalization, with batch renormalization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kfun import ops
+from kfun.initializers import Initializer, InitializerField
+from kfun.layer import Weight, known_size
+from kfun.layers.checks import label, shown
+from kfun.layers.normalization import Normalization, axis_in
+
+_EPSILON = 1e-7  # Keras's default epsilon, added to the count of unmasked elements
+
+
+class SquareRoot(Initializer):
+    """The square root of what another initializer draws."""
+
+    initializer: InitializerField
+
+    def draw(self, key, shape, dtype):
+        return ops.sqrt(self.initializer(key, shape, dtype))
+
+
+class BatchNormalization(Normalization):
+    """Zero mean and unit variance of each channel over the batch (Ioffe & Szegedy 2015, arXiv:1502.03167).
+
+    `(x - mean) / sqrt(variance + epsilon) * gamma + beta`, with the batch's moments in training
+    and the moving ones otherwise. In training the state becomes
+    `moving * momentum + batch * (1 - momentum)`, with the population variance; PyTorch's momentum
+    is `1 - momentum` here, and its moving variance the unbiased one.
+
+    Args:
+        axis: of the channels, which keep moments of their own.
+        momentum: weight of the old moving average.
+        epsilon: added to the variance.
+        center: whether there is a beta.
+        scale: whether there is a gamma.
+        beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer:
+            names or initializers.
+        renorm: whether to correct the batch's moments towards slow averages of them (Ioffe 2017,
+            arXiv:1702.03275).
+        renorm_clipping: limits `{"rmin", "rmax", "dmax"}` of the correction, all optional.
+        renorm_momentum: weight of the old slow average.
+        synchronized: kept for configurations: moments are always of the whole batch that the step
+            is given, sharded or not, so both values mean the same.
+
+    Shapes:
+        x `[B, ..., C]`, mask (a call argument) bool `[B, ...]` or None: elements that do not
+        count in the moments; weights and state `[C]`; result as x.
+    """
+
+    axis: int = -1
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+    center: bool = True
+    scale: bool = True
+    beta_initializer: InitializerField = "zeros"
+    gamma_initializer: InitializerField = "ones"
+    moving_mean_initializer: InitializerField = "zeros"
+    moving_variance_initializer: InitializerField = "ones"
+    renorm: bool = False
+    renorm_clipping: Any = None
+    renorm_momentum: float = 0.99
+    synchronized: bool = False
+
+    uses_mask = True
+
+    def check(self):
+        limits = self.renorm_clipping or {}
+        unknown = set(limits) - {"rmin", "rmax", "dmax"}
+        if unknown:
+            raise ValueError(
+                f"{label(self)}: renorm_clipping: expected the keys 'rmin', 'rmax', 'dmax'; received {sorted(unknown)}"
+            )
+        low, high, shift = limits.get("rmin"), limits.get("rmax"), limits.get("dmax")
+        if low is not None and high is not None and high < low:
+            raise ValueError(f"{label(self)}: renorm_clipping: rmax must not be below rmin; received {dict(limits)}")
+        if shift is not None and shift < 0:
+            raise ValueError(f"{label(self)}: renorm_clipping: dmax must not be negative; received {shift}")
+
+    def weights(self, x):
+        shape = (known_size(self, x, axis_in(self, x, self.axis)),)
+        deviation = SquareRoot(self.moving_variance_initializer)
+
+        def moving(initializer):
+            return Weight(shape, initializer, trainable=False, autocast=False)
+
+        weights = self.affine(shape)
+        weights["moving_mean"] = moving(self.moving_mean_initializer)
+        weights["moving_variance"] = moving(self.moving_variance_initializer)
+        if self.renorm:
+            weights["moving_stddev"] = moving(deviation)
+            weights["renorm_mean"] = moving(self.moving_mean_initializer)
+            weights["renorm_stddev"] = moving(deviation)
+        return weights
+
+    def apply(self, params, state, x, *, key=None, training=False, mask=None):
+        axis, wide = axis_in(self, x, self.axis), self.wide(x)
+        gamma, beta = params.get("gamma"), params.get("beta")
+        if training:
+            mean, variance = self._moments(wide, axis, mask)
+            if self.renorm:
+                gamma, beta = self._corrected(state, mean, variance, gamma, beta)
+                state = self._renormed(state, mean, variance)
+            else:
+                batch = {"moving_mean": mean, "moving_variance": variance}
+                state = {k: _blend(state[k], new, self.momentum) for k, new in batch.items()}
+        else:
+            mean, variance = state["moving_mean"], state["moving_variance"]
+        y = ops.batch_normalization(wide, mean, variance, axis, beta, gamma, self.epsilon)
+        return self.narrow(y, x), state
+
+    def _moments(self, x, axis, mask):
+        reduced = tuple(i for i in range(len(x.shape)) if i != axis)
+        if mask is None:
+            return ops.moments(x, reduced)
+        if len(mask.shape) != len(x.shape) - 1:
+            raise ValueError(
+                f"{label(self)}: expected a mask with one axis less than the input; received mask {shown(mask.shape)} "
+                f"and input {shown(x.shape)}"
+            )
+        kept = ops.logical_and(ops.expand_dims(ops.cast(mask, "bool"), -1), ops.ones_like(x, "bool"))
+        count = ops.add(ops.sum(ops.cast(kept, x.dtype), reduced, True), _EPSILON)
+        mean = ops.divide(ops.sum(ops.where(kept, x, 0), reduced, True), count)
+        centred = ops.where(kept, ops.subtract(x, mean), 0)
+        variance = ops.divide(ops.sum(ops.square(centred), reduced, True), count)
+        return ops.reshape(mean, (-1,)), ops.reshape(variance, (-1,))
+
+    def _corrected(self, state, mean, variance, gamma, beta):
+        """Gamma and beta that also bring the batch's moments to the slow ones, as constants."""
+        limits = self.renorm_clipping or {}
+        slow = ops.maximum(state["renorm_stddev"], self.epsilon**0.5)
+        r = ops.divide(ops.sqrt(ops.add(variance, self.epsilon)), slow)
+        d = ops.divide(ops.subtract(mean, state["renorm_mean"]), slow)
+        if limits.get("rmin") is not None:
+            r = ops.maximum(r, limits["rmin"])
+        if limits.get("rmax") is not None:
+            r = ops.minimum(r, limits["rmax"])
+        if limits.get("dmax") is not None:
+            d = ops.clip(d, -limits["dmax"], limits["dmax"])
+        r, d = ops.stop_gradient(r), ops.stop_gradient(d)
+        if gamma is not None:
+            r, d = ops.multiply(r, gamma), ops.multiply(d, gamma)
+        return r, d if beta is None else ops.add(d, beta)
+
+    def _renormed(self, state, mean, variance):
+        """The new state: averages of the mean and of the standard deviation, fast and slow."""
+        deviation = ops.sqrt(ops.add(variance, self.epsilon))
+        moving = _blend(state["moving_stddev"], deviation, self.momentum)
+        variance = ops.relu(ops.subtract(ops.square(moving), self.epsilon))
+        return {
+            "moving_mean": _blend(state["moving_mean"], mean, self.momentum),
+            "moving_variance": ops.cast(variance, state["moving_variance"].dtype),
+            "moving_stddev": moving,
+            "renorm_mean": _blend(state["renorm_mean"], mean, self.renorm_momentum),
+            "renorm_stddev": _blend(state["renorm_stddev"], deviation, self.renorm_momentum),
+        }
+
+
+def _blend(old, new, momentum):
+    """`old * momentum + new * (1 - momentum)`, in the type of `old`."""
+    return ops.cast(ops.add(ops.multiply(old, momentum), ops.multiply(new, 1.0 - momentum)), old.dtype)

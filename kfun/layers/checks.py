@@ -1,0 +1,131 @@
+"""What layers of several families check or normalize in their fields: sizes, padding, data formats, rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from kfun.definition import Convert
+from kfun.layer import Layer
+
+
+def label(layer: Layer) -> str:
+    """How a message names a layer: its class, and its name if it has one."""
+    return f'{type(layer).__name__} "{layer.name}"' if layer.name else type(layer).__name__
+
+
+def shown(shape: Sequence) -> str:
+    """A shape in a message: sizes that are not known as None."""
+    return str(tuple(s if isinstance(s, int) else None for s in shape))
+
+
+def _ints(value: Any, n: int) -> tuple[int, ...]:
+    values = (value,) * n if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(values, (list, tuple)) or len(values) != n:
+        raise ValueError(f"expected an integer or {n} of them; received {value!r}")
+    for v in values:
+        if isinstance(v, bool) or not isinstance(v, int):
+            raise TypeError(f"expected an integer or {n} of them; received {value!r}")
+    return tuple(values)
+
+
+def positives(n: int) -> Convert:
+    """Converts an int, or one per axis, to `n` positive ints; None passes."""
+
+    def convert(value):
+        if value is None:
+            return None
+        values = _ints(value, n)
+        if min(values) <= 0:
+            raise ValueError(f"expected positive integers; received {value!r}")
+        return values
+
+    return Convert(convert)
+
+
+def naturals(n: int) -> Convert:
+    """Converts an int, or one per axis, to `n` ints of at least 0; None passes."""
+
+    def convert(value):
+        if value is None:
+            return None
+        values = _ints(value, n)
+        if min(values) < 0:
+            raise ValueError(f"expected integers of at least 0; received {value!r}")
+        return values
+
+    return Convert(convert)
+
+
+def margins(n: int) -> Convert:
+    """Converts an int, one per axis, or a pair `(before, after)` per axis, to `n` pairs of ints of at least 0."""
+
+    def convert(value):
+        each = (value,) * n if isinstance(value, int) else value
+        if not isinstance(each, (list, tuple)) or len(each) != n:
+            raise ValueError(f"expected an integer, {n} integers or {n} pairs of them; received {value!r}")
+        pairs = tuple(_ints(pair, 2) for pair in each)
+        if min(min(pair) for pair in pairs) < 0:
+            raise ValueError(f"expected integers of at least 0; received {value!r}")
+        return pairs
+
+    return Convert(convert)
+
+
+def _one_of(*names: str) -> Convert:
+    def convert(value):
+        name = value.lower() if isinstance(value, str) else value
+        if name not in names:
+            raise ValueError(f"expected one of {', '.join(map(repr, names))}; received {value!r}")
+        return name
+
+    return Convert(convert)
+
+
+def _data_format(value: Any) -> str:
+    if value is None:
+        return "channels_last"
+    if value not in ("channels_last", "channels_first"):
+        raise ValueError(f"expected 'channels_last' (None) or 'channels_first'; received {value!r}")
+    return value
+
+
+Sizes1 = Annotated[Any, positives(1)]
+Sizes2 = Annotated[Any, positives(2)]
+Sizes3 = Annotated[Any, positives(3)]
+Padding = Annotated[str, _one_of("valid", "same")]
+CausalPadding = Annotated[str, _one_of("valid", "same", "causal")]
+DataFormat = Annotated[Any, Convert(_data_format)]
+
+
+def axes_shown(n: int, data_format: str) -> str:
+    """The axes of an input with `n` spatial axes, for messages."""
+    spatial = ", ".join(("D1", "D2", "D3")[:n])
+    return f"[B, C, {spatial}]" if data_format == "channels_first" else f"[B, {spatial}, C]"
+
+
+def channel_axis(data_format: str) -> int:
+    """Where the channels are."""
+    return 1 if data_format == "channels_first" else -1
+
+
+def spatial_axes(n: int, data_format: str) -> tuple[int, ...]:
+    """Where the `n` spatial axes are."""
+    return tuple(range(2, n + 2)) if data_format == "channels_first" else tuple(range(1, n + 1))
+
+
+def check_rate(layer: Layer, name: str, rate: float, *, below_one: bool = False) -> None:
+    """Raises ValueError unless `rate`, a probability of dropping, is in [0, 1] (or [0, 1))."""
+    if not (0 <= rate < 1 or (rate == 1 and not below_one)):
+        interval = "[0, 1)" if below_one else "[0, 1]"
+        raise ValueError(f"{label(layer)}: {name}: expected a probability of dropping in {interval}; received {rate}")
+
+
+def need_key(layer: Layer, key: Any) -> Any:
+    """`key`, or a ValueError that tells to pass one."""
+    if key is None:
+        raise ValueError(
+            f"{label(layer)}: draws random numbers in training and was given no key: "
+            "pass key= to apply, e.g. key=kfun.random.key(0)"
+        )
+    return key

@@ -1,0 +1,329 @@
+"""Cells: one step of a recurrence each.
+
+B batch, C features, H units. Gate order is Keras's: LSTM input, forget, cell, output; GRU update,
+reset, candidate (PyTorch's LSTM has the same order, its GRU swaps update and reset).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from kfun import dtypes, ops
+from kfun.activations import Activation
+from kfun.initializers import Initializer, InitializerField, Ones
+from kfun.layer import Layer, Weight, known_size
+from kfun.layers.checks import check_rate, label, need_key
+from kfun.layers.core import check_width, positive
+from kfun.layers.regularization import counted, drop
+
+
+class Masks(NamedTuple):
+    """Dropout masks of one call, the same for every step: each one array, one per gate, or None.
+
+    Attributes:
+        inputs: `[B, C]` each.
+        state: `[B, H]` each.
+    """
+
+    inputs: tuple | None = None
+    state: tuple | None = None
+
+
+class Cell(Layer):
+    """Base of cells: a subclass gives `weights(x)`, `state_size` and `step`; `RNN` loops over it.
+
+    A cell is a layer too: `apply(params, state, x, *states)` gives `(y, new states)`, one step. The
+    states begin as zeros where they are not given.
+    """
+
+    @property
+    def state_size(self) -> tuple[int, ...]:
+        """The width of each state: a state is `[B, width]`."""
+        raise TypeError(f"{type(self).__name__} must define the property state_size")
+
+    @property
+    def output_state(self) -> int:
+        """Which of the states a masked step repeats as its output."""
+        return 0
+
+    def step(self, params: dict, x: Any, states: tuple, masks: Any) -> tuple[Any, tuple]:
+        """One step: `(y, new states)` for `x` of shape `[B, ...]`; `masks` is what `masks()` gave, or None."""
+        raise TypeError(f"{type(self).__name__} must define step(params, x, states, masks)")
+
+    def masks(self, key: Any, x: Any) -> Any:
+        """The dropout masks of a call in training; `x` `[B, C]` is the first step's. None if there is no dropout."""
+        return None
+
+    def zeros(self, params: dict, x: Any) -> tuple:
+        """The states before the first step `x`, all 0, in the type that the step computes in."""
+        wide = dtypes.promote(dtypes.name(x.dtype), *_float_types(params), "float")
+        first = ops.reshape(x, (ops.shape(x)[0], -1))
+        column = ops.zeros_like(ops.getitem(first, (slice(None), slice(0, 1))), dtypes.settle(wide))
+        return tuple(ops.tile(column, (1, size)) for size in self.state_size)
+
+    def apply(self, params, state, x, *states, key=None, training=False):
+        params, (x, *states) = self.to_compute(params, (x, *states))
+        masks = self.masks(key, x) if training else None
+        y, states = self.step(params, x, tuple(states) or self.zeros(params, x), masks)
+        return self.to_output((y, tuple(states))), state
+
+
+def _float_types(tree: dict) -> list[str]:
+    """The types of a nested dict's floating arrays."""
+    found: list[str] = []
+    for value in tree.values():
+        if isinstance(value, dict):
+            found += _float_types(value)
+        elif dtypes.name(value.dtype) in dtypes.FLOATS:
+            found.append(dtypes.name(value.dtype))
+    return found
+
+
+class ForgetBias(Initializer):
+    """An LSTM's bias with ones for the forget gate (Jozefowicz et al. 2015), the rest drawn by `initializer`."""
+
+    initializer: InitializerField = "zeros"
+
+    def draw(self, key, shape, dtype):
+        (n,) = shape
+        units = n // 4
+        parts = (self.initializer, units), (Ones(), units), (self.initializer, 2 * units)
+        return ops.concatenate([draw(key, (size,), dtype) for draw, size in parts])
+
+
+class _GatedCell(Cell):
+    """What the three cells share: `gates` kernels side by side, dropout masks per gate or one for all."""
+
+    gates = 1
+
+    def check(self):
+        positive(self.units, f"{label(self)}: units")
+        check_rate(self, "dropout", self.dropout, below_one=True)
+        check_rate(self, "recurrent_dropout", self.recurrent_dropout, below_one=True)
+
+    @property
+    def state_size(self):
+        return (self.units,)
+
+    def weights(self, x, *states):
+        width = self.gates * self.units
+        weights = {
+            "kernel": Weight((known_size(self, x, -1), width), self.kernel_initializer),
+            "recurrent_kernel": Weight((self.units, width), self.recurrent_initializer),
+        }
+        if self.use_bias:
+            weights["bias"] = self.bias(width)
+        return weights
+
+    def bias(self, width: int) -> Weight:
+        return Weight((width,), self.bias_initializer)
+
+    def masks(self, key, x):
+        # Keras drops each gate's copy apart as soon as there is recurrent dropout, else all alike.
+        count = self.gates if self.recurrent_dropout else 1
+        batch, channels = ops.shape(x)[0], ops.shape(x)[-1]
+        n, made = 0, []
+        for rate, shape in ((self.dropout, (batch, channels)), (self.recurrent_dropout, (batch, self.units))):
+            if not rate:
+                made.append(None)
+                continue
+            # Of the type of the weights and the input alike: ones that are dropped.
+            ones = ops.tile(ops.ones_like(ops.getitem(x, (slice(None), slice(0, 1)))), (1, shape[1]))
+            made.append(tuple(drop(counted(need_key(self, key), n + i), ones, rate, shape) for i in range(count)))
+            n += count
+        return Masks(*made)
+
+
+def _products(x: Any, kernel: Any, bias: Any, masks: tuple | None, n: int) -> list:
+    """`x kernel + bias` in `n` parts, `x` masked for all of them or for each apart."""
+    if masks is not None and len(masks) == n > 1:
+        kernels = ops.split(kernel, n, -1)
+        parts = [ops.matmul(ops.multiply(x, m), k) for m, k in zip(masks, kernels, strict=True)]
+        if bias is None:
+            return parts
+        return [ops.add(p, b) for p, b in zip(parts, ops.split(bias, n, -1), strict=True)]
+    if masks is not None:
+        x = ops.multiply(x, masks[0])
+    z = ops.matmul(x, kernel)
+    z = z if bias is None else ops.add(z, bias)
+    return ops.split(z, n, -1) if n > 1 else [z]
+
+
+class SimpleRNNCell(_GatedCell):
+    """`h = activation(x kernel + bias + h recurrent_kernel)`.
+
+    Args:
+        units: H.
+        activation: a name or a function of one array.
+        use_bias: whether there is a bias.
+        kernel_initializer, recurrent_initializer, bias_initializer: names or initializers.
+        dropout: the probability of dropping an input element in training, in [0, 1).
+        recurrent_dropout: the same for the state.
+
+    Shapes:
+        x `[B, C]`, h `[B, H]`, kernel `[C, H]`, recurrent_kernel `[H, H]`, bias `[H]`; result
+        `(y, (h,))` with y = h.
+    """
+
+    units: int
+    activation: Activation = "tanh"
+    use_bias: bool = True
+    kernel_initializer: InitializerField = "glorot_uniform"
+    recurrent_initializer: InitializerField = "orthogonal"
+    bias_initializer: InitializerField = "zeros"
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+
+    def step(self, params, x, states, masks):
+        (h,), masks = states, masks or Masks()
+        check_width(self, x, params["kernel"].shape[0], tuple(params["kernel"].shape))
+        (z,) = _products(x, params["kernel"], params.get("bias"), masks.inputs, 1)
+        (r,) = _products(h, params["recurrent_kernel"], None, masks.state, 1)
+        h = self.activation(ops.add(z, r))
+        return h, (h,)
+
+
+class LSTMCell(_GatedCell):
+    """Long short-term memory (Hochreiter & Schmidhuber 1997).
+
+    Args:
+        units: H.
+        activation, recurrent_activation: of the cell and the gates.
+        use_bias: whether there is a bias.
+        kernel_initializer, recurrent_initializer, bias_initializer: names or initializers.
+        unit_forget_bias: whether the forget gate's bias begins as 1.
+        dropout, recurrent_dropout: as in `SimpleRNNCell`.
+
+    Shapes:
+        x `[B, C]`, h and c `[B, H]`, kernel `[C, 4H]`, recurrent_kernel `[H, 4H]`, bias `[4H]`;
+        result `(y, (h, c))` with y = h.
+    """
+
+    units: int
+    activation: Activation = "tanh"
+    recurrent_activation: Activation = "sigmoid"
+    use_bias: bool = True
+    kernel_initializer: InitializerField = "glorot_uniform"
+    recurrent_initializer: InitializerField = "orthogonal"
+    bias_initializer: InitializerField = "zeros"
+    unit_forget_bias: bool = True
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+
+    gates = 4
+
+    @property
+    def state_size(self):
+        return (self.units, self.units)
+
+    def bias(self, width):
+        return Weight((width,), ForgetBias(self.bias_initializer) if self.unit_forget_bias else self.bias_initializer)
+
+    def step(self, params, x, states, masks):
+        (h, c), masks = states, masks or Masks()
+        check_width(self, x, params["kernel"].shape[0], tuple(params["kernel"].shape))
+        z = _products(x, params["kernel"], params.get("bias"), masks.inputs, 4)
+        r = _products(h, params["recurrent_kernel"], None, masks.state, 4)
+        i, f, g, o = (ops.add(a, b) for a, b in zip(z, r, strict=True))
+        gate = self.recurrent_activation
+        c = ops.add(ops.multiply(gate(f), c), ops.multiply(gate(i), self.activation(g)))
+        h = ops.multiply(gate(o), self.activation(c))
+        return h, (h, c)
+
+
+class GRUCell(_GatedCell):
+    """Gated recurrent unit (Cho et al. 2014, arXiv:1406.1078).
+
+    Args:
+        units, activation, recurrent_activation, use_bias, kernel_initializer,
+            recurrent_initializer, bias_initializer, dropout, recurrent_dropout: as in `LSTMCell`.
+        reset_after: whether the reset gate acts after the product with the state (cuDNN's form).
+
+    Shapes:
+        x `[B, C]`, h `[B, H]`, kernel `[C, 3H]`, recurrent_kernel `[H, 3H]`, bias `[2, 3H]` (the
+        inputs', then the state's) if `reset_after`, else `[3H]`; result `(y, (h,))` with y = h.
+    """
+
+    units: int
+    activation: Activation = "tanh"
+    recurrent_activation: Activation = "sigmoid"
+    use_bias: bool = True
+    kernel_initializer: InitializerField = "glorot_uniform"
+    recurrent_initializer: InitializerField = "orthogonal"
+    bias_initializer: InitializerField = "zeros"
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    reset_after: bool = True
+
+    gates = 3
+
+    def bias(self, width):
+        return Weight((2, width) if self.reset_after else (width,), self.bias_initializer)
+
+    def step(self, params, x, states, masks):
+        (h,), masks = states, masks or Masks()
+        kernel, recurrent = params["kernel"], params["recurrent_kernel"]
+        check_width(self, x, kernel.shape[0], tuple(kernel.shape))
+        bias, inner = params.get("bias"), None
+        if bias is not None and self.reset_after:
+            bias, inner = ops.unstack(bias, 2, 0)
+        zx, rx, gx = _products(x, kernel, bias, masks.inputs, 3)
+        gate = self.recurrent_activation
+        if self.reset_after:
+            zh, rh, gh = _products(h, recurrent, inner, masks.state, 3)
+            update, reset = gate(ops.add(zx, zh)), gate(ops.add(rx, rh))
+            candidate = ops.multiply(reset, gh)
+        else:
+            parts = ops.split(recurrent, 3, -1)
+            dropped = [h, h, h] if masks.state is None else [ops.multiply(h, m) for m in masks.state]
+            update = gate(ops.add(zx, ops.matmul(dropped[0], parts[0])))
+            reset = gate(ops.add(rx, ops.matmul(dropped[1], parts[1])))
+            candidate = ops.matmul(ops.multiply(reset, dropped[2]), parts[2])
+        candidate = self.activation(ops.add(gx, candidate))
+        h = ops.add(ops.multiply(update, h), ops.multiply(ops.subtract(1.0, update), candidate))
+        return h, (h,)
+
+
+class StackedRNNCells(Cell):
+    """Cells one on top of the other, as one cell whose states are theirs in order.
+
+    Args:
+        cells: the cells, from the inputs up; their parameters sit under `cells_0`, `cells_1`, ...
+    """
+
+    cells: tuple
+
+    def check(self):
+        if not isinstance(self.cells, tuple) or not self.cells or not all(isinstance(c, Cell) for c in self.cells):
+            raise TypeError(f"{label(self)}: cells: expected one cell or more; received {self.cells!r}")
+
+    @property
+    def state_size(self):
+        return tuple(size for cell in self.cells for size in cell.state_size)
+
+    @property
+    def output_state(self):
+        return sum(len(cell.state_size) for cell in self.cells[:-1]) + self.cells[-1].output_state
+
+    def weights(self, x, *states):
+        weights = {}
+        for i, cell in enumerate(self.cells):
+            weights[f"cells_{i}"] = cell.weights(x)
+            x = cell.output_spec(x)[0]
+        return weights
+
+    def masks(self, key, x):
+        made = []
+        for i, cell in enumerate(self.cells):
+            made.append(cell.masks(counted(key, 100 * i) if key is not None else None, x))
+            width = cell.state_size[cell.output_state]
+            x = ops.tile(ops.getitem(x, (slice(None), slice(0, 1))), (1, width))
+        return tuple(made)
+
+    def step(self, params, x, states, masks):
+        new, states = [], list(states)
+        for i, cell in enumerate(self.cells):
+            own, states = states[: len(cell.state_size)], states[len(cell.state_size) :]
+            x, own = cell.step(params.get(f"cells_{i}", {}), x, tuple(own), masks[i] if masks else None)
+            new += own
+        return x, tuple(new)

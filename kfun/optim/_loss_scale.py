@@ -1,0 +1,89 @@
+"""LossScaleOptimizer: a loss scale that follows what half-precision gradients bear."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import optax
+
+from kfun import ops
+from kfun.ops._dispatch import backend
+from kfun.optim._optimizer import Optimizer, OptimizerVariable, get
+from kfun.optim._transform import divide_by
+from kfun.optim._trees import backend_of, choose, flatten, rebuild
+
+
+class LossScaleOptimizer(Optimizer, common=False):
+    """Another optimizer under a dynamic loss scale, so that float16 gradients do not underflow.
+
+    A step whose gradients are not all finite is skipped and halves the scale; after
+    `dynamic_growth_steps` finite ones in a row the scale doubles. Multiply the loss by
+    `scale_loss(loss, state)`. Adds to the inner state `step_counter` (int32) and `dynamic_scale` (float32).
+
+    Args:
+        inner_optimizer: whatever `kfun.optim.get` makes an `Optimizer` of; its own `loss_scale_factor` is dropped.
+        initial_scale: the first scale.
+        dynamic_growth_steps: see above.
+    """
+
+    inner_optimizer: Any
+    initial_scale: float = 2.0**15
+    dynamic_growth_steps: int = 2000
+    name: str | None = dataclasses.field(default=None, kw_only=True)
+
+    def check(self):
+        inner = get(self.inner_optimizer)
+        if not isinstance(inner, Optimizer) or isinstance(inner, LossScaleOptimizer):
+            raise TypeError(f"LossScaleOptimizer: expected an Optimizer to wrap; received {inner!r:.120}")
+        object.__setattr__(self, "inner_optimizer", inner.replace(loss_scale_factor=None))
+
+    @property
+    def learning_rate(self) -> Any:  # type: ignore[override]
+        """The inner optimizer's."""
+        return self.inner_optimizer.learning_rate
+
+    def assemble(self):
+        inner = self.inner_optimizer.build()
+
+        def init(params):
+            with backend(backend_of(flatten(params).values())):
+                own = {
+                    "step_counter": ops.zeros((), "int32"),
+                    "dynamic_scale": ops.full((), self.initial_scale, "float32"),
+                }
+            return inner.init(params) | own
+
+        def update(updates, state, params=None):
+            state = dict(state)
+            counter, scale = state.pop("step_counter"), state.pop("dynamic_scale")
+            gradients = flatten(updates)
+            finite = ops.all(ops.stack([ops.all(ops.isfinite(g)) for g in gradients.values()]))
+
+            def act():
+                return inner.update(rebuild(updates, divide_by(scale)(gradients)), state, params)
+
+            def skip():
+                return rebuild(params, {p: ops.zeros_like(x) for p, x in flatten(params).items()}), state
+
+            moves, state = choose(finite, act, skip)
+            grown = ops.equal(counter, self.dynamic_growth_steps - 1)
+            factor = ops.where(finite, ops.where(grown, 2.0, 1.0), 0.5)
+            counted = ops.where(ops.logical_and(finite, ops.logical_not(grown)), ops.add(counter, 1), 0)
+            own = {"step_counter": counted, "dynamic_scale": ops.cast(ops.multiply(scale, factor), "float32")}
+            return moves, state | own
+
+        return optax.GradientTransformation(init, update)
+
+    def scale_loss(self, loss, state):
+        return ops.multiply(loss, state["dynamic_scale"])
+
+    def variables(self, params, paths=None):
+        prefix = self.prefix()
+        own = [
+            OptimizerVariable(f"{prefix}/iteration", None, (), "int32"),
+            OptimizerVariable(f"{prefix}/learning_rate", None, (), "float32"),
+            OptimizerVariable(f"{prefix}/step_counter", "step_counter", (), "int32"),
+            OptimizerVariable(f"{prefix}/dynamic_scale", "dynamic_scale", (), "float32"),
+        ]
+        return own + self.inner_optimizer.variables(params, paths)

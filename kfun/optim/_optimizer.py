@@ -1,0 +1,258 @@
+"""`Optimizer`: the definition of an optimizer, from which its transformation is built."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, ParamSpec
+
+import optax
+
+from kfun import dtypes, ops
+from kfun.definition import REGISTRY, Convert, Definition, from_config
+from kfun.errors import nearest
+from kfun.optim import _transform as transform
+from kfun.optim._trees import flatten
+
+Slots = dict[str, Any]
+P = ParamSpec("P")
+
+
+def _learning_rate(value: Any) -> Any:
+    if callable(value):
+        return value
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
+        raise TypeError(f"expected a number, a schedule or a function of the count; received {value!r}")
+    return float(value)
+
+
+LearningRate = Annotated[Any, Convert(_learning_rate)]
+
+# Every optimizer's last fields, in Keras's order. A subclass that declares one decides its place and default.
+_COMMON: dict[str, tuple[Any, Any]] = {
+    "weight_decay": (float | None, None),
+    "clipnorm": (float | None, None),
+    "clipvalue": (float | None, None),
+    "global_clipnorm": (float | None, None),
+    "use_ema": (bool, False),
+    "ema_momentum": (float, 0.99),
+    "ema_overwrite_frequency": (int | None, None),
+    "loss_scale_factor": (float | None, None),
+    "gradient_accumulation_steps": (int | None, None),
+}
+_KEYWORDS: dict[str, tuple[Any, Any]] = {
+    "exclude_from_weight_decay": (tuple[str, ...], ()),
+    "name": (str | None, None),
+}
+
+
+class OptimizerVariable(NamedTuple):
+    """One of the variables that Keras's optimizer of the same configuration has."""
+
+    path: str  # in Keras, as "adam/dense_kernel_momentum"
+    state_path: str | None  # in the state, as "momentum/dense/kernel"; None where Keras keeps what nothing reads
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class Optimizer(Definition):
+    """Base of optimizers: an update rule for one array, and what all optimizers have in common.
+
+    A subclass declares its fields, `learning_rate` first, and gives `slot_names`, `step` and, where
+    needed, `init_slots`, `shared`, `prepare`. The common fields follow its own:
+
+    Args:
+        weight_decay: each weight loses `weight_decay * learning_rate` of itself before the step; None for no decay.
+        clipnorm, clipvalue, global_clipnorm: limits of each gradient's norm, of each element, of all
+            gradients' common norm. At most one may be given.
+        use_ema, ema_momentum, ema_overwrite_frequency: keeps an exponential moving average of the params in
+            the state's `average`; every `ema_overwrite_frequency` steps the params become their average.
+        loss_scale_factor: gradients are divided by it (multiply the loss: `scale_loss`).
+        gradient_accumulation_steps: the params move at every so many calls, by the mean gradient.
+        exclude_from_weight_decay: patterns; an array whose path one of them is found in does not decay.
+        name: the prefix of variable names, by default the class name as in `"rm_sprop"`.
+
+    Raises:
+        ValueError: if a value is out of range or two ways to clip are given.
+    """
+
+    if TYPE_CHECKING:
+        learning_rate: Any
+        weight_decay: float | None
+        clipnorm: float | None
+        clipvalue: float | None
+        global_clipnorm: float | None
+        use_ema: bool
+        ema_momentum: float
+        ema_overwrite_frequency: int | None
+        loss_scale_factor: float | None
+        gradient_accumulation_steps: int | None
+        exclude_from_weight_decay: tuple[str, ...]
+        name: str | None
+
+    def __init_subclass__(cls, common: bool = True, **kwargs):
+        for field, (hint, default) in (_COMMON | _KEYWORDS).items() if common else ():
+            if not hasattr(cls, field):  # neither the class nor a base has declared it
+                cls.__annotations__[field] = hint
+                setattr(cls, field, dataclasses.field(default=default, kw_only=field in _KEYWORDS))
+        super().__init_subclass__(**kwargs)
+
+    def check(self) -> None:
+        who = type(self).__name__
+        given = [n for n in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, n) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{who}: at most one of clipnorm, clipvalue, global_clipnorm; received {', '.join(given)}")
+        if not 0 <= self.ema_momentum <= 1:
+            raise ValueError(f"{who}: expected ema_momentum in [0, 1]; received {self.ema_momentum}")
+        for field, least in (("ema_overwrite_frequency", 1), ("gradient_accumulation_steps", 2)):
+            value = getattr(self, field)
+            if value is not None and value < least:
+                raise ValueError(f"{who}: expected {field} of at least {least} or None; received {value}")
+
+    def slot_names(self) -> tuple[tuple[str, ...], ...]:
+        """Names of the slots, in groups: Keras lists a group's slots array by array, one group after another."""
+        return ()
+
+    def init_slots(self, path: str, x: Any) -> Slots:
+        """The slots of one array before the first step; a slot that it does not have is left out."""
+        return {name: ops.zeros_like(x) for group in self.slot_names() for name in group}
+
+    def shared(self) -> dict[str, float]:
+        """First values of the scalars that all arrays share."""
+        return {}
+
+    def prepare(self, learning_rate: Any, step: Any, shared: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """What is the same for all arrays, computed once a step.
+
+        Args:
+            learning_rate: scalar, float32 (float64 if an array is).
+            step: scalar of that type: 1, 2, ...
+            shared: the shared scalars.
+
+        Returns:
+            `(scalars, shared)`: the first argument of `step`, and the new shared scalars.
+        """
+        return learning_rate, shared
+
+    def step(self, path: str, scalars: Any, gradient: Any, x: Any, slots: Slots) -> tuple[Any, Slots]:
+        """`(what to add to x, new slots)` of one array."""
+        raise TypeError(f"{type(self).__name__} must define step(path, scalars, gradient, x, slots)")
+
+    def decay(self, path: str, x: Any) -> float | None:
+        """The weight decay of one array."""
+        excluded = any(re.search(pattern, path) for pattern in self.exclude_from_weight_decay)
+        return None if excluded else self.weight_decay
+
+    def build(self) -> optax.GradientTransformation:
+        """The transformation: `init(params) -> state`, `update(gradients, state, params) -> (updates, state)`.
+
+        Equal definitions give the same object, so that compiled functions that hold it are found again.
+        """
+        return _build(self)
+
+    def assemble(self) -> optax.GradientTransformation:
+        """The rule with its wrappers, from the inside out."""
+        every = self.gradient_accumulation_steps or 1
+        built = transform.from_rule(self, every)
+        if self.clipnorm:
+            built = transform.on_gradients(transform.clip_by_norm(self.clipnorm), built)
+        elif self.global_clipnorm:
+            built = transform.on_gradients(transform.clip_by_global_norm(self.global_clipnorm), built)
+        elif self.clipvalue:
+            built = transform.on_gradients(transform.clip_by_value(self.clipvalue), built)
+        if every > 1:
+            built = transform.accumulate(built, every)
+        if self.loss_scale_factor is not None:
+            built = transform.on_gradients(transform.divide_by(self.loss_scale_factor), built)
+        if self.use_ema:
+            built = transform.average(built, self.ema_momentum, self.ema_overwrite_frequency, every)
+        return built
+
+    def scale_loss(self, loss: Any, state: dict[str, Any]) -> Any:
+        """The loss whose gradient `update` expects."""
+        return loss if self.loss_scale_factor is None else ops.multiply(loss, self.loss_scale_factor)
+
+    def prefix(self) -> str:
+        """The first part of the paths of its variables."""
+        return self.name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(self).__name__).lower()
+
+    def variables(self, params: Any, paths: Mapping[str, str] | None = None) -> list[OptimizerVariable]:
+        """The variables of Keras's optimizer in its order, and where each is in the state.
+
+        Args:
+            params: a tree of arrays or specs in Keras's order of trainable variables.
+            paths: Keras's path of each array by its path in `params`, where they differ.
+        """
+        arrays, prefix = flatten(params), self.prefix()
+        found = [OptimizerVariable(f"{prefix}/iteration", "count", (), "int32")]
+        if not callable(self.learning_rate):
+            found.append(OptimizerVariable(f"{prefix}/learning_rate", "learning_rate", (), "float32"))
+        groups = [("average",)] * self.use_ema + [("gradient_accumulator",)] * bool(self.gradient_accumulation_steps)
+        for group in (*groups, *self.slot_names()):
+            for path, x in arrays.items():
+                found += self.slot_variables(group, path, (paths or {}).get(path, path), x)
+        return found
+
+    def slot_variables(self, group: tuple[str, ...], path: str, keras_path: str, x: Any) -> list[OptimizerVariable]:
+        """The variables of one group of slots for one array."""
+        shape, dtype, flat = tuple(x.shape), dtypes.name(x.dtype), keras_path.replace("/", "_")
+        return [OptimizerVariable(f"{self.prefix()}/{flat}_{n}", f"{n}/{path}", shape, dtype) for n in group]
+
+
+@functools.lru_cache(maxsize=256)
+def _build(optimizer: Optimizer) -> optax.GradientTransformation:
+    return optimizer.assemble()
+
+
+def function_of(definition: Callable[P, Optimizer]) -> Callable[P, optax.GradientTransformation]:
+    """The function that takes a definition's arguments and gives its transformation."""
+
+    def make(*args: P.args, **kwargs: P.kwargs) -> optax.GradientTransformation:
+        return definition(*args, **kwargs).build()
+
+    name = definition.__name__.lower()  # type: ignore[attr-defined]
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"The transformation that `{definition.__name__}` describes, with the same arguments."  # type: ignore[attr-defined]
+    make.__signature__ = inspect.signature(definition).replace(  # type: ignore[attr-defined]
+        return_annotation=optax.GradientTransformation
+    )
+    return make
+
+
+def get(identifier: Any) -> Any:
+    """The optimizer for a name in any case, a definition, its class, its JSON, or any optax transformation.
+
+    Returns:
+        An `Optimizer`, or the `optax.GradientTransformation` as it came.
+
+    Raises:
+        ValueError: if no optimizer has that name, or JSON describes something else.
+        TypeError: if `identifier` is none of these.
+    """
+    if isinstance(identifier, (Optimizer, optax.GradientTransformation)):
+        return identifier
+    if isinstance(identifier, str):
+        known = {n.lower(): c for n, c in REGISTRY.items() if issubclass(c, Optimizer) and c is not Optimizer}
+        if identifier.lower() not in known:
+            raise ValueError(f"unknown optimizer {identifier!r}; {nearest(identifier.lower(), known)}")
+        return known[identifier.lower()]()
+    if isinstance(identifier, type) and issubclass(identifier, Optimizer):
+        return identifier()
+    if isinstance(identifier, dict):
+        made = from_config(identifier)
+        if not isinstance(made, Optimizer):
+            raise ValueError(f"expected the JSON of an optimizer; received that of {type(made).__name__}")
+        return made
+    raise TypeError(
+        "expected the name of an optimizer, a kfun.optim definition or its JSON, or an optax transformation; "
+        f"received {identifier!r:.120}"
+    )
+
+
+def build(identifier: Any) -> optax.GradientTransformation:
+    """The transformation of whatever `get` takes."""
+    found = get(identifier)
+    return found.build() if isinstance(found, Optimizer) else found

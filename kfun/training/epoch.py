@@ -1,0 +1,87 @@
+"""`epoch`: runs a step over a feed, many steps per dispatch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kfun import ops, transforms
+
+STEPS_PER_DISPATCH = 32
+
+
+class StopEpoch(Exception):
+    """Raised by `on_group` to end an epoch before its data do."""
+
+
+def compiled_group(step: Any) -> Callable:
+    """`(train_state, batches, count) -> (train_state, logs)`: `count` steps in one compiled loop.
+
+    `batches` has a leading axis of at least `count`. The count is an argument of the compiled
+    program, so that a short last group needs no compile. One program per step, kept on it.
+    """
+    made = getattr(step, "_compiled_group", None)
+    if made is not None:
+        return made
+
+    def run(train_state: Any, batches: Any, count: Any) -> Any:
+        def body(i: Any, state: Any) -> Any:
+            return step.update(state, _at(batches, i))
+
+        train_state = ops.fori_loop(0, count, body, train_state)
+        return train_state, step.logs(train_state)
+
+    step._compiled_group = transforms.jit(run, donate_argnums=(0,))
+    return step._compiled_group
+
+
+def _at(batches: Any, i: Any) -> Any:
+    if isinstance(batches, dict):
+        return {k: _at(v, i) for k, v in batches.items()}
+    if isinstance(batches, (list, tuple)):
+        return type(batches)(_at(v, i) for v in batches)
+    return None if batches is None else ops.getitem(batches, i)
+
+
+def epoch(
+    step: Any,
+    train_state: Any,
+    feed: Any,
+    *,
+    steps_per_dispatch: int = STEPS_PER_DISPATCH,
+    on_group: Callable[[int, int, dict, Any], Any] | None = None,
+) -> tuple[Any, dict]:
+    """Runs a step over all batches of a feed.
+
+    Dispatch is asynchronous: while the device runs a group, the host prepares the next. The logs
+    stay on the device until somebody reads them.
+
+    Args:
+        step: has `update(train_state, batch)` and `logs(train_state)`, both pure.
+        train_state: donated; use the returned one afterwards.
+        feed: an `ArrayFeed` or `StreamFeed`.
+        steps_per_dispatch: how many steps run as one compiled loop.
+        on_group: called after each dispatch with the number of steps done so far, the rows of a
+            batch, the logs (on the device), and the train state. It may give another train state
+            to go on with, or raise `StopEpoch`.
+
+    Returns:
+        `(train_state, logs)`.
+
+    Raises:
+        ValueError: if the feed gave no batch.
+    """
+    run = compiled_group(step)
+    done, logs = 0, None
+    for group in feed.groups(steps_per_dispatch):
+        train_state, logs = run(train_state, group.batches, group.count)
+        done += group.count
+        if on_group is not None:
+            try:
+                changed = on_group(done, group.rows, logs, train_state)
+            except StopEpoch:
+                break
+            train_state = train_state if changed is None else changed
+    if logs is None:
+        raise ValueError("the data gave no batch: an epoch needs at least one example")
+    return train_state, logs

@@ -1,0 +1,204 @@
+"""The training step: a pure function from a train state and a batch to the next state.
+
+A batch is `(x, y)` or `(x, y, sample_weight)`; x is an array, or a tuple or list of several.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from kfun import losses as losses_module
+from kfun import metrics as metrics_module
+from kfun import ops, optim, random, transforms, tree
+from kfun.layer import Layer
+
+
+class TrainState(NamedTuple):
+    """Everything that a step changes."""
+
+    params: Any  # what the optimizer trains
+    state: Any  # the net's own state: moving statistics, counters
+    optimizer: Any  # the optimizer's state; holds the learning rate
+    metrics: Any  # running totals since the epoch began
+    key: Any  # uint32[2], split at every step
+
+
+class _Step:
+    """A step that a driver can run one at a time or in a loop.
+
+    Calling it runs one compiled step, `(train_state, batch) -> (train_state, logs)`, and donates
+    the state that it was given: use the returned one from there on.
+    """
+
+    def __init__(self, net: Layer, loss: Any, metrics: dict | None):
+        self.net = net
+        self.loss = _objective(loss)
+        self.metrics = {name: metrics_module.get(m) for name, m in _named(metrics).items()}
+
+    def reset(self, train_state: TrainState) -> TrainState:
+        """The state with its metrics at their beginning."""
+        start = {"loss": (ops.zeros(()), ops.zeros(())), **{n: m.init() for n, m in self.metrics.items()}}
+        return train_state._replace(metrics=start)
+
+    def logs(self, train_state: TrainState) -> dict[str, Any]:
+        """The metrics' results, `loss` first; pure."""
+        total, count = train_state.metrics["loss"]
+        results = {"loss": ops.divide(total, ops.maximum(count, 1))}
+        return results | {n: m.result(train_state.metrics[n]) for n, m in self.metrics.items()}
+
+    def update(self, train_state: TrainState, batch: Any) -> TrainState:
+        """One step, without compiling it; pure."""
+        raise TypeError("a step defines update(train_state, batch)")
+
+    @functools.cached_property
+    def _compiled(self) -> Callable:
+        def run(train_state, batch):
+            train_state = self.update(train_state, batch)
+            return train_state, self.logs(train_state)
+
+        return transforms.jit(run, donate_argnums=(0,))
+
+    def __call__(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
+        return self._compiled(train_state, batch)
+
+    def _track(self, totals: dict, loss: Any, y: Any, outputs: Any, weight: Any) -> dict:
+        size = ops.cast(_rows(y if y is not None else outputs), "float32")
+        total, count = totals["loss"]
+        new = {"loss": (ops.add(total, ops.multiply(ops.cast(loss, "float32"), size)), ops.add(count, size))}
+        return new | {n: m.update(totals[n], y, outputs, weight) for n, m in self.metrics.items()}
+
+
+def _rows(data: Any) -> Any:
+    return ops.shape(jax.tree.leaves(data)[0])[0]
+
+
+def _named(metrics: Any) -> dict:
+    if metrics is None:
+        return {}
+    if isinstance(metrics, dict):
+        return metrics
+    made = [metrics_module.get(m) for m in metrics]
+    return {m.name: m for m in made}
+
+
+def _objective(loss: Any) -> Callable:
+    """`(y, outputs, weight) -> scalar` of a loss, or of a dict, list or tuple of them like the outputs."""
+    if isinstance(loss, dict):
+        parts = {k: losses_module.get(v) for k, v in loss.items()}
+        return lambda y, out, w: functools.reduce(
+            ops.add, [f(y[k], out[k], w[k] if isinstance(w, dict) else w) for k, f in parts.items()]
+        )
+    if isinstance(loss, (list, tuple)):
+        several = [losses_module.get(v) for v in loss]
+        return lambda y, out, w: functools.reduce(
+            ops.add,
+            [f(y[i], out[i], w[i] if isinstance(w, (list, tuple)) else w) for i, f in enumerate(several)],
+        )
+    return losses_module.get(loss)
+
+
+def unpack(batch: Any) -> tuple[tuple, Any, Any]:
+    """`(inputs, y, sample_weight)` of a batch; what is missing is None.
+
+    Raises:
+        ValueError: if the batch is no tuple of one to three parts.
+    """
+    if not isinstance(batch, (tuple, list)):
+        batch = (batch,)
+    if not 1 <= len(batch) <= 3:
+        raise ValueError(f"a batch is (x,), (x, y) or (x, y, sample_weight); received {len(batch)} parts")
+    x, y, weight = (*batch, None, None)[:3]
+    return (tuple(x) if isinstance(x, (tuple, list)) else (x,)), y, weight
+
+
+class _TrainStep(_Step):
+    def __init__(self, net: Layer, loss: Any, optimizer: Any, metrics: Any, regularizer: Any, frozen: str | None):
+        super().__init__(net, loss, metrics)
+        self.optimizer = optim.get(optimizer)
+        self.regularizer, self.frozen = regularizer, frozen
+        self.transformation = self.optimizer.build() if hasattr(self.optimizer, "build") else self.optimizer
+
+    def init(self, key: Any, *specs: Any) -> TrainState:
+        """The state to begin with: drawn weights, the optimizer's and the metrics' first state."""
+        key, draw = ops.unstack(random.split(key))
+        params, state = self.net.init(draw, *specs)
+        return self.start(params, state, key)
+
+    def start(self, params: Any, state: Any, key: Any) -> TrainState:
+        """The state to begin with from given weights."""
+        trained = params if self.frozen is None else tree.partition(params, self.frozen)[1]
+        return self.reset(TrainState(params, state, self.transformation.init(trained), None, key))
+
+    def update(self, train_state: TrainState, batch: Any) -> TrainState:
+        inputs, y, weight = unpack(batch)
+        key, sub = ops.unstack(random.split(train_state.key))
+        fixed, trained = None, train_state.params
+        if self.frozen is not None:
+            fixed, trained = tree.partition(train_state.params, self.frozen)
+
+        def objective(trained):
+            params = trained if fixed is None else tree.combine(trained, fixed)
+            outputs, state = self.net.apply(params, train_state.state, *inputs, key=sub, training=True)
+            loss = self.loss(y, outputs, weight)
+            if self.regularizer is not None:
+                loss = ops.add(loss, self.regularizer(params))
+            return loss, (outputs, state)
+
+        (loss, (outputs, state)), grads = transforms.value_and_grad(objective, has_aux=True)(trained)
+        updates, opt = self.transformation.update(grads, train_state.optimizer, trained)
+        trained = optim.apply_updates(trained, updates)
+        params = trained if fixed is None else tree.combine(trained, fixed)
+        totals = self._track(train_state.metrics, loss, y, outputs, weight)
+        return TrainState(params, state, opt, totals, key)
+
+
+class _EvalStep(_Step):
+    def update(self, train_state: TrainState, batch: Any) -> TrainState:
+        inputs, y, weight = unpack(batch)
+        outputs, _ = self.net.apply(train_state.params, train_state.state, *inputs, training=False)
+        totals = self._track(train_state.metrics, self.loss(y, outputs, weight), y, outputs, weight)
+        return train_state._replace(metrics=totals)
+
+
+def make_train_step(
+    net: Layer,
+    loss: Any,
+    optimizer: Any = "adam",
+    metrics: Any = None,
+    *,
+    regularizer: Callable | None = None,
+    frozen: str | None = None,
+) -> _TrainStep:
+    """A training step, pure, compiled and donating.
+
+    Args:
+        net: the layer to train.
+        loss: a name, a `kfun.losses.Loss`, a function `(y_true, y_pred)`, or a dict, list or
+            tuple of them in the form of the net's outputs; their values are added.
+        optimizer: a name, a definition of `kfun.optim`, or any optax transformation (on JAX).
+        metrics: names or metrics in a list, or a dict by the name to log under.
+        regularizer: a function of the parameters that is added to the loss.
+        frozen: a pattern; parameters whose path matches are not trained.
+
+    Returns:
+        A step: `step.init(key, *specs)` gives the first `TrainState`, and
+        `step(train_state, batch)` the next with the logs since the metrics were reset.
+
+    Example:
+        >>> import kfun, numpy as np
+        >>> step = make_train_step(kfun.layers.Dense(1), "mse", "sgd")
+        >>> ts = step.init(kfun.random.key(0), kfun.Spec((None, 2)))
+        >>> ts, logs = step(ts, (np.ones((8, 2), "float32"), np.ones((8, 1), "float32")))
+        >>> sorted(logs)
+        ['loss']
+    """
+    return _TrainStep(net, loss, optimizer, metrics, regularizer, frozen)
+
+
+def make_eval_step(net: Layer, loss: Any, metrics: Any = None) -> _EvalStep:
+    """Like `make_train_step`, but nothing is trained: the step only moves the metrics."""
+    return _EvalStep(net, loss, metrics)

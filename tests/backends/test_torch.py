@@ -1,0 +1,303 @@
+"""The PyTorch adapter against JAX's rules."""
+
+from __future__ import annotations
+
+import collections
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+import kfun
+from kfun import ops, random
+from kfun.backends._torch_array import convert, convert_to_numpy
+from kfun.backends._tree import leaves, tree_map
+from kfun.ops._dispatch import OPS
+from tests.backends import cases
+
+# Forward mode loads decompositions that PyTorch itself scripts.
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated:DeprecationWarning")
+Point = collections.namedtuple("Point", "x y")
+
+
+def _tensor(x):
+    return convert(np.array(x))
+
+
+def _numpy(leaf):
+    return convert_to_numpy(leaf) if isinstance(leaf, torch.Tensor) else np.asarray(leaf)
+
+
+def _run(case, dtype):
+    with kfun.backend("torch"):
+        out = OPS[case.op].public(*cases.arguments(case, dtype, _tensor), **case.kwargs)
+    return [_numpy(leaf) for leaf in leaves(out)]
+
+
+def _close(actual, wanted, tolerance=1e-5):
+    for a, w in zip(jax.tree.leaves(tree_map(_numpy, actual)), jax.tree.leaves(wanted), strict=True):
+        assert a.shape == w.shape
+        np.testing.assert_allclose(a, np.asarray(w), tolerance, tolerance)
+
+
+def test_every_op_has_a_case_and_a_rule():
+    assert not cases.uncovered()
+    assert not [op for op, how in ops.coverage("torch").items() if how["torch"].startswith("no")]
+
+
+@pytest.mark.parametrize(("case", "dtype"), cases.SWEEP, ids=cases.labels(cases.SWEEP))
+def test_same_as_jax(case, dtype):
+    wanted = cases.expected(case, dtype)
+    if wanted is not None:
+        cases.check_same(_run(case, dtype), wanted, f"{case} {dtype}")
+
+
+@pytest.mark.parametrize("case", cases.DIFFERENTIABLE)
+def test_same_gradient_as_jax(case):
+    wanted = cases.expected_gradients(case)
+    if wanted is None:
+        return
+    args = cases.arguments(case, "float32", _tensor)
+    floats = [a.requires_grad_() for a in args if isinstance(a, torch.Tensor) and a.dtype is torch.float32]
+    outputs = leaves(OPS[case.op].public(*args, **case.kwargs))
+    pairs = [(o, convert(cases.weights(o.shape, i))) for i, o in enumerate(outputs) if o.dtype is torch.float32]
+    found = torch.autograd.grad(sum((o * w).sum() for o, w in pairs), floats, materialize_grads=True)
+    for a, w in zip(found, wanted, strict=True):
+        scale = max(1.0, float(np.abs(w).max()))
+        np.testing.assert_allclose(a.numpy(), w, 1e-4, 1e-5 * scale, err_msg=str(case))
+
+
+@pytest.mark.parametrize(("op", "args", "kwargs"), cases.MADE)
+def test_made_from_nothing(op, args, kwargs):
+    wanted = np.asarray(OPS[op].public(*args, **kwargs))
+    with kfun.backend("torch"):
+        made = OPS[op].public(*args, **kwargs)
+    assert isinstance(made, torch.Tensor)
+    cases.check_same([_numpy(made)], [wanted], op)
+
+
+@pytest.mark.parametrize(("op", "args", "kwargs"), cases.EXACT + cases.CLOSE)
+def test_random_draws_are_those_of_jax(op, args, kwargs):
+    drawn = _numpy(OPS[op].public(_tensor(cases.KEY), *args, **kwargs))
+    wanted = cases.drawn(op, args, kwargs)
+    assert drawn.dtype == wanted.dtype
+    np.testing.assert_array_equal(drawn, wanted)
+
+
+def test_uniform_with_bounds_that_are_tensors():
+    key, low = _tensor(cases.KEY), torch.tensor([0.5, -1.0], requires_grad=True)
+    drawn = random.uniform(key, (3, 2), "float32", low, 2.0)
+    wanted = random.uniform(jnp.asarray(cases.KEY), (3, 2), "float32", jnp.array([0.5, -1.0]), 2.0)
+    _close(drawn.detach(), wanted)
+    (gradient,) = torch.autograd.grad(drawn.sum(), low)
+    units = random.uniform(jnp.asarray(cases.KEY), (3, 2))
+    _close(gradient, jnp.sum(1 - units, 0))
+
+
+def test_random_over_mapped_keys():
+    keys = random.split(_tensor(cases.KEY), 5)
+    wanted = jax.vmap(lambda k: jax.random.uniform(jax.random.fold_in(k, 3), (4,)))(jnp.asarray(keys.numpy()))
+    drawn = torch.func.vmap(lambda k: random.uniform(random.fold_in(k, 3), (4,)))(keys)
+    np.testing.assert_array_equal(drawn.numpy(), wanted)
+    steps = torch.arange(5)
+    folded = torch.func.vmap(random.fold_in, (None, 0))(keys[0], steps)
+    wanted = jax.vmap(jax.random.fold_in, (None, 0))(jnp.asarray(keys[0].numpy()), jnp.arange(5))
+    np.testing.assert_array_equal(folded.numpy(), wanted)
+
+
+def test_a_bad_key_is_refused():
+    with pytest.raises(TypeError, match="expected one key"):
+        random.uniform(torch.zeros(2))
+    with pytest.raises(TypeError, match=r"received torch\.uint32 of shape \(3, 2\)"):
+        random.bits(torch.zeros(3, 2, dtype=torch.uint32))
+
+
+def test_conversion_of_numpy_data():
+    shared, frozen = np.ones(3, np.float32), np.ones(3, np.float32)
+    frozen.flags.writeable = False
+    convert(shared)[0] = 5
+    convert(frozen)[0] = 5
+    assert shared[0] == 5
+    assert frozen[0] == 1
+    assert convert(np.ones(4)[::-2]).dtype is torch.float64
+    for name in ("bfloat16", "uint32", "bool", "float8_e4m3fn"):
+        data = np.asarray(jnp.array([0, 1, 1]).astype(name))
+        assert convert_to_numpy(convert(data)).dtype == data.dtype
+        np.testing.assert_array_equal(convert_to_numpy(convert(data)), data)
+    with pytest.raises(OverflowError, match="32 bits"):
+        convert([2**40])
+    assert convert([[torch.ones(2), torch.zeros(2)]]).shape == (1, 2, 2)
+
+
+def test_weak_scalars_and_strong_zero_axis_tensors():
+    half = torch.ones(2, dtype=torch.float16)
+    assert ops.add(half, 1.5).dtype is torch.float16
+    assert ops.add(half, torch.tensor(1.5)).dtype is torch.float32
+    assert ops.add(torch.ones(2, dtype=torch.int32), 1.5).dtype is torch.float32
+    with pytest.raises(TypeError, match="ops.cast"):
+        ops.add(torch.ones(2).to(torch.float8_e5m2), half)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: ops.split(x, 2, 0), "does not divide"),
+        (lambda x: ops.squeeze(x, 0), "expected size 1"),
+        (lambda x: ops.pad(x, 1, "wrap"), "expected mode"),
+        (lambda x: ops.max_pool(x[None, :, :, None], 2, padding="full"), "expected padding"),
+        (lambda x: ops.resize_images(x[None, :, :, None], (2, 2), "area"), "expected"),
+        (lambda x: ops.cast(x, "float31"), "unknown dtype"),
+        (lambda x: ops.scan(lambda c, x: (c, x), x, x, length=7), "one length"),
+    ],
+)
+def test_errors_say_what_was_expected(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(torch.ones(3, 5))
+
+
+def _control(kfun_array):
+    """Results of each control flow op on arrays that `kfun_array` makes."""
+    xs, start = kfun_array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), kfun_array([0.5, -0.5])
+
+    def body(carry, x):
+        total = ops.add(ops.multiply(carry["h"], 0.5), x[0])
+        return {"h": total, "none": None}, Point(total, ops.sum(total))
+
+    init = {"h": start, "none": None}
+    yield ops.scan(body, init, (xs, None))
+    yield ops.scan(body, init, (xs, None), reverse=True)
+    yield ops.scan(lambda c, _: (ops.multiply(c, 2), None), start, length=3)
+    yield ops.scan(body, init, (xs[:0], None))
+    grow = (lambda i, v: ops.less(i, 4), lambda i, v: (ops.add(i, 1), ops.multiply(v, 2)))
+    yield ops.while_loop(*grow, (0, start))
+    yield ops.while_loop(*grow, [0, start], maximum_iterations=2)
+    yield ops.while_loop(lambda v: ops.less(ops.sum(v), 9.0), lambda v: ops.add(v, 1.0), start)
+    yield ops.fori_loop(0, 3, lambda i, v: ops.add(ops.multiply(v, i), ops.getitem(xs, i)), start)
+    for pred in (True, False):
+        yield ops.cond(kfun_array(pred), lambda: (xs, start), lambda: (ops.multiply(xs, 2), start))
+    yield ops.stop_gradient({"a": xs, "b": [start, None]})
+    yield ops.vectorized_map(lambda t: {"y": ops.sum(t[0]), "n": None}, (xs, None))
+
+
+def test_control_flow_is_that_of_jax():
+    for got, wanted in zip(_control(_tensor32), _control(jnp.asarray), strict=True):
+        _close(got, wanted)
+
+
+def _tensor32(x):
+    return convert(x)
+
+
+def test_control_flow_under_transformations():
+    preds = torch.tensor([True, False, True])
+    chosen = torch.func.vmap(lambda p, x: ops.cond(p, lambda: x * 2, lambda: x - 1))(preds, torch.arange(3.0))
+    assert chosen.tolist() == [0.0, 0.0, 4.0]
+    gradient = torch.func.grad(lambda x: ops.add(x * x, ops.stop_gradient({"x": x * x})["x"]))(torch.tensor(3.0))
+    assert gradient.item() == 6.0
+    updated = torch.func.vmap(lambda u: ops.slice_update(torch.zeros(4), (1,), u))(torch.ones(3, 2))
+    assert updated.sum().item() == 6.0
+
+
+PARAMS = {"w": np.array([[0.3, -0.2], [0.1, 0.5]], np.float32), "none": None, "b": [np.array([0.1, 0.2], np.float32)]}
+INPUT = np.array([[1.0, 2.0], [-1.0, 0.5], [0.3, 0.2]], np.float32)
+
+
+def _net(params, x):
+    return ops.tanh(ops.add(ops.matmul(x, params["w"]), params["b"][0]))
+
+
+def _loss(params, x):
+    y = _net(params, x)
+    return ops.sum(ops.multiply(y, y)), {"y": y, "tag": None}
+
+
+def _value(params, x):
+    return _loss(params, x)[0]
+
+
+def _both(call):
+    """`call(params, x)` with tensors and with JAX arrays."""
+    tensors = call(tree_map(_tensor, PARAMS), _tensor(INPUT))
+    return tensors, call(tree_map(jnp.asarray, PARAMS), jnp.asarray(INPUT))
+
+
+TRANSFORMED = {
+    "grad": kfun.grad(_value),
+    "grad of several": kfun.grad(_loss, (0, 1), has_aux=True),
+    "value_and_grad": kfun.value_and_grad(_value, 1),
+    "value_and_grad with aux": kfun.value_and_grad(_loss, has_aux=True),
+    "grad of grad": lambda p, x: kfun.grad(lambda x: ops.sum(kfun.grad(_value, 1)(p, x)))(x),
+    "vjp": lambda p, x: kfun.vjp(_net, p, x)[1](_net(p, x)),
+    "vjp of a tree": lambda p, x: kfun.vjp(lambda x: {"y": _net(p, x), "n": None}, x)[1]({"y": x, "n": None}),
+    "vjp with aux": lambda p, x: kfun.vjp(_loss, p, x, has_aux=True)[::2],
+    "jvp": lambda p, x: kfun.jvp(_net, (p, x), (p, x)),
+    "jacrev": kfun.jacrev(_net),
+    "jacfwd": kfun.jacfwd(lambda p, x: Point(_net(p, x), None), (0, 1)),
+    "hessian": kfun.hessian(_value),
+    "hessian of several": kfun.hessian(_value, (0, 1)),
+    "vmap": kfun.vmap(_net, (None, 0), 1),
+    "vmap over a prefix": lambda p, x: kfun.vmap(lambda t: t["x"] * 2, ({"x": 1, "k": None},))({"x": x, "k": p}),
+    "vmap with an unmapped result": lambda p, x: kfun.vmap(lambda x: (x, p["w"]), 0, (0, None))(x),
+    "per-example gradients": kfun.vmap(kfun.grad(_value), (None, 0)),
+    "checkpoint": lambda p, x: kfun.grad(lambda p: ops.sum(kfun.checkpoint(_net)(p, x)))(p),
+    "checkpoint of a closure": lambda p, x: kfun.grad(lambda p: ops.sum(kfun.checkpoint(lambda x: _net(p, x))(x)))(p),
+    "checkpoint in forward mode": lambda p, x: kfun.jacfwd(lambda x: kfun.checkpoint(_net)(p, x))(x),
+    "checkpoint twice": lambda p, x: kfun.jacrev(kfun.grad(lambda x: ops.sum(kfun.checkpoint(_net)(p, x))))(x),
+    "attention's hessian": lambda p, x: kfun.hessian(
+        lambda x: ops.sum(ops.square(ops.dot_product_attention(*(x[None, :, None, :],) * 3)))
+    )(x),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMED)
+def test_transformations_are_those_of_jax(name):
+    _close(*_both(TRANSFORMED[name]), 1e-4)
+
+
+def test_arguments_that_torch_cannot_honour():
+    from kfun.backends._torch_transforms import TRANSFORMS
+
+    for name, options in (("vmap", {"axis_name": "i"}), ("grad", {"holomorphic": True}), ("checkpoint", {"policy": 1})):
+        with pytest.raises(TypeError, match=f"PyTorch does not take {next(iter(options))}"):
+            TRANSFORMS[name](_net, **options)
+    with pytest.raises(ValueError, match="out_axes=None"):
+        kfun.vmap(lambda x: x, 0, None)(_tensor(INPUT))
+    sized = TRANSFORMS["vmap"](lambda x: x, None, axis_size=3)(_tensor(INPUT))
+    assert sized.shape == (3, 3, 2)
+
+
+def test_checkpoint_keeps_nothing_and_runs_again():
+    runs = []
+
+    def layer(x):
+        runs.append(1)
+        return ops.tanh(x)
+
+    x = torch.ones(2, requires_grad=True)
+    kfun.checkpoint(layer)(x).sum().backward()
+    assert len(runs) == 2
+    kfun.grad(lambda x: ops.sum(kfun.checkpoint(layer)(x)))(torch.ones(2))
+    assert len(runs) == 4
+    np.testing.assert_allclose(x.grad, 1 - np.tanh(1) ** 2, 1e-6)
+
+
+def test_compiles_whole_with_dropout():
+    """One MLP step: dispatch, a random mask and a gradient go through the compiler without a break."""
+
+    def loss(params, key, x):
+        h = ops.relu(ops.add(ops.matmul(x, params["w"]), params["b"][0]))
+        key = random.fold_in(key, 1)
+        kept = random.bernoulli(key, 0.5, ops.shape(h))
+        h = ops.layer_normalization(ops.where(kept, ops.divide(h, 0.5), 0.0))
+        return ops.sum(ops.square(ops.softmax(h)))
+
+    def step(params, key, x):
+        value, gradient = kfun.value_and_grad(loss)(params, key, x)
+        return value, gradient["w"]
+
+    params, key, x = tree_map(_tensor, PARAMS), _tensor(cases.KEY), _tensor(INPUT)
+    compiled = torch.compile(step, fullgraph=True, backend="aot_eager")
+    wanted = step(tree_map(jnp.asarray, PARAMS), jnp.asarray(cases.KEY), jnp.asarray(INPUT))
+    _close(compiled(params, key, x), wanted, 1e-4)

@@ -1,0 +1,152 @@
+"""The same key gives the same numbers on every backend; the numbers are those of JAX and look random."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+import scipy.stats
+
+from kfun import ops, random
+from kfun.ops import _dispatch
+from tests.conftest import BACKENDS
+
+OTHERS = [b for b in BACKENDS if b not in ("jax", "openvino")]
+
+
+def drawn(backend, seed, function):
+    with _dispatch.backend(backend):
+        return np.asarray(ops.convert_to_numpy(function(random.key(seed))))
+
+
+EXACT = {
+    "bits": lambda key: random.bits(key, (3, 5)),
+    "bits, odd": lambda key: random.bits(key, (1001,)),
+    "uniform": lambda key: random.uniform(key, (4, 7)),
+    "uniform in a range": lambda key: random.uniform(key, (50,), minval=-3.0, maxval=0.5),
+    "bernoulli": lambda key: random.bernoulli(key, 0.3, (100,)),
+    "randint": lambda key: random.randint(key, (60,), -7, 1000),
+    "randint of the full range": lambda key: random.randint(key, (60,), -(2**31), 2**31 - 1),
+    "split": lambda key: random.split(key, 5),
+    "fold_in": lambda key: random.fold_in(key, 12345),
+    "chain": lambda key: random.bits(random.fold_in(random.split(key, 3)[1], 2), (4,)),
+    "permutation": lambda key: random.permutation(key, 257),
+}
+ROUNDED = {
+    "normal": lambda key: random.normal(key, (1000,)),
+    "truncated_normal": lambda key: random.truncated_normal(key, (1000,)),
+}
+
+
+@pytest.mark.parametrize("seed", [0, 42, 2**32 - 1, 2**45 + 3])
+@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("backend", OTHERS)
+def test_bits_agree(backend, name, seed):
+    expected, received = drawn("jax", seed, EXACT[name]), drawn(backend, seed, EXACT[name])
+    assert received.dtype == expected.dtype
+    np.testing.assert_array_equal(received, expected)
+
+
+@pytest.mark.parametrize("seed", [0, 42])
+@pytest.mark.parametrize("name", ROUNDED)
+@pytest.mark.parametrize("backend", OTHERS)
+def test_normals_agree_within_rounding(backend, name, seed):
+    expected, received = drawn("jax", seed, ROUNDED[name]), drawn(backend, seed, ROUNDED[name])
+    assert received.dtype == expected.dtype == np.float32
+    np.testing.assert_allclose(received, expected, rtol=1e-5, atol=3e-5)
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
+def test_keys_are_those_of_jax(seed):
+    with jax.enable_x64(True):
+        expected = jax.random.key_data(jax.random.key(np.uint64(seed)))
+    np.testing.assert_array_equal(random.key(seed), expected)
+
+
+def test_numbers_are_those_of_jax_typed_keys():
+    ours, theirs = random.key(5), jax.random.key(5)
+    np.testing.assert_array_equal(random.uniform(ours, (9,)), jax.random.uniform(theirs, (9,)))
+    np.testing.assert_array_equal(random.split(ours, 3), jax.random.key_data(jax.random.split(theirs, 3)))
+    np.testing.assert_array_equal(random.categorical(ours, np.zeros((5, 4), "float32")).dtype, "int32")
+
+
+def test_keys_differ():
+    base = random.key(0)
+    first, *rest = random.split(base, 4)  # as in JAX, fold_in(base, i) would be row i of the split
+    keys = [base, first, *rest, *(random.fold_in(first, i) for i in range(4)), random.key(1), random.key(2**32)]
+    assert len({tuple(np.asarray(k).tolist()) for k in keys}) == len(keys)
+
+
+def test_a_key_gives_its_numbers_every_time_and_under_jit():
+    key = random.key(3)
+    np.testing.assert_array_equal(random.uniform(key, (8,)), random.uniform(key, (8,)))
+    np.testing.assert_array_equal(jax.jit(lambda k: random.uniform(k, (8,)))(key), random.uniform(key, (8,)))
+    keys = random.split(key, 4)
+    looped = np.stack([random.normal(k, (3,)) for k in keys])
+    np.testing.assert_allclose(jax.vmap(lambda k: random.normal(k, (3,)))(keys), looped, rtol=1e-6)
+
+
+N = 20_000
+DISTRIBUTIONS = {
+    "uniform": (lambda k: random.uniform(k, (N,)), scipy.stats.uniform()),
+    "a wider uniform": (lambda k: random.uniform(k, (N,), minval=-2.0, maxval=5.0), scipy.stats.uniform(-2, 7)),
+    "normal": (lambda k: random.normal(k, (N,)), scipy.stats.norm()),
+    "truncated normal": (lambda k: random.truncated_normal(k, (N,)), scipy.stats.truncnorm(-2, 2)),
+    "a one-sided truncated normal": (
+        lambda k: random.truncated_normal(k, (N,), lower=0.5, upper=3.0),
+        scipy.stats.truncnorm(0.5, 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_continuous_distributions(name, backend):
+    if backend == "openvino":
+        pytest.skip("no random numbers in a graph")
+    draw, distribution = DISTRIBUTIONS[name]
+    values = drawn(backend, 11, draw)
+    assert values.dtype == np.float32
+    low, high = distribution.support()
+    assert values.min() >= low
+    assert values.max() <= high
+    assert scipy.stats.kstest(values, distribution.cdf).pvalue > 1e-3
+
+
+def chi_square(counts, probabilities):
+    return scipy.stats.chisquare(counts, np.sum(counts) * np.asarray(probabilities)).pvalue
+
+
+def test_integers_are_uniform():
+    values = np.asarray(random.randint(random.key(1), (N,), 3, 13))
+    assert (values.min(), values.max()) == (3, 12)
+    assert chi_square(np.bincount(values - 3, minlength=10), np.full(10, 0.1)) > 1e-3
+
+
+def test_bernoulli_has_its_probability():
+    values = np.asarray(random.bernoulli(random.key(2), 0.3, (N,)))
+    assert values.dtype == bool
+    assert chi_square([values.sum(), N - values.sum()], [0.3, 0.7]) > 1e-3
+    assert not np.asarray(random.bernoulli(random.key(2), 0.0, (100,))).any()
+    assert np.asarray(random.bernoulli(random.key(2), 1.0, (100,))).all()
+
+
+def test_categorical_follows_the_softmax_of_its_logits():
+    logits = np.float32([0.0, 1.0, -1.0, -np.inf])
+    values = np.asarray(random.categorical(random.key(4), np.broadcast_to(logits, (N, 4))))
+    counts = np.bincount(values, minlength=4)
+    assert counts[3] == 0
+    assert chi_square(counts[:3], scipy.special.softmax(logits[:3].astype("float64"))) > 1e-3
+
+
+def test_permutations_permute_and_are_uniform():
+    values = np.asarray(random.permutation(random.key(6), 1000))
+    np.testing.assert_array_equal(np.sort(values), np.arange(1000))
+    assert values.dtype == np.int32
+    firsts = jax.vmap(lambda k: random.permutation(k, 4)[0])(random.split(random.key(7), 2000))
+    assert chi_square(np.bincount(firsts, minlength=4), np.full(4, 0.25)) > 1e-3
+
+
+def test_bits_are_balanced():
+    words = np.asarray(random.bits(random.key(8), (N,)))
+    ones = np.unpackbits(words.view("uint8")).reshape(N, 32).mean(0)
+    assert np.abs(ones - 0.5).max() < 5 * 0.5 / np.sqrt(N)
