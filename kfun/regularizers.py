@@ -56,9 +56,7 @@ class L1L2(Regularizer):
         _rate(self.l2, "L1L2: l2")
 
     def __call__(self, x):
-        return ops.add(
-            ops.multiply(ops.sum(ops.abs(x)), self.l1), ops.multiply(ops.sum(ops.square(x)), self.l2)
-        )
+        return ops.add(ops.multiply(ops.sum(ops.abs(x)), self.l1), ops.multiply(ops.sum(ops.square(x)), self.l2))
 
 
 class OrthogonalRegularizer(Regularizer):

@@ -17,7 +17,7 @@ import pytest
 from kfun.testing import installed_backends
 
 hypothesis.settings.register_profile(
-    "seeded", derandomize=True, deadline=None, max_examples=40, database=None, print_blob=False
+    "seeded", derandomize=True, deadline=None, max_examples=25, database=None, print_blob=False
 )
 hypothesis.settings.load_profile("seeded")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from kfun import ops
+from kfun.ops import _dispatch
 from kfun.ops._dispatch import Kind, register
 from kfun.testing import check_op, installed_backends
 
@@ -31,7 +34,7 @@ def test_wrong_value():
     def off(x):
         return ops.add(ops.exp(x), 1e-3)
 
-    fails(r"ops\.off on jax: value: max difference 0\.0009.*at index \(0, 0\)", off, X, reference=np.exp)
+    fails(r"ops\.off on jax: value: max difference 0\.00100.*at index \(0, 0\)", off, X, reference=np.exp)
 
 
 def test_wrong_value_in_one_place_of_a_later_result():
@@ -117,21 +120,19 @@ class Boxed:
 
 def _boxed(name, exp):
     """The kind of a third party's backend, with a right or wrong rule for `exp`."""
-    rules = {"convert_to_tensor": lambda x, dtype=None: Boxed(x), "convert_to_numpy": lambda x: x.data, "exp": exp}
+    rules = {"convert_to_tensor": lambda x, dtype=None: x, "convert_to_numpy": lambda x: x.data, "exp": exp}
     return register(Kind(name, (Boxed,), rules, Boxed))
 
 
 @pytest.mark.parametrize("wrong", [False, True])
 def test_a_third_party_backend_is_held_to_the_same(monkeypatch, wrong):
-    from kfun.ops import _dispatch
-
     name = f"boxed_{wrong}"
     kind = _boxed(name, lambda x: Boxed(np.exp(x.data) * (1.5 if wrong else 1)))
     for op in ("exp", "convert_to_tensor", "convert_to_numpy"):
         _dispatch.OPS[op].cache.clear()
     module = type("Module", (), {"KIND": kind})
     monkeypatch.setattr(_dispatch, "_third_party", lambda: {name: "boxed_adapter"})
-    monkeypatch.setitem(__import__("sys").modules, "boxed_adapter", module)
+    monkeypatch.setitem(sys.modules, "boxed_adapter", module)
     assert name in installed_backends()
     if wrong:
         fails(f"ops.exp on {name}: value: max difference", ops.exp, X, reference=np.exp, backends=(name,))

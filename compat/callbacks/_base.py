@@ -149,7 +149,12 @@ class CallbackList(Callback):
     """
 
     def __init__(
-        self, callbacks: Any = None, add_history: bool = False, add_progbar: bool = False, model: Any = None, **params: Any
+        self,
+        callbacks: Any = None,
+        add_history: bool = False,
+        add_progbar: bool = False,
+        model: Any = None,
+        **params: Any,
     ):
         super().__init__()
         from compat.callbacks._progress import ProgbarLogger
@@ -188,18 +193,20 @@ class CallbackList(Callback):
             callback.set_model(model)
 
     def wants_batches(self, mode: str) -> bool:
-        """Whether a callback, the progress bar apart, has a method for every batch of a mode."""
+        """Whether a callback has a method for every batch of a mode, and none for groups of them."""
         return any(
             getattr(type(c), hook, None) not in (getattr(Callback, hook, None), None)
             for c in self.callbacks
-            if c is not self._progress
+            if not hasattr(c, "on_group")
             for hook in _BATCH_HOOKS[mode]
         ) or any(c.__dict__.get(hook) is not None for c in self.callbacks for hook in _BATCH_HOOKS[mode])
 
     def on_group(self, mode: str, done: int, logs: dict, order: list[str]) -> None:
-        """After a dispatch of several steps: moves the progress bar."""
-        if self._progress is not None:
-            self._progress.on_group(mode, done, LazyLogs(logs, order))
+        """After a dispatch of several steps: for callbacks that need not see every batch."""
+        shown = LazyLogs(logs, order)
+        for callback in self.callbacks:
+            if hasattr(callback, "on_group"):
+                callback.on_group(mode, done, shown)
 
     def lazy(self, logs: dict, order: list[str]) -> dict:
         """Logs for callbacks, read from the device when somebody looks."""

@@ -96,9 +96,16 @@ def face(base: type, definition: type, module: str, name: str | None = None) -> 
     cls = type(
         name or definition.__name__,
         (base,),
-        {"definition_class": definition, "_parameters": parameters, "__doc__": definition.__doc__, "__module__": module},
+        {
+            "definition_class": definition,
+            "_parameters": parameters,
+            "__doc__": definition.__doc__,
+            "__module__": module,
+        },
     )
-    cls.__signature__ = make_signature(parameters, extra=False).replace(  # type: ignore[attr-defined]
+    cls.__signature__ = make_signature(
+        parameters, extra=False
+    ).replace(  # type: ignore[attr-defined]
         parameters=list(make_signature(parameters, extra=False).parameters.values())[1:]
     )
     return cls

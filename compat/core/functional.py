@@ -281,4 +281,3 @@ def _ordered(inputs: list, outputs: list, steps: list) -> list:
 def _key(node: Any) -> int:
     """Layers count once, however often they are called; each call of an op is its own."""
     return id(node.target) if isinstance(node.target, Layer) else id(node)
-

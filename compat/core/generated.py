@@ -124,7 +124,9 @@ class Generated(Layer):
             name=name,
         )
         variable.trainable = weight.trainable and self.trainable
-        stem = {"embeddings": "embeddings", "recurrent_kernel": "recurrent", "depthwise_kernel": "depthwise"}.get(name, name)
+        stem = {"embeddings": "embeddings", "recurrent_kernel": "recurrent", "depthwise_kernel": "depthwise"}.get(
+            name, name
+        )
         owner = self.__dict__.get("_owner", self)
         variable.regularizer = getattr(owner, f"{stem}_regularizer", None)
         variable.constraint = getattr(owner, f"{stem}_constraint", None)

@@ -103,5 +103,3 @@ def Input(
     """
     layer = InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name=name)
     return layer.output
-
-

@@ -91,7 +91,9 @@ class Model(Trainer, Layer):
         net = ModelNet(self)
         return net, *net.values()
 
-    def export(self, filepath: Any, format: str = "openvino", verbose: Any = None, input_signature: Any = None, **kwargs):
+    def export(
+        self, filepath: Any, format: str = "openvino", verbose: Any = None, input_signature: Any = None, **kwargs
+    ):
         """Writes the model's inference for another runtime.
 
         Args:
@@ -159,5 +161,3 @@ def _with_graph(cls: type) -> type:
     from compat.core.functional import Functional
 
     return type(cls.__name__, (cls, Functional), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})
-
-

@@ -21,10 +21,15 @@ def auto_name(class_name: str) -> str:
 
 def unique(base: str) -> str:
     """`base`, numbered from the second use on."""
-    with _lock:
-        n = _counts.get(base, 0)
-        _counts[base] = n + 1
+    n = next_number(base) - 1
     return base if n == 0 else f"{base}_{n}"
+
+
+def next_number(base: str) -> int:
+    """How often a name was asked for, this time included."""
+    with _lock:
+        _counts[base] = _counts.get(base, 0) + 1
+        return _counts[base]
 
 
 def reset() -> None:

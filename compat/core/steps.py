@@ -158,5 +158,3 @@ def _overridden(model: Any, method: str) -> bool:
     from compat.core.trainer import Trainer
 
     return bool(method) and getattr(type(model), method) is not getattr(Trainer, method)
-
-

@@ -319,7 +319,7 @@ class Trainer:
                 end(count - 1, calls.lazy(logs, step.order))
             else:
                 calls.on_group(mode, count, logs, step.order)
-            if self.stop_training and mode == "train" and each:
+            if self.stop_training and mode == "train":
                 raise StopEpoch
             if each:
                 begin(count)
@@ -383,7 +383,12 @@ class Trainer:
         return logs if return_dict else _listed(logs)
 
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, callbacks: Any = None
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
     ) -> Any:
         """The outputs for data, as NumPy arrays in the form of the outputs; arguments as in `fit`."""
         step = self._step("predict")
@@ -398,7 +403,12 @@ class Trainer:
     # ---- one batch ----
 
     def train_on_batch(
-        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: dict | None = None, return_dict: bool = False
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict | None = None,
+        return_dict: bool = False,
     ) -> Any:
         """One step on one batch; the metrics go on from the last call, `reset_metrics` begins anew."""
         self._need_compile("train_on_batch")
@@ -557,4 +567,3 @@ def _eager(step: Any, state: Any, feed: Any, on_group: Callable) -> tuple[Any, d
     if logs is None:
         raise ValueError("the data gave no batch: an epoch needs at least one example")
     return state, logs
-

@@ -84,7 +84,12 @@ Zeros = _make("Zeros")
 _CLASSES = {n: c for n, c in list(globals().items()) if isinstance(c, type) and issubclass(c, _Generated)}
 _CLASSES.pop("_Generated")
 CLASSES = _CLASSES | {_snake(n): c for n, c in _CLASSES.items()}
-CLASSES |= {"normal": RandomNormal, "uniform": RandomUniform, "IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal}
+CLASSES |= {
+    "normal": RandomNormal,
+    "uniform": RandomUniform,
+    "IdentityInitializer": Identity,
+    "OrthogonalInitializer": Orthogonal,
+}
 IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
 constant, glorot_normal, glorot_uniform, he_normal, he_uniform = (
     Constant, GlorotNormal, GlorotUniform, HeNormal, HeUniform,

@@ -120,9 +120,7 @@ GRU = _make("GRU", weights=_RNN, seed_after="recurrent_dropout", children={"cell
 _HEADS = {n: (f"_{n}_dense", n) for n in ("query", "key", "value")} | {
     "attention_output": ("_output_dense", "attention_output"), "gate": ("_gate_dense", "gate"),
 }  # fmt: skip
-MultiHeadAttention = _make(
-    "MultiHeadAttention", weights=_KERNEL, base=_Headed, children=_HEADS, seed_after="use_gate"
-)
+MultiHeadAttention = _make("MultiHeadAttention", weights=_KERNEL, base=_Headed, children=_HEADS, seed_after="use_gate")
 GroupQueryAttention = _make(
     "GroupQueryAttention", weights=_KERNEL, base=_Headed, children=_HEADS,
     seed_after=list(_kfun.GroupQueryAttention.__dataclass_fields__)[-3],

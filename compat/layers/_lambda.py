@@ -21,7 +21,9 @@ class Lambda(Layer):
     that is registered with `saving.register_keras_serializable`, or a layer class.
     """
 
-    def __init__(self, function: Any, output_shape: Any = None, mask: Any = None, arguments: dict | None = None, **kwargs):
+    def __init__(
+        self, function: Any, output_shape: Any = None, mask: Any = None, arguments: dict | None = None, **kwargs
+    ):
         super().__init__(**kwargs)
         if not callable(function):
             raise TypeError(f"Lambda: expected a function; received {function!r}")

@@ -197,4 +197,3 @@ def deserialize(name: Any, custom_objects: dict | None = None) -> Any:
     from compat.saving import deserialize_keras_object
 
     return deserialize_keras_object(name, custom_objects=custom_objects)
-

@@ -52,7 +52,9 @@ class Metric:
                 found += value.variables
         return found
 
-    def add_variable(self, shape: Any, initializer: Any, dtype: Any = None, aggregation: str = "sum", name: str | None = None):
+    def add_variable(
+        self, shape: Any, initializer: Any, dtype: Any = None, aggregation: str = "sum", name: str | None = None
+    ):
         """Makes a variable of the metric."""
         with naming.under(self.name):
             variable = Variable(
@@ -62,7 +64,9 @@ class Metric:
             self._own.append(variable)
         return variable
 
-    def add_weight(self, shape: Any = (), initializer: Any = None, dtype: Any = None, name: str | None = None) -> Variable:
+    def add_weight(
+        self, shape: Any = (), initializer: Any = None, dtype: Any = None, name: str | None = None
+    ) -> Variable:
         """Makes a variable of the metric, zeros by default."""
         return self.add_variable(() if shape is None else shape, initializer or "zeros", dtype, name=name)
 
@@ -241,7 +245,9 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, type):
         return identifier()
     if callable(identifier):
-        return MeanMetricWrapper(identifier, name=getattr(identifier, "__name__", None) or getattr(identifier, "name", None))
+        return MeanMetricWrapper(
+            identifier, name=getattr(identifier, "__name__", None) or getattr(identifier, "name", None)
+        )
     raise ValueError(f"expected the name of a metric, a metric or a function; received {identifier!r}")
 
 

@@ -283,7 +283,9 @@ def resolve(config: dict) -> Any:
     if found is None:
         what = config["config"] if name == "function" else name
         full = f"{module}.{what}" if module else what
-        known = sorted({n for m in _MODULES for n in _public(m)}) if module.startswith("keras") or not module else _CUSTOM
+        known = (
+            sorted({n for m in _MODULES for n in _public(m)}) if module.startswith("keras") or not module else _CUSTOM
+        )
         raise ValueError(
             f"the file asks for {full!r} (registered as {registered_as!r}), which is not registered; "
             f"{nearest(str(what), known)}. Decorate it with "
@@ -315,4 +317,3 @@ def _builtin(name: str, module: str) -> Any:
         if name in _public(candidate):
             return _public(candidate)[name]
     return None
-

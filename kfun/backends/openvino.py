@@ -1,11 +1,13 @@
 """The OpenVINO adapter: ops on graph values build a graph, so that export is a layer's `apply`.
 
-Sizes that are known only at run time are `Dim`s and may stand wherever an op takes a size. The CPU
-computes int64 and uint32 as int32, and sums of integers in float32.
+Sizes that are known only at run time are `Dim`s and may stand wherever an op takes a size. Where
+the CPU differs from the other backends: int64 and uint32 are computed as int32, sums of integers
+as float32, relu and clip give a number for NaN, and the maximum of minus infinities is finite.
 """
 
 from __future__ import annotations
 
+from kfun.backends import _openvino_import  # isort: skip # noqa: F401 - before any other import of openvino
 from kfun.backends import (
     _openvino_activation,
     _openvino_control,

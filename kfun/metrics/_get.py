@@ -40,7 +40,7 @@ def get(identifier: Any, y_true_spec: Any = None, y_pred_spec: Any = None) -> Me
     Args:
         identifier: the name of a class (`"MeanSquaredError"`, `"mean_squared_error"`), an alias
             (`"mse"`) or a loss function; `"accuracy"`, `"acc"`, `"crossentropy"` or `"ce"`, which the
-            shapes make binary, categorical or sparse; a metric, a class of metrics, a function
+            shapes make binary, categorical or sparse (`"Accuracy"` without shapes is that class); a metric, a class of metrics, a function
             `(y_true, y_pred) -> values`, the JSON of a metric, or None. A name also names the metric.
         y_true_spec, y_pred_spec: specs or arrays of targets and predictions, for the four names above.
 
@@ -51,12 +51,12 @@ def get(identifier: Any, y_true_spec: Any = None, y_pred_spec: Any = None) -> Me
     if identifier is None or isinstance(identifier, Metric):
         return identifier
     if isinstance(identifier, str):
+        names = _names()
         ending = _BY_SHAPE.get(identifier.lower())
-        if ending is not None:
+        if ending is not None and not (identifier in CLASSES and y_pred_spec is None):
             kind = losses_by_name.kind_of_targets(identifier, y_true_spec, y_pred_spec)
-            return _names()[f"{kind}_{ending}"](name=identifier)
-        name = losses_by_name.ALIASES.get(identifier, identifier)
-        found = _named.named(name, {**_names(), **dict.fromkeys((*losses_by_name.ALIASES, *_BY_SHAPE))}, "metric")
+            return names[f"{kind}_{ending}"](name=identifier)
+        found = _named.named(identifier, names | dict.fromkeys(_BY_SHAPE), "metric")
         if isinstance(found, type):
             return found(name=identifier)
         return reduction.MeanMetricWrapper(found, name=identifier)
@@ -74,4 +74,5 @@ def _names() -> dict[str, Any]:
     functions = {name: function for name, (function, _) in losses_by_name.FUNCTIONS.items()}
     by_snake = {_named.snake_case(name): cls for name, cls in CLASSES.items()}
     by_name = {cls.default_name: cls for cls in CLASSES.values() if hasattr(cls, "default_name")}
-    return functions | FUNCTIONS | CLASSES | by_snake | by_name
+    names = functions | FUNCTIONS | CLASSES | by_snake | by_name
+    return {alias: names[full] for alias, full in losses_by_name.ALIASES.items()} | names

@@ -59,7 +59,7 @@ def dot(x1: Array, x2: Array) -> Array:
 def norm(x: Array, ord=None, axis=None, keepdims: bool = False) -> Array:
     """Vector norm along `axis` (of the flat array if None): `ord` 2 (default), 1 or inf; floating.
 
-    The gradient at zero is 0, a subgradient, where that of `sqrt` alone is NaN.
+    The gradient of the 2-norm at zero is 0, a subgradient, where that of `sqrt` alone is NaN.
     """
     x = c.cast(x, dtypes.inexact(dtypes.name(x.dtype)))
     if ord in (None, 2, "euclidean"):

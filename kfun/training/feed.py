@@ -41,9 +41,7 @@ class ArrayFeed:
         ValueError: if the arrays differ in length, or have no rows.
     """
 
-    def __init__(
-        self, data: Any, batch_size: int, order: Callable[[int], Any] | None = None, steps: int | None = None
-    ):
+    def __init__(self, data: Any, batch_size: int, order: Callable[[int], Any] | None = None, steps: int | None = None):
         leaves = jax.tree.leaves(data)
         self.rows = check_lengths(data)
         if batch_size < 1:

@@ -375,9 +375,9 @@ def test_weak_scalars_and_strong_zero_axis_tensors():
         (lambda x: ops.scan(lambda c, x: (c, x), x), "expected xs or length"),
         (lambda x: ops.conv(x[None], np.ones((2, 2, 4), "f")), "does not divide into groups"),
         (lambda x: ops.qr(x, "raw"), "expected mode"),
-        (lambda x: kfun.vmap(lambda x: x, 0, None)(x), "out_axes"),
-        (lambda x: kfun.vmap(lambda x: x, (0, 0))(x), "for 1 arguments"),
-        (lambda x: kfun.vmap(lambda x: x, None)(x), "that is mapped"),
+        (kfun.vmap(lambda x: x, 0, None), "out_axes"),
+        (kfun.vmap(lambda x: x, (0, 0)), "for 1 arguments"),
+        (kfun.vmap(lambda x: x, None), "that is mapped"),
         (lambda x: kfun.vmap(lambda x, y: x)(x, x[:2]), "one size"),
     ],
 )
@@ -399,7 +399,7 @@ def test_errors_say_what_was_expected(call, message):
             "to stay",
         ),
         (lambda x: ops.cond(True, lambda: (x, x), lambda: x) and _traced_cond(x), "one structure"),
-        (lambda x: kfun.grad(lambda x: x)(x), "floating scalar"),
+        (kfun.grad(lambda x: x), "floating scalar"),
         (lambda x: kfun.grad(ops.sum)(tf.constant([1, 2])), "received int32"),
         (lambda x: kfun.vjp(lambda x: (x, x), x)[1](x), "a cotangent of the structure"),
     ],
@@ -481,7 +481,7 @@ def test_gradients_of_loops():
     x = np.float32(1.5)
     _close(kfun.grad(power)(_tensor(x)), np.float32(4 * 1.5**3))
     for compiled in (False, True):
-        graph = tf.function(lambda x: kfun.grad(kfun.grad(power))(x), autograph=False, jit_compile=compiled)
+        graph = tf.function(kfun.grad(kfun.grad(power)), autograph=False, jit_compile=compiled)
         _close(graph(_tensor(x)), np.float32(12 * 1.5**2))
 
 
@@ -503,12 +503,12 @@ def _value(params, x):
 
 
 TRANSFORMED = {
-    "grad": lambda p, x: kfun.grad(_value)(p, x),
-    "grad of several": lambda p, x: kfun.grad(_loss, (0, 1), has_aux=True)(p, x),
+    "grad": kfun.grad(_value),
+    "grad of several": kfun.grad(_loss, (0, 1), has_aux=True),
     "grad of one array given twice": lambda p, x: kfun.grad(lambda a, b: ops.sum(a * b * b), (0, -1))(x, x),
     "grad of a gather": lambda p, x: kfun.grad(lambda x: ops.sum(ops.square(ops.take(x, [0, 0], 0))))(x),
-    "value_and_grad": lambda p, x: kfun.value_and_grad(_value, 1)(p, x),
-    "value_and_grad with aux": lambda p, x: kfun.value_and_grad(_loss, has_aux=True)(p, x),
+    "value_and_grad": kfun.value_and_grad(_value, 1),
+    "value_and_grad with aux": kfun.value_and_grad(_loss, has_aux=True),
     "grad of grad": lambda p, x: kfun.grad(lambda x: ops.sum(kfun.grad(_value, 1)(p, x)))(x),
     "vjp": lambda p, x: kfun.vjp(_net, p, x)[1](_net(p, x)),
     "vjp of a tree": lambda p, x: kfun.vjp(lambda x: {"y": _net(p, x), "n": None}, x)[1]({"y": x, "n": None}),
@@ -516,23 +516,23 @@ TRANSFORMED = {
     "jvp": lambda p, x: kfun.jvp(_net, (p, x), (p, x)),
     "jvp of grad": lambda p, x: kfun.jvp(lambda x: kfun.grad(_value, 1)(p, x), (x,), (x,)),
     "grad of jvp": lambda p, x: kfun.grad(lambda x: ops.sum(kfun.jvp(lambda x: _net(p, x), (x,), (x,))[1]))(x),
-    "jacrev": lambda p, x: kfun.jacrev(_net)(p, x),
-    "jacrev of several": lambda p, x: kfun.jacrev(lambda p, x: Point(_net(p, x), None), (0, 1))(p, x),
-    "jacfwd": lambda p, x: kfun.jacfwd(lambda p, x: Point(_net(p, x), None), (0, 1))(p, x),
-    "hessian": lambda p, x: kfun.hessian(_value)(p, x),
-    "hessian of several": lambda p, x: kfun.hessian(_value, (0, 1))(p, x),
-    "vmap": lambda p, x: kfun.vmap(_net, (None, 0), 1)(p, x),
+    "jacrev": kfun.jacrev(_net),
+    "jacrev of several": kfun.jacrev(lambda p, x: Point(_net(p, x), None), (0, 1)),
+    "jacfwd": kfun.jacfwd(lambda p, x: Point(_net(p, x), None), (0, 1)),
+    "hessian": kfun.hessian(_value),
+    "hessian of several": kfun.hessian(_value, (0, 1)),
+    "vmap": kfun.vmap(_net, (None, 0), 1),
     "vmap over a prefix": lambda p, x: kfun.vmap(lambda t: t["x"] * 2, ({"x": 1, "k": None},))({"x": x, "k": p}),
     "vmap of vmap": lambda p, x: kfun.vmap(lambda a: kfun.vmap(lambda b: ops.sum(a * b))(x))(x),
     "vmap of a convolution": lambda p, x: kfun.vmap(lambda k: ops.conv(x[None], k, padding="same"))(
         p["w"][:, None, :, None]
     ),
-    "per-example gradients": lambda p, x: kfun.vmap(kfun.grad(_value), (None, 0))(p, x),
+    "per-example gradients": kfun.vmap(kfun.grad(_value), (None, 0)),
     "vmap of a scan": lambda p, x: kfun.vmap(lambda r: ops.scan(lambda c, v: (c * v, c), r[0], r))(x),
-    "jit": lambda p, x: kfun.jit(_loss)(p, x),
-    "jit of grad": lambda p, x: kfun.jit(kfun.value_and_grad(_loss, has_aux=True))(p, x),
-    "grad of jit": lambda p, x: kfun.grad(kfun.jit(_value))(p, x),
-    "jit of vmap": lambda p, x: kfun.jit(kfun.vmap(_net, (None, 0)))(p, x),
+    "jit": kfun.jit(_loss),
+    "jit of grad": kfun.jit(kfun.value_and_grad(_loss, has_aux=True)),
+    "grad of jit": kfun.grad(kfun.jit(_value)),
+    "jit of vmap": kfun.jit(kfun.vmap(_net, (None, 0))),
     "checkpoint": lambda p, x: kfun.grad(lambda p: ops.sum(kfun.checkpoint(_net)(p, x)))(p),
     "checkpoint of a closure": lambda p, x: kfun.grad(lambda p: ops.sum(kfun.checkpoint(lambda x: _net(p, x))(x)))(p),
     "checkpoint twice": lambda p, x: kfun.jacrev(kfun.grad(lambda x: ops.sum(kfun.checkpoint(_net)(p, x))))(x),

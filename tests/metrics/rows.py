@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 C = 5
-SIZES = (7, 4, 1)  # uneven batches
+SIZES = (7, 1)  # uneven batches
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Row:
         return f"{self.name}-{self.label}" if self.label else self.name
 
     def batches(self, weight: str | None = None):
-        """`(y_true, y_pred, sample_weight)` of uneven sizes."""
+        """`(y_true, y_pred, sample_weight)` of unlike sizes."""
         random = np.random.default_rng(zlib.crc32(self.id.encode()))
         for size in SIZES:
             y_true, y_pred = self.make(random, size)

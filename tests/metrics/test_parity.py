@@ -20,11 +20,18 @@ from tests.metrics.rows import OTHERS, ROWS, C
 
 EAGER = [b for b in BACKENDS if b in ("torch", "tensorflow", "numpy")]
 CLASSES = sorted({n for n, v in vars(keras.metrics).items() if isinstance(v, type)} - {"Metric"})
+# Keras's IoU family asks JAX for 64-bit integers.
+keras_asks_for_int64 = pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64:UserWarning")
 WEIGHTED = [(row, w) for row in ROWS for w in (None, *row.weights)]
 
 
 def close(received, expected, rtol=1e-5, atol=1e-6):
     np.testing.assert_allclose(np.asarray(received), np.asarray(expected), rtol, atol)
+
+
+def required(name):
+    """Whether a class cannot be made without arguments."""
+    return any(p.default is p.empty for p in inspect.signature(getattr(metrics, name)).parameters.values())
 
 
 def ids(value):
@@ -59,6 +66,7 @@ def test_every_function_of_keras_is_there():
         ]
 
 
+@keras_asks_for_int64
 @pytest.mark.parametrize("name", sorted(set(CLASSES) - OTHERS))
 def test_fields_are_the_arguments_of_keras(name):
     theirs = inspect.signature(getattr(keras.metrics, name)).parameters
@@ -71,6 +79,7 @@ def test_fields_are_the_arguments_of_keras(name):
     assert made(row).name == getattr(keras.metrics, name)(**row.kwargs).name
 
 
+@keras_asks_for_int64
 @pytest.mark.parametrize(("row", "weight"), WEIGHTED, ids=ids)
 def test_results_and_states(row, weight):
     metric, oracle = made(row), getattr(keras.metrics, row.name)(**row.kwargs)
@@ -98,7 +107,7 @@ def test_results_and_states(row, weight):
 def test_compiled_is_eager(row):
     metric = made(row)
     weight = row.weights[0] if row.weights else None
-    batches = [list(row.batches(weight))[0]] * 2
+    batches = [next(iter(row.batches(weight)))] * 2
     state, compiled = run(metric, batches), run(metric, batches, jax.jit(metric.update))
     for name in state:
         close(compiled[name], state[name])
@@ -132,8 +141,8 @@ def test_a_scan_carries_a_state():
 @pytest.mark.parametrize("name", ["Mean", "Sum"])
 @pytest.mark.parametrize(
     ("shape", "weight"),
-    [((), None), ((6,), None), ((6, 3), None), ((6, 3), (6,)), ((6, 3), (6, 1)), ((6, 3), (6, 3)), ((6,), ()), ((6,), (6, 1)),
-     ((6, 3, 2), (6, 3)), ((), ())],
+    [((), None), ((6,), None), ((6, 3), None), ((6, 3), (6,)), ((6, 3), (6, 1)), ((6, 3), (6, 3)), ((6,), ()),
+     ((6,), (6, 1)), ((6, 3, 2), (6, 3)), ((), ())],
 )  # fmt: skip
 def test_reductions(name, shape, weight):
     random = np.random.default_rng(1)
@@ -193,17 +202,13 @@ def test_adjusted_r2_falls_back_where_keras_warns():
     close(metrics.R2Score(num_regressors=1)(y_true, y_pred), expected)
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", [n for n in CLASSES if not required(n)])
 def test_get(name):
     cls = getattr(metrics, name)
-    snake = "auc" if name == "AUC" else None
-    row = next((r for r in ROWS if r.name == name), None)
-    if row is None or {"num_classes", "recall", "precision", "sensitivity", "specificity"} & set(row.kwargs):
-        return
-    for identifier in (name, cls, cls().name, snake or cls().name):
-        assert type(metrics.get(identifier)) is cls
-    assert metrics.get(cls().name) == cls()
-    assert type(keras.metrics.get(name)).__name__ == name
+    assert type(metrics.get(name)) is cls
+    assert type(metrics.get(cls)) is cls
+    if name != "Accuracy":
+        assert metrics.get(cls().name) == cls()
 
 
 @pytest.mark.parametrize("identifier", ["accuracy", "acc", "crossentropy", "ce"])

@@ -32,7 +32,12 @@ def _identities(draw):
 
 
 def _alike(draw):
-    return [case(draw.normal(2, 3)), case(draw.integers(0, 9, 3)), case(draw.normal(2), "int32"), case(draw.bools(0, 2))]
+    return [
+        case(draw.normal(2, 3)),
+        case(draw.integers(0, 9, 3)),
+        case(draw.normal(2), "int32"),
+        case(draw.bools(0, 2)),
+    ]
 
 
 def _alike_with(draw):
@@ -193,11 +198,24 @@ ROWS = [
     *several(_alike, "zeros_like ones_like", np, grad=False),
     row("full_like", _alike_with, np.full_like, grad=False),
     *several(_converted, "convert_to_tensor array", [np.array, np.array], grad=False),
-    row("convert_to_numpy", lambda draw: [case(draw.normal(2, 3)), case(draw.integers(0, 9, 3)), case(draw.bools(2))],
-        lambda x: x, {"openvino": "a graph value holds no numbers"}, grad=False, jit=False, vmap=False),
+    row(
+        "convert_to_numpy",
+        lambda draw: [case(draw.normal(2, 3)), case(draw.integers(0, 9, 3)), case(draw.bools(2))],
+        lambda x: x,
+        {"openvino": "a graph value holds no numbers"},
+        grad=False,
+        jit=False,
+        vmap=False,
+    ),
     row("cast", _casts, lambda x, dtype: x.astype(dtype), grad=False),
-    row("shape", lambda draw: [case(draw.normal(2, 3)), case(draw.normal()), case(draw.normal(0, 1))], np.shape,
-        grad=False, jit=False, vmap=False),
+    row(
+        "shape",
+        lambda draw: [case(draw.normal(2, 3)), case(draw.normal()), case(draw.normal(0, 1))],
+        np.shape,
+        grad=False,
+        jit=False,
+        vmap=False,
+    ),
     row("scan", _scans, _scan_reference),
     row("while_loop", _whiles, _while_reference, grad=False, vmap=False),
     row("cond", _branches, _either_reference, op=_either),

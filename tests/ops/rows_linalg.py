@@ -23,7 +23,10 @@ def _products(draw):
         case(draw.normal(2, 0), draw.normal(0, 3)),
         case(draw.integers(-9, 9, 2, 3), draw.normal(3, 2)),
         case(half, half.T.copy()).but(
-            reference=lambda a, b: np.float16(a.astype("float32") @ b.astype("float32")), grad=False, rtol=1e-3, atol=1e-2
+            reference=lambda a, b: np.float16(a.astype("float32") @ b.astype("float32")),
+            grad=False,
+            rtol=1e-3,
+            atol=1e-2,
         ),
     ]
 
@@ -38,6 +41,15 @@ def _einsums(draw):
         case("ij,jk", draw.normal(2, 3), draw.normal(3, 4)),
         case("ij,jk,kl->il", draw.normal(2, 3), draw.normal(3, 2), draw.normal(2, 4)),
         case("i,j->ij", draw.integers(0, 9, 2), draw.integers(0, 9, 3)),
+    ]
+
+
+def _factors(draw):
+    return [
+        case(draw.normal(4, 3)),
+        case(draw.normal(2, 3, 3)),
+        case(draw.normal(3, 4), "reduced"),
+        case(draw.normal(3, 3), mode="complete"),
     ]
 
 
@@ -107,6 +119,7 @@ def _normalize_reference(x, axis=-1, order=2, epsilon=1e-12):
 ROWS = [
     row("matmul", _products, np.matmul),
     row("einsum", _einsums, np.einsum),
+    row("qr", _factors, np.linalg.qr, {"openvino": "it has no such operation"}, atol=1e-5),
     row("tensordot", _tensordots, np.tensordot),
     row("dot", _dots, np.dot),
     row("norm", _norms, np.linalg.norm),

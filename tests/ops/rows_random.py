@@ -69,7 +69,11 @@ def _bernoullis(draw):
 
 
 def _choices(draw):
-    return [case(_key(draw), draw.normal(6, 5)), case(_key(draw), draw.normal(5)), case(_key(draw), draw.normal(4, 6), 0)]
+    return [
+        case(_key(draw), draw.normal(6, 5)),
+        case(_key(draw), draw.normal(5)),
+        case(_key(draw), draw.normal(4, 6), 0),
+    ]
 
 
 ROWS = [
@@ -100,7 +104,9 @@ ROWS = [
         "random_categorical",
         _choices,
         lambda key, logits, axis=-1: np.asarray(
-            np.argmax(logits - np.log(-np.log(np.asarray(jax.random.uniform(key, logits.shape, minval=1.1754944e-38)))), axis)
+            np.argmax(
+                logits - np.log(-np.log(np.asarray(jax.random.uniform(key, logits.shape, minval=1.1754944e-38)))), axis
+            )
         ),
         op=random.categorical,
         **_EXACT,

@@ -264,7 +264,9 @@ sys.exit(f"importing {module} loaded {{loaded}}" if loaded else 0)
 def test_importing_loads_no_framework_but_jax(module):
     if importlib.util.find_spec(module) is None:
         pytest.skip(f"{module} is not there yet")
-    done = subprocess.run([sys.executable, "-c", IMPORTS.format(module=module)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS.format(module=module)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

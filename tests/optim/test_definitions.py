@@ -93,7 +93,7 @@ def test_get():
     assert optim.get(transformation) is transformation
     assert optim.build(transformation) is transformation
     assert optim.build("lion") is optim.Lion().build()
-    with pytest.raises(ValueError, match="unknown optimizer 'adma'; did you mean 'adam'"):
+    with pytest.raises(ValueError, match=r"unknown optimizer 'adma'; did you mean .*'adam'"):
         optim.get("adma")
     with pytest.raises(TypeError, match="expected the name of an optimizer"):
         optim.get(3)

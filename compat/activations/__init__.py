@@ -1,0 +1,38 @@
+"""Activation functions."""
+
+from typing import Any
+
+from kfun import activations as _kfun
+from kfun.activations import get as _get
+
+globals().update(_kfun._BY_NAME)
+
+
+def get(identifier: Any) -> Any:
+    """The activation for a name, a function, a config, or None (linear)."""
+    if isinstance(identifier, dict):
+        from compat.saving import deserialize_keras_object
+
+        return deserialize_keras_object(identifier)
+    if isinstance(identifier, str) and identifier not in _kfun._BY_NAME:
+        from compat.saving import registered
+
+        found = registered(identifier)
+        if found is not None:
+            return found
+    return _get(identifier)
+
+
+def serialize(activation: Any) -> Any:
+    """The activation as JSON data: its name."""
+    from compat.saving import serialize_keras_object
+
+    return serialize_keras_object(activation)
+
+
+def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
+    """The activation of JSON data."""
+    from compat.saving import deserialize_keras_object
+
+    found = deserialize_keras_object(config, custom_objects=custom_objects)
+    return get(found) if isinstance(found, str) else found

@@ -1,0 +1,44 @@
+"""The backend's name and settings, and `clear_session`."""
+
+from compat.config import backend as backend
+from compat.config import epsilon as epsilon
+from compat.config import floatx as floatx
+from compat.config import image_data_format as image_data_format
+from compat.config import set_epsilon as set_epsilon
+from compat.config import set_floatx as set_floatx
+from compat.config import set_image_data_format as set_image_data_format
+from compat.core.operation import KerasTensor as _KerasTensor
+from compat.core.variable import Variable as Variable
+
+
+def is_keras_tensor(x) -> bool:
+    """Whether `x` is a symbolic tensor."""
+    return isinstance(x, _KerasTensor)
+
+
+def standardize_dtype(dtype) -> str:
+    """The canonical name of a dtype, floatx for None."""
+    from kfun import dtypes
+
+    return floatx() if dtype is None else dtypes.name(dtype)
+
+
+def clear_session(free_memory: bool = True) -> None:
+    """Starts automatic names and the global random seed anew."""
+    from compat.utils import clear_session as clear
+
+    clear(free_memory)
+
+
+def get_uid(prefix: str = "") -> int:
+    """A number that goes up with each call for a prefix."""
+    from compat.core import naming
+
+    return naming.next_number(prefix)
+
+
+def result_type(*dtypes_) -> str:
+    """The type that a computation on these types gives."""
+    from kfun import dtypes
+
+    return dtypes.settle(dtypes.promote(*map(dtypes.name, dtypes_)))

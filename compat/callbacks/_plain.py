@@ -1,0 +1,129 @@
+"""Callbacks of functions, schedules and logs on disk."""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from compat.callbacks._base import Callback
+
+
+class LambdaCallback(Callback):
+    """A callback of functions, with the arguments of the methods that they stand for.
+
+    Args:
+        on_epoch_begin, on_epoch_end: `(epoch, logs)`.
+        on_train_begin, on_train_end: `(logs)`.
+        on_train_batch_begin, on_train_batch_end: `(batch, logs)`.
+        kwargs: functions for other methods of `Callback`.
+    """
+
+    def __init__(
+        self,
+        on_epoch_begin: Callable | None = None,
+        on_epoch_end: Callable | None = None,
+        on_train_begin: Callable | None = None,
+        on_train_end: Callable | None = None,
+        on_train_batch_begin: Callable | None = None,
+        on_train_batch_end: Callable | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__()
+        given = {
+            "on_epoch_begin": on_epoch_begin, "on_epoch_end": on_epoch_end, "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end, "on_train_batch_begin": on_train_batch_begin,
+            "on_train_batch_end": on_train_batch_end, **kwargs,
+        }  # fmt: skip
+        for name, function in given.items():
+            if not name.startswith("on_") or not hasattr(Callback, name):
+                raise TypeError(f"LambdaCallback: Callback has no method {name!r}")
+            if function is not None:
+                setattr(self, name, function)
+
+
+class LearningRateScheduler(Callback):
+    """Sets the learning rate at the start of each epoch.
+
+    Args:
+        schedule: `(epoch, learning rate)` or `(epoch)`, gives a float.
+        verbose: 1 to say so.
+    """
+
+    def __init__(self, schedule: Callable, verbose: int = 0):
+        super().__init__()
+        self.schedule, self.verbose = schedule, verbose
+
+    def _rate(self) -> float:
+        return float(np.asarray(self.model.optimizer.learning_rate))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if _takes_two(self.schedule):
+            rate = self.schedule(epoch, self._rate())
+        else:
+            rate = self.schedule(epoch)
+        if not isinstance(rate, (float, np.floating)) and np.ndim(rate) != 0:
+            raise ValueError(f"LearningRateScheduler: the schedule must give a float; received {rate!r}")
+        self.model.optimizer.learning_rate = float(rate)
+        if self.verbose:
+            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {float(rate)}.")
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs["learning_rate"] = self._rate()
+
+
+def _takes_two(schedule: Callable) -> bool:
+    try:
+        parameters = inspect.signature(schedule).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) for p in parameters) > 1
+
+
+class CSVLogger(Callback):
+    """Writes each epoch's metrics as a row of a file.
+
+    Args:
+        filename: where to.
+        separator: between values.
+        append: whether to go on with an existing file.
+    """
+
+    def __init__(self, filename: Any, separator: str = ",", append: bool = False):
+        super().__init__()
+        self.filename, self.separator, self.append = os.fspath(filename), separator, append
+        self._file: Any = None
+        self._writer: Any = None
+        self._keys: list[str] = []
+
+    def on_train_begin(self, logs=None):
+        started = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
+        self._file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115 - closed at the end
+        self._writer, self._header = None, not started
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = dict(logs or {})
+        if self._writer is None:
+            self._keys = sorted(logs)
+            fields = ["epoch", *self._keys]
+            self._writer = csv.DictWriter(
+                self._file, fields, delimiter=self.separator, extrasaction="ignore", restval="NA"
+            )
+            if self._header:
+                self._writer.writeheader()
+        self._writer.writerow({"epoch": epoch} | {k: _cell(logs.get(k, "NA")) for k in self._keys})
+        self._file.flush()
+
+    def on_train_end(self, logs=None):
+        if self._file is not None:
+            self._file.close()
+            self._file = self._writer = None
+
+
+def _cell(value: Any) -> Any:
+    return f'"[{", ".join(map(str, value))}]"' if np.ndim(value) else value

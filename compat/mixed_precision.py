@@ -1,0 +1,17 @@
+"""The global dtype policy, by its older names."""
+
+from compat.core.policy import DTypePolicy as DTypePolicy
+from compat.core.policy import get as _get
+from compat.core.policy import set_global as set_dtype_policy
+from compat.optimizers._loss_scale import LossScaleOptimizer as LossScaleOptimizer
+
+Policy = DTypePolicy
+set_global_policy = set_dtype_policy
+
+
+def dtype_policy() -> DTypePolicy:
+    """The policy of layers that name none."""
+    return _get(None)
+
+
+global_policy = dtype_policy
