@@ -110,9 +110,10 @@ class Generated(Layer):
                 tree[name] = self._variable(name, weight, used)
             else:
                 tree[name] = self._child(name)
-                Generated._adopt(tree[name], weight, used)
-                tree[name].built = True
-        self.__dict__["_tree"] = tree
+                if not tree[name].built:  # a layer that a file holds built keeps its variables
+                    Generated._adopt(tree[name], weight, used)
+                    tree[name].built = True
+        self.__dict__["_kf_tree"] = tree
 
     def _variable(self, name: str, weight: Weight, used: set) -> Any:
         variable = self.add_weight(
@@ -127,7 +128,7 @@ class Generated(Layer):
         stem = {"embeddings": "embeddings", "recurrent_kernel": "recurrent", "depthwise_kernel": "depthwise"}.get(
             name, name
         )
-        owner = self.__dict__.get("_owner", self)
+        owner = self.__dict__.get("_kf_owner", self)
         variable.regularizer = getattr(owner, f"{stem}_regularizer", None)
         variable.constraint = getattr(owner, f"{stem}_constraint", None)
         object.__setattr__(self, name, variable)
@@ -202,7 +203,7 @@ def _fresh(initializer: Any, used: set) -> Any:
 
 def _part(name: str, owner: Layer) -> Part:
     part = Part(name=name, dtype=owner.dtype_policy)
-    part.__dict__["_owner"] = owner.__dict__.get("_owner", owner)
+    part.__dict__["_kf_owner"] = owner.__dict__.get("_kf_owner", owner)
     part.__dict__["_children"] = {}
     for method in ("_variable", "_child"):
         part.__dict__[method] = getattr(Generated, method).__get__(part)
@@ -212,7 +213,7 @@ def _part(name: str, owner: Layer) -> Part:
 def _gather(layer: Layer) -> tuple[dict, dict]:
     params: dict = {}
     state: dict = {}
-    for name, item in layer.__dict__.get("_tree", {}).items():
+    for name, item in layer.__dict__.get("_kf_tree", {}).items():
         if isinstance(item, Layer):
             p, s = _gather(item)
             if p:
@@ -226,7 +227,7 @@ def _gather(layer: Layer) -> tuple[dict, dict]:
 
 def _put(layer: Layer, state: dict) -> None:
     for name, value in state.items():
-        item = layer.__dict__["_tree"][name]
+        item = layer.__dict__["_kf_tree"][name]
         if isinstance(value, dict):
             _put(item, value)
         else:

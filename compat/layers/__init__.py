@@ -117,8 +117,9 @@ SimpleRNN = _make("SimpleRNN", weights=_RNN, seed_after="unroll", children={"cel
 LSTM = _make("LSTM", weights=_RNN, seed_after="recurrent_dropout", children={"cell": ("cell", "lstm_cell")})
 GRU = _make("GRU", weights=_RNN, seed_after="recurrent_dropout", children={"cell": ("cell", "gru_cell")})
 
-_HEADS = {n: (f"_{n}_dense", n) for n in ("query", "key", "value")} | {
-    "attention_output": ("_output_dense", "attention_output"), "gate": ("_gate_dense", "gate"),
+_HEADS = {n: (f"{n}_dense", n) for n in ("query", "key", "value")} | {
+    "attention_output": ("output_dense", "attention_output"),
+    "gate": ("gate_dense", "gate"),
 }  # fmt: skip
 MultiHeadAttention = _make("MultiHeadAttention", weights=_KERNEL, base=_Headed, children=_HEADS, seed_after="use_gate")
 GroupQueryAttention = _make(

@@ -177,6 +177,8 @@ def public_module(cls: type) -> str:
     module = cls.__module__
     if module.partition(".")[0] != "compat":
         return module
+    if cls.__name__ == "Functional":  # not public in Keras
+        return "keras.src.models.functional"
     for name in ("models", *_MODULES):
         if cls.__name__ in _public(name) and _public(name)[cls.__name__] is cls:
             return f"keras.{name}"
@@ -254,6 +256,7 @@ def _made(config: dict) -> Any:
         return found
     if not isinstance(inner, dict):
         raise ValueError(f"{config['class_name']}: expected a config of names and values; received {inner!r:.80}")
+    inner = _without_defaults(found, inner)
     made = found.from_config(inner) if hasattr(found, "from_config") else found(**inner)
     shapes = config.get("build_config")
     if shapes and hasattr(made, "build_from_config") and not getattr(made, "built", False):
@@ -262,6 +265,22 @@ def _made(config: dict) -> Any:
     if compiled and hasattr(made, "compile_from_config"):
         made.compile_from_config(compiled)
     return made
+
+
+# Arguments of Keras that have no meaning here: a file may say that they are at their default.
+_ABSENT = {
+    "input_axes": None, "output_axes": None, "quantization_config": None, "lora_rank": None, "lora_alpha": None,
+    "gptq_unpacked_column_size": None, "renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99,
+    "use_cudnn": "auto", "seed": None, "optional": False,
+}  # fmt: skip
+
+
+def _without_defaults(cls: type, config: dict) -> dict:
+    """The config without Keras's arguments that are at their default and have no meaning here."""
+    known = getattr(cls, "_parameters", None)
+    if known is None:
+        return config
+    return {k: v for k, v in config.items() if k in known or k not in _ABSENT or v != _ABSENT[k]}
 
 
 def resolve(config: dict) -> Any:

@@ -32,6 +32,9 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
         out = _alike("ops.scan: the carry", init, carry, new)
         stacked = [s.expand_dims(as_value(y), 0) for y in leaves(ys)]
         loop.close(constant(True), [*out, *stacked])
+    if isinstance(size, int) and size == 0:  # OpenVINO refuses a loop that is known to have no steps
+        none = [s.zeros([0, *(n if isinstance(n, int) else 0 for n in y.shape[1:])], y.dtype) for y in stacked]
+        return fill(init, iter(carry)), fill(ys, iter(none))
     last, joined = loop.results(constant(True))
     joined = [s.flip(y, 0) for y in joined] if reverse else joined
     return fill(init, iter(last)), fill(ys, iter(joined))

@@ -6,7 +6,7 @@ one transpose at its start and at most one at its end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from openvino import opset14
@@ -15,7 +15,7 @@ from openvino import opset16 as o
 from kfun import dtypes
 from kfun.backends import _openvino_shaping as s
 from kfun.backends._openvino_value import Value, as_value, cast, first_of, integers, known_size, promoted
-from kfun.backends._windows import each, transpose_padding
+from kfun.backends._windows import each, same_padding, transpose_padding
 
 
 def _opened(x: Any, data_format: str | None, dtype: str) -> tuple[Any, int, Callable]:
@@ -28,10 +28,30 @@ def _opened(x: Any, data_format: str | None, dtype: str) -> tuple[Any, int, Call
     return first_of(x, x.ndim), x.ndim - 2, lambda node: Value(first=node)
 
 
-def _auto_pad(padding: str) -> str:
+def _check(padding: str) -> None:
     if padding not in ("valid", "same"):
         raise ValueError(f"expected padding 'valid' or 'same'; received {padding!r}")
-    return "same_upper" if padding == "same" else "valid"
+
+
+def _padded(x: Any, window: Sequence[int], strides: Any, padding: str, dilation: Sequence[int]) -> tuple[Any, dict]:
+    """`x` and the padding attributes of a convolution or pooling over it.
+
+    Padding is explicit wherever it can be: OpenVINO (2026.4) joins an ops.pad before it to it, and
+    forgets that where the padding is automatic. A maximum with itself keeps the two apart.
+    """
+    _check(padding)
+    sizes = Value(x).shape[2:]
+    pairs = zip(sizes, strides, strict=True)
+    if padding == "same" and any(step > 1 and not isinstance(size, int) for size, step in pairs):
+        if x.get_node().get_type_name() == "Pad":
+            x = o.maximum(x, x).output(0)
+        zeros = [0] * len(sizes)
+        return x, {"pads_begin": zeros, "pads_end": zeros, "auto_pad": "same_upper"}
+    pads = [(0, 0)] * len(sizes)
+    if padding == "same":
+        sizes = [size if isinstance(size, int) else 1 for size in sizes]  # with a stride of 1 any size gives the same
+        pads = [same_padding(*axis) for axis in zip(sizes, window, strides, dilation, strict=True)]
+    return x, {"pads_begin": [a for a, _ in pads], "pads_end": [b for _, b in pads], "auto_pad": "explicit"}
 
 
 def _filters(kernel: Value, n: int, groups: int = 1) -> Value:
@@ -48,14 +68,15 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
     x, n, close = _opened(inputs, data_format, dtype)
     kernel = as_value(kernel, dtype)
     channels = Value(x).shape[1]
-    window = [known_size(k, "the size of a convolution's kernel") for k in kernel.shape]
-    groups = known_size(channels, "the number of channels of a convolution") // window[-2]
-    if groups * window[-2] != channels:
-        raise ValueError(f"ops.conv: {channels} channels are no multiple of the kernel's {window[-2]}: {kernel!r}")
+    *window, shared, _ = (known_size(k, "the size of a convolution's kernel") for k in kernel.shape)
+    groups = known_size(channels, "the number of channels of a convolution") // shared
+    if groups * shared != channels:
+        raise ValueError(f"ops.conv: {channels} channels are no multiple of the kernel's {shared}: {kernel!r}")
     op = o.convolution if groups == 1 else o.group_convolution
     filters = _filters(kernel, n, groups).output
-    zeros = [0] * n
-    return close(op(x, filters, each(strides, n), zeros, zeros, each(dilation_rate, n), _auto_pad(padding)))
+    strides, dilation = each(strides, n), each(dilation_rate, n)
+    x, pads = _padded(x, window, strides, padding, dilation)
+    return close(op(x, filters, strides=strides, dilations=dilation, **pads))
 
 
 def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
@@ -70,7 +91,7 @@ def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=No
     kernel = as_value(kernel, dtype)
     strides, dilation = each(strides, n), each(dilation_rate, n)
     extra = [None] * n if output_padding is None else each(output_padding, n)
-    _auto_pad(padding)
+    _check(padding)
     window = [known_size(k, "the size of a kernel") for k in kernel.shape]
     cuts = [_cut(k, t, d, padding, p) for k, t, d, p in zip(window, strides, dilation, extra, strict=False)]
     begin, end = [c for c, _ in cuts], [max(c, 0) for _, c in cuts]
@@ -94,12 +115,13 @@ def _pool(op: str) -> Callable:
     def rule(inputs, pool_size, strides=None, padding="valid", data_format=None):
         dtype = promoted(inputs, floating=True)
         x, n, close = _opened(inputs, data_format, dtype)
-        window, zeros = each(pool_size, n), [0] * n
+        window = each(pool_size, n)
         step = window if strides is None else each(strides, n)
+        x, pads = _padded(x, window, step, padding, [1] * n)
         if op == "average":
             # Of opset 14, because that of 16 crashes the CPU plugin unless dilations are given.
-            return close(opset14.avg_pool(x, step, zeros, zeros, window, True, "floor", _auto_pad(padding)))
-        out = o.max_pool(x, step, [1] * n, zeros, zeros, window, "floor", _auto_pad(padding)).output(0)
+            return close(opset14.avg_pool(x, strides=step, kernel_shape=window, exclude_pad=True, **pads))
+        out = o.max_pool(x, strides=step, dilations=[1] * n, kernel_shape=window, **pads).output(0)
         return cast(close(out), promoted(inputs))
 
     return rule

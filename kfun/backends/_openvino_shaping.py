@@ -28,6 +28,8 @@ from kfun.backends._openvino_value import (
 )
 from kfun.errors import UnsupportedOp
 
+NO_DATA = "graph values have no data before the compiled model runs; run it and convert its results"
+
 
 def convert_to_tensor(x, dtype=None):
     return as_value(x, dtype)
@@ -36,7 +38,7 @@ def convert_to_tensor(x, dtype=None):
 def convert_to_numpy(x):
     value = as_value(x)
     if value.constant is None:
-        raise UnsupportedOp("convert_to_numpy", "openvino", "graph values have no data before the compiled model runs")
+        raise UnsupportedOp("convert_to_numpy", "openvino", NO_DATA)
     return value.constant
 
 

@@ -241,7 +241,7 @@ def constant(data: Any, dtype: Any = None) -> Value:
 
 
 def _node(array: np.ndarray, kind: ov.Type) -> Any:
-    if array.dtype.kind in "biuf" and array.dtype.name != "bfloat16":
+    if array.dtype.type.__module__ == "numpy":
         return ov.op.Constant(array)
     bits = array.view(np.uint8 if array.dtype.itemsize == 1 else np.uint16)
     tensor = ov.Tensor(kind, ov.Shape(array.shape))

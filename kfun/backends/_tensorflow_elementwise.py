@@ -40,10 +40,7 @@ def _floor_divide(x1, x2):
     """As Python divides floats: from the exact remainder, so that `1.0 // 0.1` is 9 and not 10."""
     if not x1.dtype.is_floating:
         return tf.math.floordiv(x1, x2)
-    remainder = tf.truncatemod(x1, x2)
-    quotient = (x1 - remainder) / x2
-    below = tf.logical_and(tf.not_equal(remainder, 0), tf.not_equal(tf.sign(x2), tf.sign(remainder)))
-    quotient = tf.round(tf.where(below, quotient - 1, quotient))
+    quotient = tf.round((x1 - tf.math.floormod(x1, x2)) / x2)
     return tf.where(tf.equal(x2, 0), x1 / x2, quotient)
 
 

@@ -49,6 +49,7 @@ def cond(pred, true_fn, false_fn):
     if not isinstance(pred, torch.Tensor):
         return tree_map(convert, true_fn() if pred else false_fn())
     if torch.compiler.is_compiling():
+        true_fn(), false_fn()  # removed as dead code; a rule first looked up inside `torch.cond` would be a side effect
         return torch.cond(pred.reshape(()).to(torch.bool), true_fn, false_fn, ())
     if is_batched(pred):
         chosen = pred.to(torch.bool)

@@ -35,7 +35,7 @@ class _Flat:
         nums = (argnums,) if self.single else tuple(argnums)
         self.nums = [range(len(args))[i] for i in nums]
         self.structure = tree_map(convert, [args[i] for i in self.nums])
-        self.values, self.outputs = tuple(leaves(self.structure)), None
+        self.values, self.outputs, self.aux = tuple(leaves(self.structure)), None, None
 
     def full(self, values):
         args = list(self.args)
@@ -45,14 +45,23 @@ class _Flat:
 
     def scalar(self, *values):
         out = self.full(values)
-        return (convert(out[0]), out[1]) if self.has_aux else convert(out)
+        return (convert(out[0]), self._tensors(out[1])) if self.has_aux else convert(out)
 
     def __call__(self, *values):
         out = self.full(values)
         out, aux = out if self.has_aux else (out, None)
         self.outputs = tree_map(convert, out)
         flat = tuple(leaves(self.outputs))
-        return (flat, aux) if self.has_aux else flat
+        return (flat, self._tensors(aux)) if self.has_aux else flat
+
+    def _tensors(self, aux):
+        """`torch.func` takes nothing but tensors as auxiliary results."""
+        self.aux = aux
+        return tuple(leaf for leaf in leaves(aux) if isinstance(leaf, torch.Tensor))
+
+    def auxiliary(self, tensors):
+        rest = iter(tensors)
+        return tree_map(lambda leaf: next(rest) if isinstance(leaf, torch.Tensor) else leaf, self.aux)
 
     def arguments(self, values):
         """The tree of one value per leaf of the arguments: alone if `argnums` is an int."""
@@ -66,10 +75,10 @@ def value_and_grad(fun, argnums=0, has_aux=False, **options):
     @functools.wraps(fun)
     def call(*args, **kwargs):
         flat = _Flat(fun, args, kwargs, argnums, has_aux)
-        if not flat.values:
-            return flat.scalar(), flat.arguments(())
         run = torch.func.grad_and_value(flat.scalar, tuple(range(len(flat.values))), has_aux)
-        gradients, out = run(*flat.values)
+        gradients, out = run(*flat.values) if flat.values else ((), flat.scalar())
+        if has_aux:
+            out = (out[0], flat.auxiliary(out[1]))
         return out, flat.arguments(gradients)
 
     return call
@@ -95,14 +104,14 @@ def vjp(fun, *primals, has_aux=False, **options):
     def pullback(cotangents):
         return flat.arguments(pull(tuple(leaves(tree_map(convert, cotangents)))))
 
-    return (fill(structure, iter(out)), pullback, *aux)
+    return (fill(structure, iter(out)), pullback, *map(flat.auxiliary, aux))
 
 
 def jvp(fun, primals, tangents, has_aux=False):
     flat = _Flat(fun, tuple(primals), {}, range(len(primals)), has_aux)
     along = tuple(leaves(tree_map(convert, list(tangents))))
     out, tangent, *aux = torch.func.jvp(flat, flat.values, along, has_aux=has_aux)
-    return (fill(flat.outputs, iter(out)), fill(flat.outputs, iter(tangent)), *aux)
+    return (fill(flat.outputs, iter(out)), fill(flat.outputs, iter(tangent)), *map(flat.auxiliary, aux))
 
 
 def _jacobian(native, name):
@@ -115,7 +124,7 @@ def _jacobian(native, name):
             result = native(flat, tuple(range(len(flat.values))), has_aux=has_aux)(*flat.values)
             jacobians, *aux = result if has_aux else (result,)
             out = fill(flat.outputs, iter([flat.arguments(row) for row in jacobians]))
-            return (out, *aux) if has_aux else out
+            return (out, *map(flat.auxiliary, aux)) if has_aux else out
 
         return call
 
@@ -167,7 +176,8 @@ def jit(fun, *, static_argnums=(), static_argnames=(), donate_argnums=(), donate
 def checkpoint(fun, *, prevent_cse=True, policy=None, static_argnums=()):
     """Recomputes `fun` in the backward pass, under `torch.autograd` and under `torch.func`.
 
-    The compiler chooses by itself what to compute again. Forward mode keeps no values anyway.
+    The compiler chooses by itself what to compute again. Under forward mode, `vmap`, and for functions
+    that close over differentiated tensors, values are kept: the results are the same.
     `prevent_cse` and `static_argnums` have nothing to do here: PyTorch merges no recomputed
     expressions in eager mode, and arguments that are no tensors stay what they are.
     """
@@ -181,14 +191,14 @@ def checkpoint(fun, *, prevent_cse=True, policy=None, static_argnums=()):
         if not stack:
             run = functools.partial(torch.utils.checkpoint.checkpoint, use_reentrant=False, preserve_rng_state=False)
             return run(fun, *args, **kwargs)
-        if any(i.key() == torch._C._functorch.TransformType.Jvp for i in stack):
+        if any(i.key() != torch._C._functorch.TransformType.Grad for i in stack):
             return fun(*args, **kwargs)
-        return _recomputed(fun, args, kwargs, stack[-1].level())
+        return _recomputed(fun, args, kwargs)
 
     return call
 
 
-def _recomputed(fun, args, kwargs, level):
+def _recomputed(fun, args, kwargs):
     """`torch.func` refuses the hooks of `torch.utils.checkpoint`: an autograd function of the arguments."""
     tree = [list(args), kwargs]
     values = leaves(tree)
@@ -204,39 +214,46 @@ def _recomputed(fun, args, kwargs, level):
         outputs[:] = [out]
         return tuple(leaves(out))
 
-    with _Captures(level) as captures:
-        results = _Recompute.apply(flat, *[values[i] for i in tensors])
-    if captures.found:  # its gradient would be lost
+    captures = _Captures()
+
+    def first(*given):
+        with captures:
+            return flat(*given)
+
+    results = _Recompute.apply(first, flat, *[values[i] for i in tensors])
+    if captures.found:  # their gradients would be lost
         return fun(*args, **kwargs)
     return fill(outputs[0], iter(results))
 
 
 class _Captures(TorchFunctionMode):
-    """Notices whether a function uses tensors of the current transformation that are not its arguments."""
+    """Notices whether a function uses differentiated tensors that are not its arguments.
 
-    def __init__(self, level):
+    The arguments arrive without the wrapper of the transformation; what a closure holds has it.
+    """
+
+    def __init__(self):
         super().__init__()
-        self.level, self.found = level, False
+        self.found = False
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         for x in leaves([list(args), kwargs]):
-            if isinstance(x, torch.Tensor) and torch._C._functorch.maybe_get_level(x) >= self.level:
-                self.found = True
+            if isinstance(x, torch.Tensor):
+                self.found |= x.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(x)
         return func(*args, **kwargs)
 
 
 class _Recompute(torch.autograd.Function):
-    generate_vmap_rule = True
-
     @staticmethod
-    def forward(flat, *tensors):
-        return flat(*tensors)
+    def forward(first, again, *tensors):
+        given = {id(t) for t in tensors}
+        return tuple(o.view_as(o) if id(o) in given else o for o in first(*tensors))
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ctx.flat = inputs[0]
-        ctx.save_for_backward(*inputs[1:])
+        ctx.again = inputs[1]
+        ctx.save_for_backward(*inputs[2:])
         ctx.mark_non_differentiable(*[o for o in output if not o.dtype.is_floating_point])
 
     @staticmethod
@@ -248,14 +265,14 @@ class _Recompute(torch.autograd.Function):
             merged = list(tensors)
             for i, t in zip(places, floats, strict=True):
                 merged[i] = t
-            return tuple(o for o in ctx.flat(*merged) if o.dtype.is_floating_point)
+            return tuple(o for o in ctx.again(*merged) if o.dtype.is_floating_point)
 
         _, pull = torch.func.vjp(run, *[tensors[i] for i in places])
         gradients = [None] * len(tensors)
         given = [c for c in cotangents if c is not None and c.dtype.is_floating_point]
         for i, g in zip(places, pull(tuple(given)), strict=True):
             gradients[i] = g
-        return (None, *gradients)
+        return (None, None, *gradients)
 
 
 TRANSFORMS = {

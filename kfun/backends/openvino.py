@@ -40,7 +40,7 @@ RULES = {
 _RANDOM = "random numbers are drawn before export; dropout and noise are inactive at inference (training=False)"
 REASONS = {f"random_{name}": _RANDOM for name in ("split", "fold_in", "bits", "uniform", "normal", "truncated_normal")}
 REASONS |= {f"random_{name}": _RANDOM for name in ("randint", "permutation", "bernoulli", "categorical")}
-REASONS["convert_to_numpy"] = "graph values have no data before the compiled model runs; run it and convert its results"
+REASONS["convert_to_numpy"] = _openvino_shaping.NO_DATA  # constants have data, so there is a rule as well
 REASONS["qr"] = "it has no QR decomposition; factor the matrix before export"
 
 TRANSFORMS = {"evaluate": evaluate}

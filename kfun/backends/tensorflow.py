@@ -48,7 +48,7 @@ def convert_to_tensor(x, dtype=None):
 def convert_to_numpy(x):
     if isinstance(x, tf.Tensor) and not hasattr(x, "numpy"):
         raise TypeError(f"ops.convert_to_numpy: {x!r} has no value while a tf.function is traced: return it instead")
-    return x.numpy()
+    return np.asarray(x.numpy())  # bfloat16 without axes comes as a scalar
 
 
 def cast(x, dtype):

@@ -7,6 +7,7 @@ probabilities = compile("digits.xml")(images)
 
 from __future__ import annotations
 
+import importlib
 import os
 import pathlib
 import tempfile
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from kfun import tree
 from kfun.errors import MissingExtraError
 from kfun.ops._dispatch import backend
 from kfun.spec import Spec
@@ -51,7 +53,7 @@ def trace(layer: Any, params: Any, state: Any, *specs: Any, names: Sequence[str]
     names = list(names) if names is not None else [f"input_{i}" for i in range(len(leaves))]
     if len(names) != len(leaves) or len(set(names)) != len(names):
         raise ValueError(f"expected {len(leaves)} different names for the inputs; received {names}")
-    params, state = jax.tree.map(_to_numpy, (params, state))
+    params, state = tree.to_numpy((params, state))
     parameters = []
     for spec, name in zip(leaves, names, strict=True):
         shape = ov.PartialShape([-1 if size is None else size for size in spec.shape])
@@ -59,27 +61,23 @@ def trace(layer: Any, params: Any, state: Any, *specs: Any, names: Sequence[str]
     with backend("openvino"), adapter.sharing():
         inputs = jax.tree.unflatten(structure, [adapter.Value(p) for p in parameters])
         outputs, _ = layer.apply(params, state, *inputs, training=False)
-        results = []
+        results, seen = [], set(parameters)
         for path, output in jax.tree_util.tree_flatten_with_path(outputs)[0]:
-            name = "_".join(["output", *map(_key, path)])
-            value = adapter.as_value(output)
-            results.append(_named(o.result(value.output), name))
+            produced = adapter.as_value(output).output
+            if produced.get_node() in seen:  # a name belongs to a tensor: one that has a name gets a copy
+                produced = o.identity(produced).output(0)
+            seen.add(produced.get_node())
+            results.append(_named(o.result(produced), "_".join(["output", *map(_key, path)])))
     return ov.Model(results, parameters, type(layer).__name__)
 
 
-def _openvino(purpose: str) -> Any:
+def _openvino(function: str) -> Any:
     try:
-        import openvino
+        from kfun.backends import _openvino_import  # noqa: F401 - without its telemetry
+
+        return importlib.import_module("openvino")
     except ImportError as error:
-        raise MissingExtraError("openvino", "openvino", f"kfun.export.openvino.{purpose}") from error
-    return openvino
-
-
-def _to_numpy(x: Any) -> np.ndarray:
-    """A weight on the host; a torch tensor may be on another device and in a graph of gradients."""
-    if hasattr(x, "detach"):
-        x = x.detach().cpu()
-    return np.asarray(x)
+        raise MissingExtraError("openvino", "openvino", f"kfun.export.openvino.{function}") from error
 
 
 def _key(part: Any) -> str:
@@ -124,7 +122,11 @@ def export(
 
 
 def save(model: ov.Model, path: str | os.PathLike, compress_to_fp16: bool = False) -> pathlib.Path:
-    """Writes a traced model; see `export`."""
+    """Writes a traced model; see `export`.
+
+    Raises:
+        FileNotFoundError: if the folder of `path` does not exist.
+    """
     ov, path = _openvino("save"), pathlib.Path(path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
         written = pathlib.Path(folder) / path.name
@@ -152,12 +154,25 @@ class Compiled:
         self._request = self.model.create_infer_request()
 
     def __call__(self, *inputs: Any) -> Any:
-        """The only output, or a tuple of them in the order of the model."""
-        if len(inputs) != len(self.model.inputs):
-            raise TypeError(f"expected {len(self.model.inputs)} inputs; received {len(inputs)}")
-        results = self._request.infer([np.asarray(x) for x in inputs])
+        """The only output, or a tuple of them in the order of the model.
+
+        Raises:
+            TypeError: if the number of inputs, or the category of a dtype, is not the model's.
+        """
+        ports = self.model.inputs
+        if len(inputs) != len(ports):
+            raise TypeError(f"expected {len(ports)} inputs; received {len(inputs)}")
+        arrays = [_as(x, port) for x, port in zip(inputs, ports, strict=True)]
+        results = self._request.infer(arrays, share_inputs=True)
         outputs = tuple(np.array(results[i]) for i in range(len(self.model.outputs)))
         return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _as(x: Any, port: Any) -> np.ndarray:
+    """`x` in the type of an input; floats of any width become its float, but no float becomes an integer."""
+    return np.ascontiguousarray(
+        np.asarray(x).astype(port.get_element_type().to_dtype(), casting="same_kind", copy=False)
+    )
 
 
 def compile(model: Any, precision: str = "f32", device: str = "CPU") -> Compiled:

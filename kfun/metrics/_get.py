@@ -40,8 +40,9 @@ def get(identifier: Any, y_true_spec: Any = None, y_pred_spec: Any = None) -> Me
     Args:
         identifier: the name of a class (`"MeanSquaredError"`, `"mean_squared_error"`), an alias
             (`"mse"`) or a loss function; `"accuracy"`, `"acc"`, `"crossentropy"` or `"ce"`, which the
-            shapes make binary, categorical or sparse (`"Accuracy"` without shapes is that class); a metric, a class of metrics, a function
-            `(y_true, y_pred) -> values`, the JSON of a metric, or None. A name also names the metric.
+            shapes make binary, categorical or sparse (`"Accuracy"` without shapes is that class); a
+            metric, a class of metrics, a function `(y_true, y_pred) -> values`, the JSON of a metric,
+            or None. A name also names the metric.
         y_true_spec, y_pred_spec: specs or arrays of targets and predictions, for the four names above.
 
     Raises:

@@ -104,8 +104,6 @@ class IoU(_IoUBase):
     sparse_y_pred: bool = True
     axis: int = -1
 
-    default_name = "iou"
-
 
 class MeanIoU(_IoUBase):
     """The mean of intersection over union of all classes; classes that do not occur do not count.
@@ -124,8 +122,6 @@ class MeanIoU(_IoUBase):
     sparse_y_pred: bool = True
     axis: int = -1
 
-    default_name = "mean_iou"
-
     def targets(self):
         return tuple(range(self.num_classes))
 
@@ -142,7 +138,6 @@ class BinaryIoU(_IoUBase):
     threshold: float = 0.5
 
     num_classes = 2
-    default_name = "binary_iou"
 
     def update(self, state: dict, y_true: Any, y_pred: Any, sample_weight: Any = None) -> dict:
         y_true, y_pred, sample_weight = as_arrays(y_true, y_pred, sample_weight)
@@ -167,7 +162,6 @@ class OneHotIoU(_IoUBase):
     axis: int = -1
 
     sparse_y_true = False
-    default_name = "one_hot_iou"
 
 
 class OneHotMeanIoU(_IoUBase):
@@ -186,7 +180,6 @@ class OneHotMeanIoU(_IoUBase):
     axis: int = -1
 
     sparse_y_true = False
-    default_name = "one_hot_mean_iou"
 
     def targets(self):
         return tuple(range(self.num_classes))

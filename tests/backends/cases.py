@@ -471,11 +471,11 @@ def _first_of_each_op(dtype):
 
 
 def _sweep():
-    """Every case in its widest type and the first of each op in the others; the rest is slow."""
-    first = {dtype: set(_first_of_each_op(dtype)) for dtype in DTYPES}
+    """Every case in its widest type and the first of each op in two others; the rest is slow."""
+    first = {dtype: set(_first_of_each_op(dtype)) for dtype in ("int32", "bfloat16")}
     for case in CASES:
         for dtype in case.dtypes:
-            quick = dtype == case.dtypes[-1] or id(case) in first[dtype]
+            quick = dtype == case.dtypes[-1] or id(case) in first.get(dtype, ())
             yield pytest.param(case, dtype, marks=() if quick else pytest.mark.slow)
 
 

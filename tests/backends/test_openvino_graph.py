@@ -27,6 +27,18 @@ class TestLayout:
     def test_convolutions_in_a_row_need_no_transposes(self):
         assert runtime(lambda x: self.network(x)[0], (None, 16, 16, 3))["Transpose"] <= 2
 
+    @pytest.mark.parametrize("padding", ["valid", "same"])
+    @pytest.mark.parametrize("stride", [1, 2])
+    def test_padding_before_a_window_is_not_lost(self, stride, padding):
+        """OpenVINO joins the two, and does so wrongly for automatic padding of open sizes."""
+
+        def f(x):
+            x = ops.pad(x, ((0, 0), (1, 2), (0, 3), (0, 0)))
+            pools = ops.max_pool(x, 3, stride, padding), ops.average_pool(x, 3, stride, padding)
+            return *pools, *(op(x, normal(3, 3, 4, 4), stride, padding) for op in (ops.conv, ops.conv_transpose))
+
+        agree(f, normal(2, 9, 10, 4), shapes=[(None, None, None, 4)], atol=1e-5)
+
     def test_every_op_sees_the_order_of_the_shape(self):
         """Each use of a result that is stored in the other order."""
 
@@ -37,7 +49,7 @@ class TestLayout:
             shaped = ops.reshape(y, (b, h * w, c)), ops.transpose(y, (0, 3, 1, 2)), ops.transpose(y), ops.flip(y, 1)
             picked = y[0], y[:, 1], y[..., 0], y[:, ::2, 1:], ops.split(y, 2, -1), ops.take(y, np.int32([1, 0]), 3)
             joined = ops.concatenate([y, x[:, 1:, 1:]], 3), ops.stack([y, y], 1), ops.cumsum(y, 2)
-            mixed = y + normal(4), y * normal(3, 1), y + normal(1, 3, 5, 1), y @ normal(4, 2), normal(4, 4) @ y[0, 0, 0]
+            mixed = y + normal(4), y * normal(5, 1), y + normal(1, 3, 5, 1), y @ normal(4, 2), normal(4, 4) @ y[0, 0, 0]
             other = ops.log_softmax(y, 1), ops.softmax(y, (1, 2)), ops.cast(y, "float16"), ops.squeeze(y[:1], 0)
             return reduced, shaped, picked, joined, mixed, other
 
@@ -67,7 +79,7 @@ class TestFused:
 
     def test_activations_are_single_ops(self):
         for f in (ops.gelu, ops.silu, ops.softmax, ops.mish, ops.hard_silu):
-            names = [n.get_type_name() for n in model_of(f, (None, 4)).get_ops()]
+            names = [n.get_type_name() for n in model_of(f, (None, 4)).get_ops() if n.get_type_name() != "Constant"]
             assert len(names) == 3, names  # parameter, op, result
 
     def test_attention_is_one_op(self):

@@ -27,7 +27,7 @@ def _tensor(x):
 def _run(case, dtype):
     with kfun.backend("tensorflow"):
         out = OPS[case.op].public(*cases.arguments(case, dtype, _tensor), **case.kwargs)
-    return [np.asarray(leaf) for leaf in jax.tree.leaves(out)]
+    return [ops.convert_to_numpy(leaf) for leaf in jax.tree.leaves(out)]
 
 
 def _close(actual, wanted, tolerance=1e-5):

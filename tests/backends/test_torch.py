@@ -136,7 +136,7 @@ def test_weak_scalars_and_strong_zero_axis_tensors():
     assert ops.add(half, 1.5).dtype is torch.float16
     assert ops.add(half, torch.tensor(1.5)).dtype is torch.float32
     assert ops.add(torch.ones(2, dtype=torch.int32), 1.5).dtype is torch.float32
-    with pytest.raises(TypeError, match="ops.cast"):
+    with pytest.raises(TypeError, match="cast one with ops"):
         ops.add(torch.ones(2).to(torch.float8_e5m2), half)
 
 
@@ -247,7 +247,7 @@ TRANSFORMED = {
     "checkpoint twice": lambda p, x: kfun.jacrev(kfun.grad(lambda x: ops.sum(kfun.checkpoint(_net)(p, x))))(x),
     "attention's hessian": lambda p, x: kfun.hessian(
         lambda x: ops.sum(ops.square(ops.dot_product_attention(*(x[None, :, None, :],) * 3)))
-    )(x),
+    )(x[:2]),
 }
 
 

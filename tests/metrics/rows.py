@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 C = 5
-SIZES = (7, 1)  # uneven batches
+SIZE = 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,17 +20,17 @@ class Row:
     make: Callable
     kwargs: dict = field(default_factory=dict)
     label: str = ""
-    weights: tuple = ("sample",)  # of "sample", "value"
+    weights: tuple = ("sample",)  # of "sample", "column", "value"
     integers: bool = False  # whether weights are
 
     @property
     def id(self) -> str:
         return f"{self.name}-{self.label}" if self.label else self.name
 
-    def batches(self, weight: str | None = None):
-        """`(y_true, y_pred, sample_weight)` of unlike sizes."""
+    def batches(self):
+        """`(y_true, y_pred, sample_weight)`: one batch with each sort of weights, and a last one of another size."""
         random = np.random.default_rng(zlib.crc32(self.id.encode()))
-        for size in SIZES:
+        for size, weight in [(SIZE, None), *((SIZE, w) for w in self.weights), (1, None)]:
             y_true, y_pred = self.make(random, size)
             shape = {None: None, "sample": (size,), "column": (size, 1), "value": np.shape(y_true)}[weight]
             w = None if shape is None else random.uniform(0.0, 2.0, shape).astype("float32")

@@ -22,7 +22,6 @@ EAGER = [b for b in BACKENDS if b in ("torch", "tensorflow", "numpy")]
 CLASSES = sorted({n for n, v in vars(keras.metrics).items() if isinstance(v, type)} - {"Metric"})
 # Keras's IoU family asks JAX for 64-bit integers.
 keras_asks_for_int64 = pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64:UserWarning")
-WEIGHTED = [(row, w) for row in ROWS for w in (None, *row.weights)]
 
 
 def close(received, expected, rtol=1e-5, atol=1e-6):
@@ -80,10 +79,10 @@ def test_fields_are_the_arguments_of_keras(name):
 
 
 @keras_asks_for_int64
-@pytest.mark.parametrize(("row", "weight"), WEIGHTED, ids=ids)
-def test_results_and_states(row, weight):
+@pytest.mark.parametrize("row", ROWS, ids=ids)
+def test_results_and_states(row):
     metric, oracle = made(row), getattr(keras.metrics, row.name)(**row.kwargs)
-    batches = list(row.batches(weight))
+    batches = list(row.batches())
     state = run(metric, batches[:1])
     structure = {n: (v.shape, v.dtype) for n, v in state.items()}
     oracle.update_state(*batches[0])
@@ -106,8 +105,7 @@ def test_results_and_states(row, weight):
 @pytest.mark.parametrize("row", ROWS, ids=ids)
 def test_compiled_is_eager(row):
     metric = made(row)
-    weight = row.weights[0] if row.weights else None
-    batches = [next(iter(row.batches(weight)))] * 2
+    batches = list(row.batches())[:2]
     state, compiled = run(metric, batches), run(metric, batches, jax.jit(metric.update))
     for name in state:
         close(compiled[name], state[name])
@@ -254,16 +252,14 @@ def test_mistakes_say_so():
 @pytest.mark.parametrize("backend", EAGER)
 @pytest.mark.parametrize("row", ROWS, ids=ids)
 def test_other_backends_agree(row, backend):
-    metric, weight = made(row), row.weights[0] if row.weights else None
+    metric = made(row)
     with kfun.backend(backend):
-        native = [
-            [v if v is None else ops.convert_to_tensor(v) for v in batch] for batch in list(row.batches(weight))[:2]
-        ]
+        native = [[v if v is None else ops.convert_to_tensor(v) for v in batch] for batch in list(row.batches())[:2]]
         received = ops.convert_to_numpy(metric.result(run(metric, native)))
     close(received, by_jax(row))
 
 
 @functools.cache
 def by_jax(row):
-    metric, weight = made(row), row.weights[0] if row.weights else None
-    return np.asarray(metric.result(run(metric, list(row.batches(weight))[:2])))
+    metric = made(row)
+    return np.asarray(metric.result(run(metric, list(row.batches())[:2])))

@@ -192,7 +192,7 @@ ROWS = [
     *several(_logic, "logical_and logical_or", np, grad=False),
     row("logical_not", lambda draw: [case(draw.bools(4)), case(draw.integers(-1, 2, 4))], np.logical_not, grad=False),
     row("where", _choice, keras_op("where")),
-    row("clip", _limits, lambda x, x_min, x_max: np.clip(x, x_min, x_max)),
+    row("clip", _limits, keras_op("clip")),
     row("logaddexp", _log_sums, _quiet(np.logaddexp)),
     row("squared_difference", _arithmetic, lambda x1, x2: np.square(np.subtract(x1, x2))),
 ]

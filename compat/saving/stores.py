@@ -1,0 +1,203 @@
+"""Weights in HDF5, in the layout of Keras 3: a group per object, `vars/0`, `vars/1`, ... inside.
+
+Reading trusts nothing: only hard links to plain, contiguous-or-chunked datasets stored in the file
+itself are followed, and a dataset's shape is compared with the variable's before it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+
+from compat.core.layer import Layer
+from kfun.layer import snake_case
+
+_EXPANSION = 1000  # how much larger than its stored bytes a dataset may be
+
+
+def walk(root: Any) -> Iterator[tuple[str, Any]]:
+    """`(path, object)` of every object with variables under `root`, in Keras's order, each once."""
+    yield from _visit(root, "", set())
+
+
+def _visit(obj: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    if id(obj) in seen:
+        return
+    seen.add(id(obj))
+    yield path, obj
+    for name, child in _children(obj):
+        inner = f"{path}/{name}" if path else name
+        if _saveable(child):
+            yield from _visit(child, inner, seen)
+        else:
+            yield from _container(child, inner, seen)
+
+
+def _container(items: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    used: dict[str, int] = {}
+    for item in items.values() if isinstance(items, dict) else items:
+        if not _saveable(item) and not isinstance(item, (list, tuple, dict)):
+            continue
+        base = snake_case(type(item).__name__) if _saveable(item) else "container"
+        n = used[base] = used.get(base, -1) + 1
+        inner = f"{path}/{base if n == 0 else f'{base}_{n}'}"
+        yield from _visit(item, inner, seen) if _saveable(item) else _container(item, inner, seen)
+
+
+def _saveable(obj: Any) -> bool:
+    from compat.metrics import Metric
+    from compat.optimizers import Optimizer
+
+    return isinstance(obj, (Layer, Metric, Optimizer))
+
+
+def _children(obj: Any) -> list[tuple[str, Any]]:
+    from compat.core.functional import Functional
+    from compat.core.sequential import Sequential
+
+    found: list[tuple[str, Any]] = []
+    if isinstance(obj, (Functional, Sequential)):
+        found.append(("layers", obj.layers))
+    if not isinstance(obj, Layer):
+        return found
+    own = {k: v for k, v in vars(obj).items() if not k.startswith(("_kf", "__"))}
+    for name in sorted(own, key=lambda k: f"~{k}" if k.startswith("_") else k):
+        value = own[name]
+        if _saveable(value) or isinstance(value, (list, tuple, dict)):
+            found.append((name, value))
+    return found
+
+
+class Entry:
+    """The variables of one object in a file: a mapping from "0", "1", ... to arrays."""
+
+    def __init__(self, group: Any, shapes: dict[str, tuple] | None = None, label: str = ""):
+        self.group, self.shapes, self.label = group, shapes or {}, label
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        value = np.asarray(value)
+        dataset = self.group.create_dataset(key, data=value)
+        if value.dtype.name == "bfloat16":
+            dataset.attrs["dtype"] = "bfloat16"
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        if key not in self:
+            raise KeyError(f"the file has no variable {key} of {self.label}")
+        dataset = _plain(self.group, key, self.label)
+        wanted = self.shapes.get(key)
+        if wanted is not None and tuple(dataset.shape) != tuple(wanted):
+            raise ValueError(
+                f"{self.label}: variable {key} has shape {tuple(wanted)}; the file has {tuple(dataset.shape)} for it"
+            )
+        size = int(np.prod(dataset.shape, dtype=object)) * dataset.dtype.itemsize
+        if size > _EXPANSION * max(dataset.id.get_storage_size(), 4096):
+            raise ValueError(f"{self.label}: variable {key} declares {size:,} bytes, far more than the file stores")
+        value = dataset[()]
+        if dataset.attrs.get("dtype") == "bfloat16":
+            import ml_dtypes
+
+            value = np.asarray(value).view(ml_dtypes.bfloat16)
+        return np.asarray(value)
+
+    def __contains__(self, key: object) -> bool:
+        return self.group is not None and key in self.group
+
+    def __len__(self) -> int:
+        return 0 if self.group is None else len(self.group)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([] if self.group is None else list(self.group))
+
+    def keys(self) -> list[str]:
+        """The numbers of the variables."""
+        return list(self)
+
+
+def _plain(group: Any, key: str, label: str) -> Any:
+    """A dataset of the file itself, or a ValueError."""
+    link = group.get(key, getlink=True)
+    if not isinstance(link, h5py.HardLink):
+        raise ValueError(f"{label}: {key!r} is a link to somewhere else ({type(link).__name__}), which is refused")
+    dataset = group[key]
+    if not isinstance(dataset, h5py.Dataset):
+        raise ValueError(f"{label}: {key!r} is not a dataset")
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(f"{label}: {key!r} keeps its data outside the file, which is refused")
+    if dataset.dtype.kind not in "biufcV" or dataset.dtype.hasobject:
+        raise ValueError(f"{label}: {key!r} has dtype {dataset.dtype}, which is no number")
+    return dataset
+
+
+def _group(file: Any, path: str) -> Any:
+    """A group by path, every step a hard link; None if there is none."""
+    group = file
+    for part in path.split("/"):
+        link = group.get(part, getlink=True) if part in group else None
+        if link is None:
+            return None
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(f"{path!r} in the file goes over a link ({type(link).__name__}), which is refused")
+        group = group[part]
+        if not isinstance(group, h5py.Group):
+            raise ValueError(f"{path!r} in the file is not a group")
+    return group
+
+
+def write(root: Any, target: Any) -> None:
+    """Writes all variables under `root` to an HDF5 file (a path or a binary file object)."""
+    with h5py.File(target, "w") as file:
+        for path, obj in walk(root):
+            group = file.create_group(f"{path}/vars" if path else "vars")
+            group.attrs["name"] = str(getattr(obj, "name", ""))
+            obj.save_own_variables(Entry(group))
+
+
+def read(root: Any, source: Any, skip_mismatch: bool = False) -> None:
+    """Reads all variables under `root` from an HDF5 file.
+
+    Args:
+        root: a model or layer, built.
+        source: a path or a binary file object.
+        skip_mismatch: whether objects whose variables do not fit are left as they are.
+
+    Raises:
+        ValueError: if the file is no HDF5, objects do not fit, or it holds what is refused.
+    """
+    try:
+        file = h5py.File(source, "r")
+    except OSError as error:
+        raise ValueError(f"the weights cannot be read: {error}. The file is damaged or not HDF5") from error
+    with file:
+        if "vars" not in file and "layers" not in file and "layer_names" in file.attrs:
+            raise ValueError("this is a weights file of Keras 2; save it anew with Keras 3 as .weights.h5 or .keras")
+        failed = []
+        for path, obj in walk(root):
+            group = _group(file, f"{path}/vars" if path else "vars")
+            label = f"{type(obj).__name__} {getattr(obj, 'name', '')!r}"
+            try:
+                _load(obj, group, label)
+            except (ValueError, KeyError, OSError) as error:
+                if not skip_mismatch:
+                    raise ValueError(f"{label} at {path or '/'!r}: {error}") from error
+                failed.append(label)
+        if failed:
+            import warnings
+
+            warnings.warn(f"not loaded, because they do not fit the file: {', '.join(failed)}", stacklevel=3)
+
+
+def _load(obj: Any, group: Any, label: str) -> None:
+    own = _own(obj)
+    entry = Entry(group, {str(i): v.shape for i, v in enumerate(own)}, label)
+    if own or len(entry):
+        obj.load_own_variables(entry)
+
+
+def _own(obj: Any) -> list:
+    if isinstance(obj, Layer):
+        trainable, other = obj._own()
+        return [*trainable, *other]
+    return list(obj.variables)
