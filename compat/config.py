@@ -3,7 +3,7 @@
 from compat.core.policy import floatx as floatx
 from compat.core.policy import get as _policy
 from compat.core.policy import set_floatx as set_floatx
-from compat.core.policy import set_global as set_dtype_policy
+from compat.core.policy import set_global as _set_policy
 from kfun.ops._dispatch import current_backend as _current
 
 _EPSILON = [1e-7]
@@ -40,3 +40,8 @@ def set_image_data_format(data_format: str) -> None:
 def dtype_policy():
     """The policy of layers that name none."""
     return _policy(None)
+
+
+def set_dtype_policy(policy) -> None:
+    """Sets the policy of layers that name none."""
+    _set_policy(policy)

@@ -70,7 +70,8 @@ def main() -> dict[str, float]:
     numbers["single"] = float((each.argmax(-1) == y_test).mean())
     numbers["ensemble"] = float((each.mean(0).argmax(-1) == y_test).mean())
     print(
-        f"{NETWORKS} networks, {STEPS} mapped steps in {spent:.1f} s; last losses {values.min():.3f} to {values.max():.3f}"
+        f"{NETWORKS} networks, {STEPS} mapped steps in {spent:.1f} s; "
+        f"last losses {values.min():.3f} to {values.max():.3f}"
     )
     print(f"test accuracy: {numbers['single']:.2%} a network, {numbers['ensemble']:.2%} the ensemble")
 
@@ -93,7 +94,8 @@ def main() -> dict[str, float]:
     )
     numbers["per_example_gap"] = gap
     print(
-        f"per-example gradient norms: {norms.min():.1e} to {norms.max():.1e}; their mean is the gradient within {gap:.1e}"
+        f"per-example gradient norms: {norms.min():.1e} to {norms.max():.1e}; "
+        f"their mean is the gradient within {gap:.1e}"
     )
 
     # A Hessian-vector product: the derivative of the gradient along the gradient.

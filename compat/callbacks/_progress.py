@@ -94,7 +94,7 @@ class ProgbarLogger(Callback):
             text = f"{self._done:>{len(str(total))}}/{total} {bar} {left} {_each(each)}/step"
         else:
             text = f"{self._done} steps {_span(spent)} {_each(each)}/step"
-        clear = "\r\x1b[2K" if sys.stdout.isatty() else "\r" if not end else "\r"
+        clear = "\r\x1b[2K" if sys.stdout.isatty() else "\r"
         sys.stdout.write(f"{clear}{text}{_metrics(logs)}" + ("\n" if end else ""))
         sys.stdout.flush()
 

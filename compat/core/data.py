@@ -102,7 +102,7 @@ def make_feed(
     parts = as_arrays(x, "x"), as_arrays(y, "y"), as_arrays(sample_weight, "sample_weight")
     parts = with_class_weight(parts, class_weight)
     check_lengths(parts)
-    order = _order(shuffle) if shuffle else None
+    order = np.random.permutation if shuffle else None
     inner = ArrayFeed(_trimmed(parts), batch_size or 32, order, steps)
     first = jax.tree.map(lambda a: a[: min(inner.batch_size, inner.rows)], _trimmed(parts))
     return Feed(inner, first, inner.steps)
@@ -113,10 +113,6 @@ def _trimmed(parts: tuple) -> tuple:
     while len(parts) > 1 and parts[-1] is None:
         parts = parts[:-1]
     return parts
-
-
-def _order(shuffle: Any) -> Any:
-    return lambda rows: np.random.permutation(rows)
 
 
 def with_class_weight(parts: tuple, class_weight: dict | None) -> tuple:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from compat.core.layer import Layer
 from compat.core.operation import KerasTensor
 from kfun import dtypes

@@ -268,7 +268,7 @@ class Layer(Operation):
         self.built = True
 
     def _run_build(self, shapes: dict) -> None:
-        names = [n for n in inspect.signature(self.build).parameters]
+        names = list(inspect.signature(self.build).parameters)
         if len(names) == 1 or not any(n in shapes for n in names):
             self.build(next(iter(shapes.values())))
         else:

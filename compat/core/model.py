@@ -6,7 +6,6 @@ import functools
 import json
 from typing import Any
 
-
 from compat.core.layer import Layer
 from compat.core.trainer import Trainer
 from kfun.errors import nearest

@@ -140,13 +140,12 @@ class PredictStep(_Step):
         )
         calls.on_predict_begin()
         t, n = self._values()
-        parts, index = [], 0
-        for group in feed.groups(1):
+        parts = []
+        for index, group in enumerate(feed.groups(1)):
             calls.on_predict_batch_begin(index)
             x, _, _ = data.unpack(jax.tree.map(lambda a: a[0], group.batches))
             parts.append(self.compiled(t, n, x))
             calls.on_predict_batch_end(index, {"outputs": parts[-1]})
-            index += 1
         calls.on_predict_end()
         if not parts:
             raise ValueError("predict: the data gave no batch")

@@ -183,7 +183,7 @@ class Trainer:
         from compat import metrics as metrics_face
 
         batch = feed.specs()
-        x, y, weight = data.unpack(batch)
+        x, y, _ = data.unpack(batch)
         if not self.built or not self._variables_made():
             building.build_model(self, (x,))
         if self.compiled and self.__dict__["_kf_loss_tracker"] is None:

@@ -12,8 +12,8 @@ from compat.core.layer import Layer as Layer
 from compat.layers._attention import Headed as _Headed
 from compat.layers._attention import Scored as _Scored
 from compat.layers._lambda import Lambda as Lambda
-from compat.layers._wrappers import Bidirectional as Bidirectional
 from compat.layers._wrappers import RNN as RNN
+from compat.layers._wrappers import Bidirectional as Bidirectional
 from compat.layers._wrappers import TimeDistributed as TimeDistributed
 from compat.layers._wrappers import Wrapper as Wrapper
 from kfun import layers as _kfun

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from compat.optimizers._optimizer import Generated
-from kfun import optim as _kfun
 from kfun import ops
+from kfun import optim as _kfun
 
 
 class LossScaleOptimizer(Generated):

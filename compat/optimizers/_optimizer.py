@@ -90,7 +90,7 @@ class Optimizer:
 
     def _set_schedule(self, value: Any) -> None:
         raise ValueError(
-            f"{type(self).__name__}: the learning rate follows a schedule and cannot be set; compile again with a number"
+            f"{type(self).__name__}: the learning rate follows a schedule and cannot be set; compile with a number"
         )
 
     def _first_rate(self) -> Any:

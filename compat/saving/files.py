@@ -214,9 +214,12 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no file {path!r}")
     if path.endswith(".keras"):
-        with _opened(path) as archive, _member(archive, "model.weights.h5") as weights:
-            with _without_optimizer(model, _ready(model)):
-                stores.read(model, weights, skip_mismatch)
+        with (
+            _opened(path) as archive,
+            _member(archive, "model.weights.h5") as weights,
+            _without_optimizer(model, _ready(model)),
+        ):
+            stores.read(model, weights, skip_mismatch)
     elif path.endswith(".h5"):
         with _without_optimizer(model, _ready(model)):
             stores.read(model, path, skip_mismatch)

@@ -16,11 +16,12 @@ from kfun.ops._dispatch import OPS
 # Keras's op classes that are not the op's name in camel case, and where its classes live.
 _CLASS_OF = {"getitem": "GetItem", "abs": "Absolute", "max": "Max", "min": "Min"}
 _CORE = ("cast", "slice", "slice_update", "scan", "while_loop", "cond", "stop_gradient", "fori_loop", "vectorized_map")
-_NN = (
-    "relu relu6 leaky_relu sigmoid softplus log_sigmoid softsign silu hard_sigmoid hard_silu hard_tanh tanh_shrink "
-    "elu selu celu gelu mish glu softmax log_softmax conv depthwise_conv conv_transpose max_pool average_pool one_hot "
-    "moments batch_normalization layer_normalization rms_normalization dot_product_attention normalize"
-).split()
+_NN = {
+    "relu", "relu6", "leaky_relu", "sigmoid", "softplus", "log_sigmoid", "softsign", "silu", "hard_sigmoid",
+    "hard_silu", "hard_tanh", "tanh_shrink", "elu", "selu", "celu", "gelu", "mish", "glu", "softmax", "log_softmax",
+    "conv", "depthwise_conv", "conv_transpose", "max_pool", "average_pool", "one_hot", "moments",
+    "batch_normalization", "layer_normalization", "rms_normalization", "dot_product_attention", "normalize",
+}  # fmt: skip
 _MATH = ("erf", "erfinv", "logsumexp", "rsqrt", "segment_sum", "top_k", "qr")
 
 
@@ -160,9 +161,7 @@ def _op_arguments(node: Any) -> tuple[tuple[list, dict], dict]:
     for name, value in bound.arguments.items():
         if bound.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
             call += list(value)
-        elif name in op.arrays and not (op.name == "clip" and name != "x"):
-            call.append(value)
-        elif op.name == "getitem":
+        elif (name in op.arrays and not (op.name == "clip" and name != "x")) or op.name == "getitem":
             call.append(value)
         else:
             config[name] = value

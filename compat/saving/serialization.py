@@ -20,7 +20,7 @@ from kfun.errors import nearest
 
 _CUSTOM: dict[str, Any] = {}  # "package>name" -> class or function
 _NAMES: dict[Any, str] = {}
-_scope: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("compat_custom_objects", default={})
+_scope: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("compat_custom_objects", default=None)
 
 # Where classes of a public module are looked up; what is in none of them does not exist for a file.
 _MODULES = (
@@ -55,7 +55,7 @@ def get_registered_name(obj: Any) -> str:
 
 def get_registered_object(name: str, custom_objects: dict | None = None, module_objects: dict | None = None) -> Any:
     """The class or function of a registered name, None if there is none."""
-    for known in (_scope.get(), custom_objects or {}, _CUSTOM, module_objects or {}):
+    for known in (_scope.get() or {}, custom_objects or {}, _CUSTOM, module_objects or {}):
         if name in known:
             return known[name]
     return None
@@ -85,7 +85,7 @@ class CustomObjectScope(contextlib.AbstractContextManager):
         self.custom_objects = custom_objects or {}
 
     def __enter__(self) -> CustomObjectScope:
-        self._token = _scope.set(_scope.get() | self.custom_objects)
+        self._token = _scope.set((_scope.get() or {}) | self.custom_objects)
         return self
 
     def __exit__(self, *exc: Any) -> None:

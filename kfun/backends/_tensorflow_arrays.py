@@ -19,6 +19,7 @@ COUNTING = {**PAIRS, (tf.bool, tf.bool): tf.int32}
 
 SCALARS = (bool, int, float, complex)
 HALF = (tf.float16, tf.bfloat16)
+FLOAT8 = tuple(NATIVE[name] for name in dtypes.FLOAT8)
 UNSIGNED = (tf.uint8, tf.uint16, tf.uint32, tf.uint64)
 # Where a kernel has only int32, int64 and floating types: what to compute in.
 WIDER = {
@@ -46,7 +47,11 @@ def cast_to(value: Any, dtype: tf.DType) -> tf.Tensor:
         elif dtype.is_integer or type(value) is bool:
             value = int(value)
         return tf.constant(value, dtype)
-    return tf.convert_to_tensor(value) if value.dtype == dtype else tf.cast(value, dtype)
+    if value.dtype == dtype:
+        return tf.convert_to_tensor(value)
+    if dtype in FLOAT8 or value.dtype in FLOAT8:  # casts exist between floats only
+        value = tf.cast(value, tf.float32)
+    return tf.cast(value, dtype)
 
 
 def promoting(fn: Callable, pairs: Mapping[tuple, tf.DType] = PAIRS) -> Callable:

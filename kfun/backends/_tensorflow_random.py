@@ -99,13 +99,11 @@ def uniform(key, shape=(), dtype="float32", minval=0.0, maxval=1.0):
     if isinstance(minval, (int, float)) and isinstance(maxval, (int, float)) and (minval, maxval) == (0, 1):
         return floats
     low, high = cast_to(minval, dtype), cast_to(maxval, dtype)
-    # XLA multiplies and adds with one rounding; in float64 the product of two float32 is exact.
-    exact = tf.float64 if dtype == tf.float32 else tf.float32
-    if dtype == tf.float64:
-        scaled = floats * (high - low) + low
-    else:
-        scaled = tf.cast(tf.cast(floats, exact) * tf.cast(high - low, exact) + tf.cast(low, exact), dtype)
-    return tf.maximum(low, scaled)
+    if dtype == tf.float32:
+        # XLA multiplies and adds with one rounding; in float64 the product of two float32 is exact.
+        exact = tf.cast(floats, tf.float64) * tf.cast(high - low, tf.float64) + tf.cast(low, tf.float64)
+        return tf.maximum(low, tf.cast(exact, dtype))
+    return tf.maximum(low, floats * (high - low) + low)
 
 
 def _unit(key, shape, dtype):

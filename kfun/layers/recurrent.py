@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Annotated, Any
 
 from kfun import initializers, ops
 from kfun.activations import Activation
+from kfun.definition import Convert
 from kfun.initializers import InitializerField
 from kfun.layer import Layer, Weight, check_rank, known_size
 from kfun.layers.checks import label, shown
 from kfun.layers.core import check_width
-from kfun.layers.recurrent_cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
+from kfun.layers.recurrent_cells import Cell, GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from kfun.spec import Spec
 
 
@@ -142,11 +143,15 @@ class Recurrent(Layer):
         return tuple(ops.cast(g, z.dtype) for g, z in zip(given, zeros, strict=True))
 
 
+def _stacked(value: Any) -> Any:
+    return StackedRNNCells(value) if isinstance(value, (list, tuple)) else value
+
+
 class RNN(Recurrent):
     """Runs a cell over time.
 
     Args:
-        cell: the cell.
+        cell: the cell; several are stacked, as by `StackedRNNCells`.
         return_sequences: whether to give every step's output, or only the last.
         return_state: whether to give the last states too.
         go_backwards: whether to run from the last step to the first.
@@ -159,7 +164,7 @@ class RNN(Recurrent):
         x `[B, T, ...]`; result `[B, H]`, or `[B, T, H]` with `return_sequences`.
     """
 
-    cell: Cell
+    cell: Annotated[Any, Convert(_stacked)]
     return_sequences: bool = False
     return_state: bool = False
     go_backwards: bool = False

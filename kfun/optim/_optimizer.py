@@ -80,18 +80,18 @@ class Optimizer(Definition):
     """
 
     if TYPE_CHECKING:
-        learning_rate: Any
-        weight_decay: float | None
-        clipnorm: float | None
-        clipvalue: float | None
-        global_clipnorm: float | None
-        use_ema: bool
-        ema_momentum: float
-        ema_overwrite_frequency: int | None
-        loss_scale_factor: float | None
-        gradient_accumulation_steps: int | None
-        exclude_from_weight_decay: tuple[str, ...]
-        name: str | None
+        learning_rate: Any = None
+        weight_decay: float | None = dataclasses.field(default=None, kw_only=True)
+        clipnorm: float | None = dataclasses.field(default=None, kw_only=True)
+        clipvalue: float | None = dataclasses.field(default=None, kw_only=True)
+        global_clipnorm: float | None = dataclasses.field(default=None, kw_only=True)
+        use_ema: bool = dataclasses.field(default=False, kw_only=True)
+        ema_momentum: float = dataclasses.field(default=0.99, kw_only=True)
+        ema_overwrite_frequency: int | None = dataclasses.field(default=None, kw_only=True)
+        loss_scale_factor: float | None = dataclasses.field(default=None, kw_only=True)
+        gradient_accumulation_steps: int | None = dataclasses.field(default=None, kw_only=True)
+        exclude_from_weight_decay: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
+        name: str | None = dataclasses.field(default=None, kw_only=True)
 
     def __init_subclass__(cls, common: bool = True, **kwargs):
         for field, (hint, default) in (_COMMON | _KEYWORDS).items() if common else ():

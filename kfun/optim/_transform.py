@@ -60,7 +60,7 @@ def from_rule(rule: Optimizer, every: int = 1) -> optax.GradientTransformation:
         moves = {path: ops.zeros_like(x) for path, x in arrays.items() if path not in gradients}
         for path, gradient in gradients.items():
             own = {name: tree[path] for name, tree in slots.items() if path in tree}
-            moves[path], own = _step(rule, path, scalars, shrink.get(decay[path]), gradient, arrays[path], own)
+            moves[path], own = _step(rule, path, scalars, shrink.get(decay[path] or 0.0), gradient, arrays[path], own)
             for name, value in own.items():
                 slots[name][path] = value
         new = {"count": ops.add(state["count"], 1), "learning_rate": rate}
@@ -77,11 +77,11 @@ def _step(rule, path, scalars, shrink, gradient, x, slots):
     work = dtypes.promote("float32", dtype)
     gradient, x = ops.cast(gradient, work), ops.cast(x, work)
     slots = {name: ops.cast(value, work) for name, value in slots.items()}
-    if shrink is not None:  # decay comes first: the rule sees the shrunk weights
-        lost = ops.multiply(x, shrink)
+    lost = None if shrink is None else ops.multiply(x, shrink)
+    if lost is not None:  # decay comes first: the rule sees the shrunk weights
         x = ops.subtract(x, lost)
     move, slots = rule.step(path, scalars, gradient, x, slots)
-    if shrink is not None:
+    if lost is not None:
         move = ops.subtract(move, lost)
     return ops.cast(move, dtype), {name: ops.cast(value, dtype) for name, value in slots.items()}
 

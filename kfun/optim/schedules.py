@@ -53,8 +53,8 @@ class ExponentialDecay(LearningRateSchedule):
 class PiecewiseConstantDecay(LearningRateSchedule):
     """`values[i]` up to and with step `boundaries[i]`; the last value after the last boundary."""
 
-    boundaries: tuple
-    values: tuple
+    boundaries: tuple[float, ...]
+    values: tuple[float, ...]
 
     def check(self):
         if len(self.values) != len(self.boundaries) + 1:

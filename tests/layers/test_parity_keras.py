@@ -11,7 +11,7 @@ import pytest
 from kfun import Spec, layers, tree
 from kfun.layer import Layer, Weight, split
 from tests.layers.catalogue import ROWS
-from tests.layers.rows import Case
+from tests.layers.rows import Case, of
 
 SEED = 5
 KEY = np.array([SEED, 0], np.uint32)  # what Keras's seed generator gives first
@@ -88,8 +88,8 @@ class Oracle:
         for variable in self.layer.non_trainable_variables:
             if "seed_generator_state" in variable.path:
                 variable.assign(KEY)
-            elif "rnn_state" in variable.path:
-                variable.assign(np.zeros(variable.shape, "float32"))
+        if getattr(self.layer, "stateful", False):
+            self.layer.reset_state()
 
 
 def leaves(outputs):
@@ -170,7 +170,7 @@ def run(call, weights, floats, modes, gradients):
 def states(theirs, layer, inputs, new, updates):
     """Our new state and Keras's, in its order."""
     flat = tree.flatten(new)
-    names = [path for path, w in declared(layer, inputs) if not w.trainable]
+    names = [path for path, w in declared(layer, inputs) if not w.trainable and "states/" not in path]
     kept = [
         np.asarray(u)
         for v, u in zip(theirs.layer.non_trainable_variables, updates, strict=True)
@@ -230,6 +230,20 @@ def test_every_combination(name, case):
             case.of.kfun().init(KEY, *map(Spec.of, inputs))
         return
     compare(case, ROWS[name].oracle, (True,), gradients=True)
+
+
+@pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "GRU"])
+def test_a_stateful_layer_goes_on_where_it_ended(name):
+    case = Case(of(name, units=4, stateful=True, return_state=True), ((2, 5, 3),))
+    layer, (inputs, _) = case.of.kfun(), case.drawn()
+    theirs = Oracle(case, "inputs", inputs, {})
+    params, state, values = filled(layer, inputs)
+    state = jax.tree.map(np.zeros_like, state)
+    theirs.assign(values)
+    for _ in range(2):
+        y, state = layer.apply(params, state, *inputs)
+        assert_close(leaves(y), leaves(theirs.layer(*inputs)), 1e-5, 1e-5, "outputs")
+        assert_close(leaves(state["states"]), leaves([v.value for v in theirs.layer.states]), 1e-5, 1e-5, "states")
 
 
 MASKED = [name for name, row in ROWS.items() if row.oracle == "inputs" and hasattr(layers, name)]

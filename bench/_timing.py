@@ -1,0 +1,39 @@
+"""Rounds of contestants in turn, so that a busy machine is unfair to none."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+
+def interleaved(
+    contestants: dict[str, Callable[[], object]], rounds: int = 7, repeats: int = 1
+) -> dict[str, list[float]]:
+    """Seconds per call of each contestant, one number per round, after one call to warm up."""
+    for function in contestants.values():
+        function()
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, function in contestants.items():
+            start = time.perf_counter()
+            for _ in range(repeats):
+                function()
+            times[name].append((time.perf_counter() - start) / repeats)
+    return times
+
+
+def report(
+    title: str, times: dict[str, list[float]], ours: str, peer: str, goal: float, scale: float = 1e6, unit: str = "us"
+):
+    """Prints medians and the ratio of ours to the peer's; gives the ratio.
+
+    The ratio is the median of each round's, since neighbours in time share the machine's mood.
+    """
+    ratio = statistics.median(a / b for a, b in zip(times[ours], times[peer], strict=True))
+    print(f"\n{title}")
+    for name, values in times.items():
+        middle, least = statistics.median(values) * scale, min(values) * scale
+        print(f"  {name:<28} median {middle:10.2f} {unit}   min {least:10.2f} {unit}")
+    print(f"  ratio {ours} / {peer}: {ratio:.3f}   goal at most {goal}   {'ok' if ratio <= goal else 'MISSED'}")
+    return ratio
