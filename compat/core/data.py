@@ -163,7 +163,8 @@ def stream_feed(source: Any, class_weight: dict | None, steps: int | None) -> Fe
 def _rest(waiting: list, iterator: Any) -> Any:
     while waiting:
         yield waiting.pop()
-    yield from iterator
+    for batch in iterator:  # noqa: UP028 - `yield from` would close the user's generator with this one
+        yield batch
 
 
 def _batches(source: Any) -> Any:

@@ -63,6 +63,10 @@ class Generated(Layer):
             value = _regularizer(value)
         elif name.endswith("_constraint"):
             value = _constraint(value)
+        elif name.endswith("activation"):
+            from compat import activations
+
+            value = activations.get(value)
         object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -17,10 +17,12 @@ class _Step:
     """Base: `update(state, batch)` and `logs(state)` are pure; `once` is one compiled step."""
 
     method = ""  # the model's method that a subclass may override
+    update_with_logs: Any = None
 
     def __init__(self, model: Any):
         self.model = model
-        self.custom = _overridden(model, self.method)
+        if _overridden(model, self.method):
+            self.update_with_logs = self._custom
         self.steps_per_dispatch = STEPS_PER_DISPATCH
         self.order: list[str] = []  # of the logs: compiled programs sort the names
 
@@ -45,14 +47,20 @@ class _Step:
     def once(self) -> Any:
         """One compiled step: `(state, batch) -> (state, logs)`."""
 
-        def run(state: list, batch: Any) -> Any:
-            if self.custom:
-                logs, state = getattr(self.model, self.method)(tuple(state), batch)
-                return [list(s) for s in state], self._ordered(logs)
-            state = self.update(state, batch)
-            return state, self.logs(state)
+        return jax.jit(self.run, donate_argnums=(0,))
 
-        return jax.jit(run, donate_argnums=(0,))
+    def run(self, state: list, batch: Any) -> tuple[list, dict]:
+        """One step, the model's own if it has one: `(state, logs)`; pure."""
+        if self.update_with_logs is not None:
+            return self.update_with_logs(state, batch)
+        state = self.update(state, batch)
+        return state, self.logs(state)
+
+    def _custom(self, state: list, batch: Any) -> tuple[list, dict]:
+        """A step that the model defines itself, with logs of its own."""
+        logs, state = getattr(self.model, self.method)(tuple(state), batch)
+        logs = {k: ops.convert_to_tensor(v) for k, v in logs.items()}
+        return [list(s) for s in state], self._ordered(logs)
 
 
 class TrainStep(_Step):

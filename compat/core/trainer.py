@@ -546,10 +546,7 @@ def _warn_of_nan(logs: dict, number: int) -> None:
 
 
 def _one(step: Any, state: Any, batch: Any, eagerly: bool) -> tuple[Any, dict]:
-    if eagerly:
-        state = step.update(state, batch)
-        return state, step.logs(state)
-    return step.once(state, batch)
+    return step.run(state, batch) if eagerly else step.once(state, batch)
 
 
 def _eager(step: Any, state: Any, feed: Any, on_group: Callable) -> tuple[Any, dict]:
@@ -557,8 +554,8 @@ def _eager(step: Any, state: Any, feed: Any, on_group: Callable) -> tuple[Any, d
     logs, done = None, 0
     for group in feed.groups(1):
         batch = jax.tree.map(lambda x: ops.convert_to_tensor(x[0]), group.batches)
-        state = step.update(state, batch)
-        logs, done = step.logs(state), done + 1
+        state, logs = step.run(state, batch)
+        done += 1
         try:
             changed = on_group(done, group.rows, logs, state)
         except StopEpoch:

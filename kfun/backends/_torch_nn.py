@@ -155,11 +155,11 @@ def dot_product_attention(query, key, value, bias=None, mask=None, scale=None, i
         seen = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device).tril()
         mask, is_causal = seen if mask is None else seen & mask.to(torch.bool), False
     if mask is not None:
-        hidden = torch.full((), _HIDDEN, dtype=query.dtype, device=query.device)
-        bias = torch.zeros_like(hidden) if bias is None else bias
         mask = mask.to(torch.bool)
-        bias = torch.where(mask, bias, hidden)
-        query = torch.where(mask.any(-1, keepdim=True), query, 0)  # no gradient where all is hidden
+        seeing = mask.any(-1, keepdim=True)  # where all is hidden, the weights are even, without a gradient
+        query = torch.where(seeing, query, 0)
+        hidden = torch.where(seeing, torch.full((), _HIDDEN, dtype=query.dtype, device=query.device), 0)
+        bias = torch.where(mask, 0 if bias is None else bias, hidden)
     out = F.scaled_dot_product_attention(query, key, value, bias, is_causal=is_causal, scale=scale)
     return out.transpose(1, 2)
 

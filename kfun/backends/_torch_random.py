@@ -46,9 +46,9 @@ def draw(
     key: torch.Tensor, data: torch.Tensor, low: float, high: float, method: str, shape: list[int], dtype: str
 ) -> torch.Tensor:
     """Draws of one method: key `[B..., 2]` uint32, data `[B...]` uint32 to fold in, result `[B..., *shape]`."""
-    number = np.int32 if method == "randint" else np.float32
+    bounds = [np.int32(int(b)) if method == "randint" else np.float32(b) for b in (low, high)]
     run = _compiled(method, key.ndim - 1, tuple(shape), dtype)
-    return torch.from_dlpack(run(key.cpu().numpy(), data.cpu().numpy(), number(low), number(high))).to(key.device)
+    return torch.from_dlpack(run(key.cpu().numpy(), data.cpu().numpy(), *bounds)).to(key.device)
 
 
 @draw.register_fake

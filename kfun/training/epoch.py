@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kfun import ops, transforms
+import jax
+
+from kfun import abstract, ops, transforms
+from kfun.spec import Spec
 
 STEPS_PER_DISPATCH = 32
 
@@ -31,7 +34,17 @@ def compiled_group(step: Any) -> Callable:
         train_state = ops.fori_loop(0, count, body, train_state)
         return train_state, step.logs(train_state)
 
-    step._compiled_group = transforms.jit(run, donate_argnums=(0,))
+    def run_with_logs(train_state: Any, batches: Any, count: Any) -> Any:
+        def body(i: Any, carry: Any) -> Any:
+            return step.update_with_logs(carry[0], _at(batches, i))
+
+        specs = jax.tree.map(Spec.of, (train_state, _at(batches, 0)))
+        logs = abstract.evaluate(lambda s, b: step.update_with_logs(s, b)[1], *specs)
+        logs = jax.tree.map(lambda s: ops.zeros(s.shape, s.dtype), logs, is_leaf=lambda s: isinstance(s, Spec))
+        return ops.fori_loop(0, count, body, (train_state, logs))
+
+    own_logs = getattr(step, "update_with_logs", None) is not None
+    step._compiled_group = transforms.jit(run_with_logs if own_logs else run, donate_argnums=(0,))
     return step._compiled_group
 
 
@@ -57,7 +70,8 @@ def epoch(
     stay on the device until somebody reads them.
 
     Args:
-        step: has `update(train_state, batch)` and `logs(train_state)`, both pure.
+        step: has `update(train_state, batch)` and `logs(train_state)`, both pure; or
+            `update_with_logs(train_state, batch)`, if every step makes logs of its own.
         train_state: donated; use the returned one afterwards.
         feed: an `ArrayFeed` or `StreamFeed`.
         steps_per_dispatch: how many steps run as one compiled loop.

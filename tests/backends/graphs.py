@@ -27,11 +27,11 @@ def graph_input(shape, dtype="float32"):
 
 def agree(f, *arrays, shapes=None, rtol=1e-5, atol=1e-6):
     """Compares a function's graph with JAX; returns the graph's results."""
-    expected = jax.tree.leaves(f(*map(jnp.asarray, arrays)))
+    expected = jax.tree.leaves(jax.jit(f)(*map(jnp.asarray, arrays)))
     results = evaluate(f, *arrays, shapes=shapes)
     for r, e in zip(jax.tree.leaves(results), expected, strict=True):
         np.testing.assert_allclose(r, np.asarray(e), rtol, atol)
-        assert not hasattr(e, "dtype") or dtypes.name(r.dtype) == dtypes.name(e.dtype)
+        assert not hasattr(r, "dtype") or dtypes.name(r.dtype) == dtypes.name(e.dtype)
     return results
 
 

@@ -25,7 +25,7 @@ def _same_outputs(one, other, x):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_same_weights_train_alike(name, tmp_path):
-    """Equal weights give equal predictions, losses, metrics and weights over three epochs, uneven last batch included."""
+    """Equal weights give equal predictions, losses, metrics, weights over three epochs; the last batch is smaller."""
     theirs, ours = MODELS[name](keras), MODELS[name](compat)
     x, y = data(name)
     assert [v.shape for v in ours.weights] == [tuple(v.shape) for v in theirs.weights]

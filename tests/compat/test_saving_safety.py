@@ -57,7 +57,7 @@ def test_truncated_and_corrupt(saved):
     at = content.index(b"HDF") + 2000
     flipped[at : at + 64] = bytes(64)
     bad.write_bytes(bytes(flipped))
-    with pytest.raises(ValueError, match="damaged|cannot|fit|variable"):
+    with pytest.raises(ValueError, match=r"damaged|cannot|fit|variable"):
         keras.models.load_model(bad)
 
 

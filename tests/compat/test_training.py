@@ -191,6 +191,12 @@ def test_functional_gives_the_pure_function():
     assert all(g.shape == (64, *params[k].shape) for k, g in grads.items())
 
 
+def _bad_loss():
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(3, activation="softmax")])
+    model.compile("adam", "categorical_crossentropy")
+    model.fit(np.ones((6, 5)), np.zeros(6, "int32"), verbose=0)
+
+
 @pytest.mark.parametrize(
     ("attempt", "message"),
     [
@@ -206,18 +212,12 @@ def test_functional_gives_the_pure_function():
         (lambda: layers.Dense(4, activation="relo"), "did you mean 'relu'"),
         (lambda: keras.Sequential([layers.Dense(2)]).fit(np.ones((4, 2)), np.ones((4, 2))), "call model.compile"),
         (lambda: layers.Dense(units=-3), "positive"),
-        (lambda: _bad_loss(), "sparse_categorical_crossentropy"),
+        (_bad_loss, "sparse_categorical_crossentropy"),
     ],
 )
 def test_bad_input_is_told_what_to_do(attempt, message):
     with pytest.raises((ValueError, TypeError), match=message):
         attempt()
-
-
-def _bad_loss():
-    model = keras.Sequential([keras.Input((5,)), layers.Dense(3, activation="softmax")])
-    model.compile("adam", "categorical_crossentropy")
-    model.fit(np.ones((6, 5)), np.zeros(6, "int32"), verbose=0)
 
 
 def test_unknown_argument_names_the_nearest():
@@ -230,7 +230,8 @@ def test_script_runs_unmodified(tmp_path):
     script.write_text(
         "import keras\nfrom keras import layers\nimport numpy as np\n"
         "m = keras.Sequential([keras.Input((3,)), layers.Dense(2)])\n"
-        "m.compile('sgd', 'mse')\nm.fit(np.ones((8, 3)), np.ones((8, 2)), verbose=0)\nprint(keras.__name__, len(m.weights))\n"
+        "m.compile('sgd', 'mse')\nm.fit(np.ones((8, 3)), np.ones((8, 2)), verbose=0)\n"
+        "print(keras.__name__, len(m.weights))\n"
     )
     done = subprocess.run([sys.executable, "-m", "compat", str(script)], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["compat", "2"], done.stderr

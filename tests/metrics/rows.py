@@ -28,9 +28,10 @@ class Row:
         return f"{self.name}-{self.label}" if self.label else self.name
 
     def batches(self):
-        """`(y_true, y_pred, sample_weight)`: one batch with each sort of weights, and a last one of another size."""
+        """`(y_true, y_pred, sample_weight)`: one batch with each sort of weights; of two sizes without a label."""
         random = np.random.default_rng(zlib.crc32(self.id.encode()))
-        for size, weight in [(SIZE, None), *((SIZE, w) for w in self.weights), (1, None)]:
+        last = [] if self.label else [(1, None)]
+        for size, weight in [(SIZE, None), *((SIZE, w) for w in self.weights), *last]:
             y_true, y_pred = self.make(random, size)
             shape = {None: None, "sample": (size,), "column": (size, 1), "value": np.shape(y_true)}[weight]
             w = None if shape is None else random.uniform(0.0, 2.0, shape).astype("float32")

@@ -102,7 +102,7 @@ def test_results_and_states(row):
     close(received, expected)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=ids)
+@pytest.mark.parametrize("row", [pytest.param(r, marks=pytest.mark.slow if r.label else ()) for r in ROWS], ids=ids)
 def test_compiled_is_eager(row):
     metric = made(row)
     batches = list(row.batches())[:2]
