@@ -137,9 +137,12 @@ class Definition:
 
 
 def registered_name(cls: type) -> str:
-    """The name of a class in files: bare for kfun's own, `module>name` for others."""
-    own = cls.__module__.partition(".")[0] == "kfun"
-    return cls.__name__ if own else f"{cls.__module__}>{cls.__name__}"
+    """The name of a class in files: `"package>name"` for kfun's own, `"module>name"` for others.
+
+    Losses and metrics, layers and initializers have classes of one name, so the package is part of it.
+    """
+    parts = cls.__module__.split(".")
+    return f"{'.'.join(parts[:2] if parts[0] == 'kfun' else parts)}>{cls.__name__}"
 
 
 def from_config(config: dict) -> Any:

@@ -204,7 +204,12 @@ class Stacked(Initializer):
 
 
 def _names() -> dict[str, type[Initializer]]:
-    own = {n: c for n, c in REGISTRY.items() if issubclass(c, Initializer) and c not in (Initializer, Stacked)}
+    hidden = (Initializer, Stacked)
+    own = {
+        c.__name__: c
+        for c in REGISTRY.values()
+        if issubclass(c, Initializer) and c not in hidden and c.__name__[0] != "_"
+    }
     snake = {re.sub(r"(?<!^)(?=[A-Z])", "_", n).lower(): c for n, c in own.items()}
     return own | snake | {"normal": RandomNormal, "uniform": RandomUniform, "zero": Zeros, "one": Ones}
 

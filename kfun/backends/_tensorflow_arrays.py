@@ -46,7 +46,7 @@ def cast_to(value: Any, dtype: tf.DType) -> tf.Tensor:
             value = bool(value)
         elif dtype.is_integer or type(value) is bool:
             value = int(value)
-        return tf.constant(value, dtype)
+        return tf.cast(float(value), dtype) if dtype in FLOAT8 else tf.constant(value, dtype)
     if value.dtype == dtype:
         return tf.convert_to_tensor(value)
     if dtype in FLOAT8 or value.dtype in FLOAT8:  # casts exist between floats only

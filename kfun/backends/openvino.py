@@ -2,7 +2,8 @@
 
 Sizes that are known only at run time are `Dim`s and may stand wherever an op takes a size. Where
 the CPU differs from the other backends: int64 and uint32 are computed as int32, sums of integers
-as float32, relu and clip give a number for NaN, and the maximum of minus infinities is finite.
+as float32; relu, clip and the extremes over an axis may give a number for NaN; and the maximum of
+a row of minus infinities is finite.
 """
 
 from __future__ import annotations

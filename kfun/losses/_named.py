@@ -1,8 +1,4 @@
-"""What losses and metrics share: a name by default, and names of their own in files.
-
-`kfun.losses.Huber` and `kfun.metrics.MeanSquaredError` have classes of one name in both families, so
-files call them by package: `"kfun.losses>MeanSquaredError"`.
-"""
+"""What losses and metrics share: a name by default."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ import dataclasses
 import re
 from typing import Any
 
-from kfun.definition import REGISTRY, Definition, from_config
+from kfun.definition import Definition, from_config, registered_name
 from kfun.errors import nearest
 
 
@@ -28,23 +24,7 @@ class Named(Definition):
     def __init_subclass__(cls, **kwargs):
         cls.__annotations__["name"] = "str"
         cls.name = dataclasses.field(default=cls.__dict__.get("default_name") or snake_case(cls.__name__), kw_only=True)
-        taken = REGISTRY.get(cls.__name__)
         super().__init_subclass__(**kwargs)
-        if file_name(cls) != cls.__name__ and REGISTRY.get(cls.__name__) is cls:
-            del REGISTRY[cls.__name__]
-            if taken is not None:
-                REGISTRY[cls.__name__] = taken
-        REGISTRY[file_name(cls)] = cls
-
-    def to_config(self) -> dict:
-        """The definition as JSON data, with the class named by its package."""
-        return super().to_config() | {"class_name": file_name(type(self))}
-
-
-def file_name(cls: type) -> str:
-    """The name of a class in files: `package>name`, for others than kfun's `module>name`."""
-    package = ".".join(cls.__module__.split(".")[:2]) if cls.__module__.startswith("kfun.") else cls.__module__
-    return f"{package}>{cls.__name__}"
 
 
 def snake_case(name: str) -> str:
@@ -72,7 +52,7 @@ def of_config(config: dict, base: type, names: dict[str, Any], what: str) -> Any
     """
     class_name = config.get("class_name")
     if isinstance(class_name, str) and class_name in names and isinstance(names[class_name], type):
-        config = {**config, "class_name": file_name(names[class_name])}
+        config = {**config, "class_name": registered_name(names[class_name])}
     made = from_config(config)
     if not isinstance(made, base):
         raise ValueError(f"expected the JSON of a {what}; received that of {type(made).__name__}")

@@ -235,7 +235,7 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, (Optimizer, optax.GradientTransformation)):
         return identifier
     if isinstance(identifier, str):
-        known = {n.lower(): c for n, c in REGISTRY.items() if issubclass(c, Optimizer) and c is not Optimizer}
+        known = {c.__name__.lower(): c for c in REGISTRY.values() if issubclass(c, Optimizer) and c is not Optimizer}
         if identifier.lower() not in known:
             raise ValueError(f"unknown optimizer {identifier!r}; {nearest(identifier.lower(), known)}")
         return known[identifier.lower()]()

@@ -146,9 +146,11 @@ class _TrainStep(_Step):
             loss = self.loss(y, outputs, weight)
             if self.regularizer is not None:
                 loss = ops.add(loss, self.regularizer(params))
-            return loss, (outputs, state)
+            scale = getattr(self.optimizer, "scale_loss", None)
+            scaled = loss if scale is None else scale(loss, train_state.optimizer)
+            return scaled, (loss, outputs, state)
 
-        (loss, (outputs, state)), grads = transforms.value_and_grad(objective, has_aux=True)(trained)
+        (_, (loss, outputs, state)), grads = transforms.value_and_grad(objective, has_aux=True)(trained)
         updates, opt = self.transformation.update(grads, train_state.optimizer, trained)
         trained = optim.apply_updates(trained, updates)
         params = trained if fixed is None else tree.combine(trained, fixed)

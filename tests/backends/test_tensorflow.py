@@ -191,8 +191,17 @@ UNKNOWN = {
     ),
     "gru": (lambda x, h: ops.gru(x, h, _kernel(4, 9), _kernel(3, 9), _kernel(2, 9)), [(2, 6, 4), (2, 3)]),
 }
-# What XLA refuses: a resize filter without a kernel there.
-COMPILED = [name for name in UNKNOWN if name != "repeat"]
+# The rest is slow: a compilation each.
+QUICK = {
+    *("reshape", "zeros", "concatenate", "split at", "getitem", "take_along_axis", "sort", "pad", "tile", "arange"),
+    *("slice_update", "softmax", "layer_normalization", "attention", "conv", "conv in groups", "conv_transpose"),
+    *("max_pool", "lstm"),
+}
+COMPILED = ("take_along_axis", "pad with a number", "slice_update", "conv", "attention")
+
+
+def _quick(names, quick):
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def _kernel(*shape):
@@ -203,9 +212,10 @@ def _values(shapes):
     return [np.random.default_rng(i).normal(size=s).astype(np.float32) for i, s in enumerate(shapes)]
 
 
-def _spec(array):
-    """All axes unknown but the channels."""
-    return tf.TensorSpec([*[None] * (array.ndim - 1), array.shape[-1]], array.dtype)
+def _spec(array, known):
+    """Batch, time and spatial axes unknown; the last `known` ones, channels and heads, are not."""
+    free = array.ndim - known
+    return tf.TensorSpec([*[None] * free, *array.shape[free:]], array.dtype)
 
 
 def _scalar(call):
@@ -215,20 +225,22 @@ def _scalar(call):
     return loss
 
 
-@pytest.mark.parametrize("name", UNKNOWN)
+@pytest.mark.parametrize("name", _quick(UNKNOWN, QUICK))
 def test_in_graphs_with_unknown_sizes(name):
     call, shapes = UNKNOWN[name]
     values = _values(shapes)
 
-    @tf.function(autograph=False, input_signature=[_spec(v) for v in values])
+    @tf.function(autograph=False, input_signature=[_spec(v, 2 if name == "attention" else 1) for v in values])
     def run(*args):
         return call(*args), kfun.grad(_scalar(call))(*args)
 
     wanted = call(*map(jnp.asarray, values)), jax.grad(_scalar(call))(*map(jnp.asarray, values))
-    _close(run(*map(_tensor, values)), wanted, 1e-4)
+    with kfun.backend("tensorflow"):
+        found = run(*map(_tensor, values))
+    _close(found, wanted, 1e-4)
 
 
-@pytest.mark.parametrize("name", COMPILED)
+@pytest.mark.parametrize("name", _quick(UNKNOWN, COMPILED))
 def test_compiled_by_xla(name):
     call, shapes = UNKNOWN[name]
     values = _values(shapes)
@@ -238,7 +250,9 @@ def test_compiled_by_xla(name):
         return call(*args), kfun.grad(_scalar(call))(*args)
 
     wanted = call(*map(jnp.asarray, values)), jax.grad(_scalar(call))(*map(jnp.asarray, values))
-    _close(run(*map(_tensor, values)), wanted, 1e-4)
+    with kfun.backend("tensorflow"):
+        found = run(*map(_tensor, values))
+    _close(found, wanted, 1e-4)
 
 
 def test_shape_mixes_ints_and_tensors():
@@ -251,19 +265,13 @@ def test_shape_mixes_ints_and_tensors():
     assert ops.shape(tf.zeros((2, 3))) == (2, 3)
 
 
-@pytest.mark.parametrize("works", [True, False])
-def test_grouped_convolution_with_and_without_a_kernel(works, monkeypatch):
-    monkeypatch.setattr(convolution, "_grouped_kernels_work", lambda dtype: works)
+def test_grouped_convolution_without_a_kernel(monkeypatch):
+    """As on builds and devices that have no gradients of grouped convolutions."""
+    monkeypatch.setattr(convolution, "_grouped_kernels_work", lambda dtype: False)
+    loss = _scalar(lambda x, k: ops.conv(x, k, 2, "same"))
     x, kernel = _values([(2, 6, 7, 4), (3, 2, 2, 6)])
-    wanted = jax.grad(_scalar(lambda x, k: ops.conv(x, k, 2, "same")), (0, 1))(x, kernel)
-    if (
-        works and not convolution._grouped_kernels_work.__wrapped__
-        if hasattr(convolution._grouped_kernels_work, "__wrapped__")
-        else False
-    ):
-        return
-    found = kfun.grad(_scalar(lambda x, k: ops.conv(x, k, 2, "same")), (0, 1))(_tensor(x), _tensor(kernel))
-    _close(found, wanted, 1e-4)
+    wanted = jax.grad(loss, (0, 1))(jnp.asarray(x), jnp.asarray(kernel))
+    _close(kfun.grad(loss, (0, 1))(_tensor(x), _tensor(kernel)), wanted, 1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -297,7 +305,7 @@ def test_not_a_number_sorts_last_and_wins():
         t, j = ops.cast(_tensor(x), dtype), jnp.asarray(x).astype(dtype)
         for op in (ops.sort, ops.argsort, ops.argmax, ops.argmin):
             np.testing.assert_array_equal(op(t).numpy(), np.asarray(op(j)))
-        np.testing.assert_array_equal(ops.top_k(t, 4)[1], ops.top_k(j, 4)[1])
+        np.testing.assert_array_equal(ops.top_k(t[:4], 4)[1], ops.top_k(j[:4], 4)[1])
     wide = tf.constant([2**31, 5, 2**32 - 1], tf.uint32)
     assert ops.argsort(wide).numpy().tolist() == [1, 0, 2]
     assert ops.sort(tf.constant([1.5, nan, -2.0], tf.float64)).numpy().tolist()[:2] == [-2.0, 1.5]
@@ -386,19 +394,19 @@ def test_errors_say_what_was_expected(call, message):
         call(tf.ones((3, 5)))
 
 
+def _traced_cond(x):
+    return tf.function(lambda p, x: ops.cond(p, lambda: (x, x), lambda: x), autograph=False)(tf.constant(True), x)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda x: ops.take(x, tf.constant([0.5])), "integer indices"),
         (lambda x: ops.scan(lambda c, _: (ops.cast(c, "float16"), None), x, x), "to stay float32"),
         (lambda x: ops.scan(lambda c, _: ((c, c), None), x, x), "keep the structure"),
-        (
-            lambda x: (
-                ops.while_loop(lambda v: False, lambda v: v[:1], x) and ops.fori_loop(0, 2, lambda i, v: v[:1], x)
-            ),
-            "to stay",
-        ),
-        (lambda x: ops.cond(True, lambda: (x, x), lambda: x) and _traced_cond(x), "one structure"),
+        (lambda x: ops.fori_loop(0, 2, lambda i, v: v[:1], x), "to stay"),
+        (lambda x: ops.while_loop(lambda v: ops.sum(v) < 20, lambda v: (v, v), x), "keep the structure"),
+        (_traced_cond, "one structure"),
         (kfun.grad(lambda x: x), "floating scalar"),
         (lambda x: kfun.grad(ops.sum)(tf.constant([1, 2])), "received int32"),
         (lambda x: kfun.vjp(lambda x: (x, x), x)[1](x), "a cotangent of the structure"),
@@ -407,10 +415,6 @@ def test_errors_say_what_was_expected(call, message):
 def test_type_errors_say_what_was_expected(call, message):
     with pytest.raises(TypeError, match=message):
         call(tf.ones((3, 5)))
-
-
-def _traced_cond(x):
-    return tf.function(lambda p, x: ops.cond(p, lambda: (x, x), lambda: x), autograph=False)(tf.constant(True), x)
 
 
 def _control(array):
@@ -443,11 +447,11 @@ def test_control_flow_is_that_of_jax():
     _close(tf.function(lambda: list(_control(_tensor)), autograph=False)(), wanted)
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("unroll", [1, 4, True])
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("reverse", "unroll", "compiled"), [(False, 1, False), (True, 4, False), (False, 4, True), (True, 1, True)]
+)
 def test_long_scans(reverse, unroll, compiled):
-    xs, start = _values([(70, 3), (3,)])
+    xs, start = _values([(43, 3), (3,)])
 
     def run(xs, start):
         def body(carry, x):
@@ -464,12 +468,13 @@ def test_long_scans(reverse, unroll, compiled):
 
 
 def test_a_long_scan_is_one_loop_and_a_short_one_none():
-    def nodes(n):
-        run = tf.function(lambda xs: ops.scan(lambda c, x: (c + x, c * x), xs[0], xs), autograph=False)
+    def nodes(n, unroll=1):
+        run = tf.function(lambda xs: ops.scan(lambda c, x: (c + x, c * x), xs[0], xs, unroll=unroll), autograph=False)
         graph = run.get_concrete_function(tf.TensorSpec([n, 3])).graph
         return collections.Counter(op.type for op in graph.get_operations())
 
     assert nodes(8)["Mul"] == 8
+    assert nodes(40, unroll=True)["Mul"] == 40
     assert "StatelessWhile" in nodes(100) or "While" in nodes(100)
     assert "StatelessWhile" in nodes(None) or "While" in nodes(None)
 

@@ -38,6 +38,8 @@ def test_same_weights_train_alike(name, tmp_path):
     for metric in a:
         np.testing.assert_allclose(a[metric], b[metric], rtol=1e-4, atol=1e-5, err_msg=metric)
     for v, w in zip(ours.weights, theirs.weights, strict=True):
+        if v.path.endswith("key/bias"):  # softmax does not see it: its gradient is rounding, which Adam makes large
+            continue
         np.testing.assert_allclose(v.numpy(), np.asarray(w), rtol=2e-4, atol=2e-5, err_msg=v.path)
     scores = ours.evaluate(x, y, verbose=0, return_dict=True), theirs.evaluate(x, y, verbose=0, return_dict=True)
     for metric, value in scores[0].items():

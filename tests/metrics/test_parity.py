@@ -6,6 +6,7 @@ import functools
 import inspect
 import json
 import pickle
+import re
 
 import jax
 import keras
@@ -74,8 +75,7 @@ def test_fields_are_the_arguments_of_keras(name):
     assert list(positional) == [n for n in theirs if n not in ("name", "dtype")]
     assert all(theirs[n].default == default for n, default in positional.items())
     row = next(r for r in ROWS if r.name == name)
-    keras.utils.clear_session()  # restarts the numbering of names
-    assert made(row).name == getattr(keras.metrics, name)(**row.kwargs).name
+    assert made(row).name == re.sub(r"_\d+$", "", getattr(keras.metrics, name)(**row.kwargs).name)
 
 
 @keras_asks_for_int64
