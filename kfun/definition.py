@@ -12,7 +12,7 @@ import functools
 import types
 import typing
 from collections.abc import Callable
-from typing import Annotated, Any, dataclass_transform
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, dataclass_transform
 
 import numpy as np
 
@@ -63,6 +63,11 @@ class Definition:
         TypeError, ValueError: in the constructor, if a field has a value that its annotation or
             the class's `check` refuses; the message names class, field and value.
     """
+
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, Any]]
+
+        def __getattr__(self, name: str) -> Any: ...  # a base may speak of fields that its subclasses have
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -38,8 +38,8 @@ def check_op(
     atol: float = 1e-6,
     grad: bool | Sequence[int] = True,
     gradient_tolerance: float = 1e-4,
-    jit: bool = True,
-    vmap: bool = True,
+    jit: bool | Collection[str] = True,
+    vmap: bool | Collection[str] = True,
     backends: Sequence[str] | None = None,
 ) -> None:
     """Checks an op against a reference on each backend: value, shape, dtype, jit, vmap, gradient.
@@ -59,8 +59,9 @@ def check_op(
         grad: whether to check gradients with respect to all floating arrays, or which arrays (counted
             in the order of the arguments). Compared in float64 with central differences, and with JAX's gradient.
         gradient_tolerance: relative tolerance of gradients.
-        jit: whether to compare the compiled op with the eager one. On Torch a compilation takes seconds.
-        vmap: whether to compare the vectorized op with a loop.
+        jit: whether to compare the compiled op with the eager one, or on which backends. On Torch a
+            compilation takes seconds.
+        vmap: whether to compare the vectorized op with a loop, or on which backends.
         backends: names; all that are installed by default.
 
     Raises:
@@ -87,14 +88,18 @@ def check_op(
         with _precision(wide):
             eager = _evaluate(kind, call, call.arrays)
             check.results("value", eager, expected, expected_dtypes)
-            if jit and "jit" in kind.transforms:
+            if _asked(jit, kind, "jit"):
                 compiled = _evaluate(kind, call, call.arrays, kind.transforms["jit"])
                 check.results("jit", compiled, [v for v, _ in eager], [d for _, d in eager])
-            if vmap and call.arrays and "vmap" in kind.transforms:
+            if call.arrays and _asked(vmap, kind, "vmap"):
                 _check_vmap(check, kind, call)
         if wanted and "grad" in kind.transforms:
             check = _Check(call.name, name, gradient_tolerance, gradient_tolerance)
             native = _check_gradient(check, kind, call, wanted, [v.shape for v, _ in eager], native)
+
+
+def _asked(given: bool | Collection[str], kind: Kind, transform: str) -> bool:
+    return transform in kind.transforms and (given if isinstance(given, bool) else kind.name in given)
 
 
 class _Call:

@@ -185,13 +185,15 @@ def cond(pred, true_fn, false_fn):
         def flat():
             leaves, structure = flatten(function())
             structures.append(structure)
+            if structure != structures[0]:
+                raise TypeError(
+                    f"ops.cond: expected branches of one structure; received {structures[0]} and {structure}"
+                )
             return leaves
 
         return flat
 
     out = tf.cond(as_bool(pred), branch(true_fn), branch(false_fn))
-    if any(s != structures[0] for s in structures):
-        raise TypeError(f"ops.cond: expected branches of one structure; received {structures[0]} and {structures[-1]}")
     return tree_util.tree_unflatten(structures[0], out if isinstance(out, (list, tuple)) else [out])
 
 

@@ -145,7 +145,7 @@ def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=1e-3):
 def dot_product_attention(query, key, value, bias=None, mask=None, scale=None, is_causal=False):
     arrays = [a for a in (query, key, value, bias) if a is not None]
     half_masked = mask is not None and query.dtype is torch.float16  # cannot hold the logit of a hidden position
-    if half_masked or any(a.dtype is not query.dtype for a in arrays) or _differentiated_twice():
+    if half_masked or any(a.dtype is not query.dtype for a in arrays) or _beyond_fused():
         return nn.dot_product_attention.op.body(query, key, value, bias, mask, scale, is_causal)
     groups = query.shape[2] // key.shape[2]
     if groups > 1:
@@ -164,13 +164,12 @@ def dot_product_attention(query, key, value, bias=None, mask=None, scale=None, i
     return out.transpose(1, 2)
 
 
-def _differentiated_twice():
-    """Whether transformations take more of PyTorch's fused attention than its first derivative."""
+def _beyond_fused():
+    """Whether transformations ask more of PyTorch's fused attention than its first derivative."""
     if torch.compiler.is_compiling():
         return False
     kinds = [i.key() for i in torch._C._functorch.get_interpreter_stack() or []]
-    types = torch._C._functorch.TransformType
-    return types.Jvp in kinds or kinds.count(types.Grad) > 1
+    return any(k != torch._C._functorch.TransformType.Grad for k in kinds) or len(kinds) > 1
 
 
 RULES = {

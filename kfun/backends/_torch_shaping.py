@@ -153,6 +153,11 @@ def flip(x, axis=None):
     return x.flip(tuple(range(x.ndim)) if axis is None else _many(axis))
 
 
+def roll(x, shift, axis=None):
+    each = isinstance(shift, int) and axis is not None and not isinstance(axis, int)
+    return torch.roll(x, (shift,) * len(axis) if each else shift, axis)
+
+
 def sort(x, axis=-1):
     if axis is None:
         x, axis = x.reshape(-1), 0
@@ -256,7 +261,7 @@ RULES = {
     "tile": lambda x, repeats: x.tile(_many(repeats)),
     "repeat": repeat,
     "flip": flip,
-    "roll": lambda x, shift, axis=None: torch.roll(x, shift, axis),
+    "roll": roll,
     "moveaxis": torch.movedim,
     "swapaxes": lambda x, axis1, axis2: x.transpose(axis1, axis2),
     "sort": sort,

@@ -28,7 +28,7 @@ def cast(x: Array, dtype) -> Array:
 
 
 @primitive
-def shape(x: Array) -> tuple:
+def shape(x: Array):
     """The shape as a tuple of ints; where a size is only known at run time, a symbolic dimension."""
 
 

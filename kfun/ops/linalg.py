@@ -23,7 +23,7 @@ def einsum(subscripts: str, *operands: Array) -> Array:
 
 
 @primitive
-def qr(x: Array, mode: str = "reduced") -> tuple:
+def qr(x: Array, mode: str = "reduced"):
     """`x = q r` with orthonormal columns in `q` and upper triangular `r`, over the last two axes.
 
     `mode` is `"reduced"` or `"complete"`.

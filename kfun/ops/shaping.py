@@ -46,7 +46,7 @@ def stack(x: Arrays, axis: int = 0) -> Array:
 
 
 @primitive
-def split(x: Array, indices_or_sections, axis: int = 0) -> list:
+def split(x: Array, indices_or_sections, axis: int = 0):
     """Parts of `x` along `axis`: so many equal ones, or cut at the given indices."""
 
 
@@ -106,7 +106,7 @@ def argsort(x: Array, axis: int = -1) -> Array:
 
 
 @primitive
-def top_k(x: Array, k: int, sorted: bool = True) -> tuple:
+def top_k(x: Array, k: int, sorted: bool = True):
     """The `k` largest along the last axis and their indices (int32), ties by lowest index."""
 
 

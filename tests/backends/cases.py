@@ -313,6 +313,7 @@ def _shaping():
     yield Case("roll", (x, 2, 1))
     yield Case("roll", (x, (1, -1), (0, 2)))
     yield Case("roll", (x, 5))
+    yield Case("roll", (x, 1, (0, 2)))
     for op in ("sort", "argsort"):
         yield Case(op, (X((3, 20), -90, 90),))
         yield Case(op, (X((3, 4), -2, 2), 0))

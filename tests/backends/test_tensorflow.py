@@ -304,7 +304,7 @@ def test_not_a_number_sorts_last_and_wins():
     for dtype in ("float16", "bfloat16", "float32"):
         t, j = ops.cast(_tensor(x), dtype), jnp.asarray(x).astype(dtype)
         for op in (ops.sort, ops.argsort, ops.argmax, ops.argmin):
-            np.testing.assert_array_equal(op(t).numpy(), np.asarray(op(j)))
+            np.testing.assert_array_equal(ops.cast(op(t), "float32"), np.asarray(op(j), "float32"))
         np.testing.assert_array_equal(ops.top_k(t[:4], 4)[1], ops.top_k(j[:4], 4)[1])
     wide = tf.constant([2**31, 5, 2**32 - 1], tf.uint32)
     assert ops.argsort(wide).numpy().tolist() == [1, 0, 2]
@@ -550,7 +550,10 @@ TRANSFORMED = {
 }
 
 
-@pytest.mark.parametrize("name", TRANSFORMED)
+SLOW = ("attention's hessian", "hessian of several", "jvp of grad", "jacrev of several")
+
+
+@pytest.mark.parametrize("name", _quick(TRANSFORMED, TRANSFORMED.keys() - SLOW))
 def test_transformations_are_those_of_jax(name):
     call = TRANSFORMED[name]
     wanted = call(jax.tree.map(jnp.asarray, PARAMS), jnp.asarray(INPUT))
@@ -603,7 +606,7 @@ def test_a_training_step_is_that_of_jax():
         value, gradients = kfun.value_and_grad(loss)(params, key, x)
         return value, jax.tree.map(lambda p, g: ops.subtract(p, ops.multiply(g, 0.1)), params, gradients)
 
-    wanted = step(jax.tree.map(jnp.asarray, PARAMS), jnp.asarray(cases.KEY), jnp.asarray(INPUT))
+    wanted = jax.jit(step)(jax.tree.map(jnp.asarray, PARAMS), jnp.asarray(cases.KEY), jnp.asarray(INPUT))
     values = jax.tree.map(_tensor, PARAMS), _tensor(cases.KEY), _tensor(INPUT)
     _close(kfun.jit(step)(*values), wanted, 1e-4)
     _close(tf.function(step, jit_compile=True, autograph=False)(*values), wanted, 1e-4)

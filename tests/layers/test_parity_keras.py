@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import jax
@@ -18,6 +19,11 @@ KEY = np.array([SEED, 0], np.uint32)  # what Keras's seed generator gives first
 CASES = [(name, case) for name, row in ROWS.items() if row.oracle for case in row.cases]
 
 
+@functools.lru_cache(maxsize=1024)
+def weights_of(layer: Layer, *specs: Spec) -> dict:
+    return layer.weights(*specs)
+
+
 def declared(layer: Layer, inputs: list) -> list[tuple[str, Weight]]:
     """The declared weights in order, those in `params` first, as Keras lists them."""
     found: list = []
@@ -29,7 +35,7 @@ def declared(layer: Layer, inputs: list) -> list[tuple[str, Weight]]:
             else:
                 visit(w, (*path, name))
 
-    visit(layer.weights(*map(Spec.of, inputs)))
+    visit(weights_of(layer, *map(Spec.of, inputs)))
     return sorted(found, key=lambda item: not item[1].trainable)
 
 
@@ -47,7 +53,7 @@ def filled(layer: Layer, inputs: list) -> tuple[dict, dict, list[np.ndarray]]:
             for k, v in weights.items()
         }
 
-    params, state = split(tagged(layer.weights(*map(Spec.of, inputs))))
+    params, state = split(tagged(weights_of(layer, *map(Spec.of, inputs))))
     return params, state, [values[path] for path, w in declared(layer, inputs) if "states/" not in path]
 
 
@@ -112,6 +118,8 @@ def weighted(outputs):
     return total
 
 
+# Step by step: small operations compile once for all cases, whole layers would for each.
+@jax.disable_jit()
 def compare(case: Case, oracle: str, modes: tuple, gradients: bool):
     layer = case.of.kfun()
     inputs, call_args = case.drawn()
@@ -152,7 +160,7 @@ def compare(case: Case, oracle: str, modes: tuple, gradients: bool):
 
 
 def run(call, weights, floats, modes, gradients):
-    """For each mode the outputs, the state and the gradients: in one compilation, for it takes the most time."""
+    """For each mode the outputs, the new state and the gradients."""
 
     def one(weights, xs, training):
         def loss(weights, xs):
@@ -164,7 +172,7 @@ def run(call, weights, floats, modes, gradients):
         (_, out), g = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(weights, xs)
         return (*out, *g)
 
-    return jax.jit(lambda weights, xs: [one(weights, xs, training) for training in modes])(weights, floats)
+    return [one(weights, floats, training) for training in modes]
 
 
 def states(theirs, layer, inputs, new, updates):

@@ -12,25 +12,19 @@ from kfun.testing import check_op
 from tests.conftest import BACKENDS
 from tests.ops.catalogue import ROWS, cases, options, public
 
-# Torch compiles for seconds per function, so it is not asked to here.
-GRADIENTS = [b for b in ("jax", "torch", "tensorflow") if b in BACKENDS]
+# Torch compiles for seconds per function.
 VECTORIZED = [b for b in ("jax", "torch") if b in BACKENDS]
 COMPILED = [b for b in ("jax", "tensorflow") if b in BACKENDS]
-EAGER = [b for b in ("numpy", "torch") if b in BACKENDS]  # no compilation: every case is cheap
-PROPERTIES = ("jit", "vmap", "grad")
+UNCOMPILED = [b for b in ("numpy", "torch") if b in BACKENDS]  # every further case is cheap there
 CASES = [(name, i) for name in ROWS for i in range(len(cases(name)))]
 
 
-def having(prop):
-    return [name for name, r in ROWS.items() if r.options.get(prop, True)]
-
-
-def run(name, i, backends, *properties, op=None):
-    """One case; the properties from which the row or the case is exempt stay off."""
+def run(name, i, backends, op=None, **asked):
+    """One case; the properties from which the row or the case is exempt stay off, as do those not asked for."""
     r, c = ROWS[name], cases(name)[i]
     given = options(r, c)
-    asked = {prop: prop in properties and given.get(prop, True) for prop in PROPERTIES}
-    check = functools.partial(check_op, op or public(r), *c.args, **{**given, **asked})
+    properties = {prop: given.get(prop, True) and asked.get(prop, False) for prop in ("jit", "vmap", "grad")}
+    check = functools.partial(check_op, op or public(r), *c.args, **{**given, **properties})
     for missing in [b for b in backends if b in r.gaps]:
         with pytest.raises(UnsupportedOp) as caught:
             check(backends=(missing,))
@@ -50,24 +44,14 @@ def test_gaps_are_those_that_the_adapter_declares(target):
     assert set(kind_named(target).reasons) & set(OPS) == gaps
 
 
-@pytest.mark.parametrize(("name", "i"), [(name, i) for name, i in CASES if i < 2], ids=str)
-def test_values(name, i):
-    run(name, i, BACKENDS)
-
-
-@pytest.mark.parametrize(("name", "i"), [(name, i) for name, i in CASES if i >= 2], ids=str)
-def test_values_of_further_cases(name, i):
-    run(name, i, EAGER)
-
-
-@pytest.mark.parametrize("name", having("grad"))
-def test_gradients(name):
-    run(name, 0, GRADIENTS, "grad")
-
-
 @pytest.mark.parametrize("name", ROWS)
-def test_compiled_and_vectorized(name):
-    run(name, 0, ("jax",), "jit", "vmap")
+def test_values_gradients_and_transformations(name):
+    run(name, 0, BACKENDS, jit=("jax",), vmap=("jax",), grad=True)
+
+
+@pytest.mark.parametrize(("name", "i"), [(name, i) for name, i in CASES if i > 0], ids=str)
+def test_values_of_further_cases(name, i):
+    run(name, i, UNCOMPILED)
 
 
 @pytest.mark.parametrize(("name", "i"), [(n, i) for n, i in CASES if OPS[n].body is not None], ids=str)
@@ -79,15 +63,12 @@ def test_derived_bodies(name, i):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "i"), CASES, ids=str)
-def test_every_case_on_every_backend(name, i):
-    run(name, i, BACKENDS)
-    run(name, i, GRADIENTS, "grad")
-    run(name, i, VECTORIZED, "vmap")
-    run(name, i, COMPILED, "jit")
+def test_everything_of_every_case(name, i):
+    run(name, i, BACKENDS, jit=COMPILED, vmap=VECTORIZED, grad=True)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [n for n in having("grad") if OPS[n].body is not None and n != "fori_loop"])
+@pytest.mark.parametrize("name", [n for n, r in ROWS.items() if OPS[n].body is not None and n != "fori_loop"])
 def test_gradients_of_derived_bodies(name):
     """JAX differentiates no `while_loop` backwards, so its `fori_loop` is a rule."""
-    run(name, 0, ("jax",), "grad", op=OPS[name].body)
+    run(name, 0, ("jax",), op=OPS[name].body, grad=True)

@@ -13,7 +13,8 @@ from kfun import dtypes, ops
 from kfun.ops import _dispatch
 from tests.conftest import BACKENDS
 
-EAGER = [b for b in BACKENDS if b != "openvino"]
+# JAX compiles each op for each drawn shape.
+EAGER = [pytest.param(b, marks=pytest.mark.slow if b == "jax" else ()) for b in BACKENDS if b != "openvino"]
 every_backend = pytest.mark.parametrize("backend", EAGER)
 DTYPES = ("bool", "uint8", "int32", "float16", "float32")
 SMALL = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
