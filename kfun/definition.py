@@ -31,10 +31,10 @@ class FrozenDict(dict):
     def __reduce__(self):
         return FrozenDict, (dict(self),)
 
-    def _refuse(self, *args: Any, **kwargs: Any):
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("a definition's dict cannot be changed; make a new definition with .replace(...)")
 
-    __setitem__ = __delitem__ = update = pop = popitem = clear = setdefault = _refuse
+    __setitem__ = __delitem__ = update = pop = popitem = clear = setdefault = _refuse  # pyright: ignore
 
 
 class Convert:

@@ -166,7 +166,7 @@ def _host(x: Any) -> tuple[np.ndarray, str | None]:
 
 def _precision(wide: bool):
     """JAX has 64-bit types only where they are switched on."""
-    return jax.enable_x64(bool(wide or jax.config.jax_enable_x64))
+    return jax.enable_x64(bool(wide or jax.config.read("jax_enable_x64")))
 
 
 def _check_vmap(check: _Check, kind: Kind, call: _Call) -> None:

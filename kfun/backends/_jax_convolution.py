@@ -96,10 +96,11 @@ def _first(x, data_format):
 
 def _restatable(x, kernel):
     """Whether the primitive may take over: floats on a CPU, of known sizes, not split by hand over devices."""
+    meshes = jax.sharding.get_abstract_mesh(), jax.typeof(x).sharding.mesh, jax.typeof(kernel).sharding.mesh
     return (
         jax.default_backend() == "cpu"
         and jnp.issubdtype(x.dtype, jnp.floating)
         and all(isinstance(d, int) and d > 0 for d in (*x.shape, *kernel.shape))
         and x.ndim == kernel.ndim
-        and all(t == jax.sharding.AxisType.Auto for t in jax.sharding.get_abstract_mesh().axis_types)
+        and all(t == jax.sharding.AxisType.Auto for mesh in meshes for t in mesh.axis_types)
     )

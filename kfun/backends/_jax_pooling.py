@@ -10,6 +10,7 @@ from jax import lax
 from kfun.backends._windows import each, same_padding
 
 _HALF = (jnp.bfloat16, jnp.float16)
+_SLICES = 16  # a wider window is XLA's to pool: a program of so many slices compiles for seconds
 
 
 def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None):
@@ -43,7 +44,8 @@ def _pool(x, pool_size, strides, padding, data_format, start, reduce, combine):
     pool = each(pool_size, n)
     step = each(pool_size if strides is None else strides, n)
     first = 2 if data_format == "channels_first" else 1
-    if jax.default_backend() != "cpu" or not all(isinstance(d, int) for d in x.shape[first : first + n]):
+    sliced = max(pool) <= _SLICES and all(isinstance(d, int) for d in x.shape[first : first + n])
+    if not sliced or jax.default_backend() != "cpu":
         around = ((1, 1), ()) if data_format == "channels_first" else ((1,), (1,))
         window, stride = (around[0] + sizes + around[1] for sizes in (pool, step))
         return lax.reduce_window(x, start, reduce, window, stride, padding.upper())

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 from kfun import dtypes
 from kfun.backends import _jax_convolution as convolution
@@ -302,4 +303,4 @@ TRANSFORMS = {
     "checkpoint": jax.checkpoint,
 }
 
-KIND = Kind("jax", (jax.Array, jax.core.Tracer), RULES, _convert, transforms=TRANSFORMS)
+KIND = Kind("jax", (jax.Array, Tracer), RULES, _convert, transforms=TRANSFORMS)

@@ -112,7 +112,7 @@ class EinsumDense(Layer):
 
     def weights(self, x):
         inputs, kernel, output = self._terms()
-        sizes = self._sizes(x, inputs, output)
+        sizes: dict[str, Any] = self._sizes(x, inputs, output)
         missing = sorted({c for c in kernel if sizes.get(c) is None})
         if missing:
             raise ValueError(
@@ -142,12 +142,13 @@ class EinsumDense(Layer):
         return sizes
 
     def _bias_shape(self, sizes: dict, output: str) -> tuple[int, ...]:
-        wrong = set(self.bias_axes) - set(output)
+        axes = self.bias_axes or ""
+        wrong = set(axes) - set(output)
         if wrong:
             raise ValueError(f"EinsumDense: bias axes {sorted(wrong)} are not in the output {output!r}")
         letters = output.replace("...", "")
-        first = min(letters.index(c) for c in self.bias_axes)
-        return tuple(sizes[c] if c in self.bias_axes else 1 for c in letters[first:])
+        first = min(letters.index(c) for c in axes)
+        return tuple(sizes[c] if c in axes else 1 for c in letters[first:])
 
     def forward(self, params, x):
         y = ops.einsum(self.equation.replace(" ", ""), x, params["kernel"])

@@ -144,7 +144,7 @@ class Recurrent(Layer):
 
 
 def _stacked(value: Any) -> Any:
-    return StackedRNNCells(value) if isinstance(value, (list, tuple)) else value
+    return StackedRNNCells(tuple(value)) if isinstance(value, (list, tuple)) else value
 
 
 class RNN(Recurrent):

@@ -92,8 +92,8 @@ class Bidirectional(Composite):
         if self.layer.return_sequences:
             z = ops.flip(z, 1)
         outputs = (y, z) if self.merge_mode is None else (_MERGES[self.merge_mode](y, z),)
-        outputs = (*outputs, *last)
-        return outputs if len(outputs) > 1 else outputs[0]
+        outputs = [*outputs, *last]
+        return tuple(outputs) if len(outputs) > 1 else outputs[0]
 
     def compute_mask(self, *inputs, mask=None):
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask

@@ -127,6 +127,7 @@ def sparse_categorical_crossentropy(
         ValueError: if the shapes do not fit, or the targets look one-hot.
     """
     labels, y_pred = labels_of("sparse_categorical_crossentropy", y_true, y_pred, axis)
+    valid = None
     if ignore_class is not None:
         valid = ops.not_equal(labels, ignore_class)
         labels = ops.where(valid, labels, 0)
@@ -134,7 +135,7 @@ def sparse_categorical_crossentropy(
         y_pred = ops.where(ops.expand_dims(valid, axis), y_pred, 1.0)
     one_hot = ops.one_hot(labels, ops.shape(y_pred)[axis], axis, dtype_of(y_pred))
     values = ops.negative(ops.sum(ops.multiply(one_hot, _log_probability(y_pred, from_logits, axis)), axis))
-    return values if ignore_class is None else ops.where(valid, values, 0.0)
+    return values if valid is None else ops.where(valid, values, 0.0)
 
 
 def _probability(y_pred, axis):

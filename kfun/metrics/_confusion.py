@@ -136,7 +136,7 @@ def _above(y_pred, amounts, thresholds):
 
 def _above_even(y_pred, amounts, thresholds):
     """Like `_above` for even thresholds: adds into buckets, so that memory does not grow with K."""
-    steps, labels = len(thresholds), sizes(y_pred)[1]
+    steps, labels = len(thresholds), int(sizes(y_pred)[1] or 0)
     # A prediction in bucket b is above the thresholds 0 to b; -1 is above none.
     bucket = ops.subtract(ops.ceil(ops.multiply(ops.clip(y_pred, 0.0, 1.0), float(steps - 1))), 1.0)
     if thresholds[0] < 0 or thresholds[-1] > 1:

@@ -74,6 +74,6 @@ def get(identifier: Any, y_true_spec: Any = None, y_pred_spec: Any = None) -> Me
 def _names() -> dict[str, Any]:
     functions = {name: function for name, (function, _) in losses_by_name.FUNCTIONS.items()}
     by_snake = {_named.snake_case(name): cls for name, cls in CLASSES.items()}
-    by_name = {cls.default_name: cls for cls in CLASSES.values() if hasattr(cls, "default_name")}
+    by_name = {getattr(cls, "default_name", cls.__name__): cls for cls in CLASSES.values()}
     names = functions | FUNCTIONS | CLASSES | by_snake | by_name
     return {alias: names[full] for alias, full in losses_by_name.ALIASES.items()} | names

@@ -125,7 +125,7 @@ def kind_of_type(cls: type) -> Any:
         return _kinds[cls]
     except KeyError:
         pass
-    found = _CONTAINER if issubclass(cls, (list, tuple, dict)) else None
+    found = _CONTAINER if issubclass(cls, (list, tuple, dict, slice)) else None
     for base in cls.__mro__:
         if isinstance(_kinds.get(base), Kind):
             found = _kinds[base]
@@ -150,7 +150,7 @@ def kind_of(values: Iterable[Any], op: str = "call") -> Kind | None:
     for value in values:
         kind = kind_of_type(type(value))
         if kind is _CONTAINER:
-            kind = kind_of(value.values() if isinstance(value, dict) else value, op)
+            kind = kind_of(_items(value), op)
         if kind is None or kind is best:
             continue
         if best is None or kind.priority > best.priority:
@@ -266,11 +266,17 @@ class Op:
         return lead + args[last + 1 :], rest
 
 
+def _items(container: Any) -> Any:
+    if isinstance(container, slice):
+        return (container.start, container.stop, container.step)
+    return container.values() if isinstance(container, dict) else container
+
+
 def _tag(value: Any) -> Any:
-    if kind_of_type(type(value)) is _CONTAINER:
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        return (type(value), *((k, _tag(v)) if isinstance(value, dict) else _tag(v) for k, v in items))
-    return type(value)
+    if kind_of_type(type(value)) is not _CONTAINER:
+        return type(value)
+    names = tuple(value) if isinstance(value, dict) else ()
+    return (type(value), names, *map(_tag, _items(value)))
 
 
 def _declare(declared: Callable, body: Callable | None, name: str | None) -> Any:

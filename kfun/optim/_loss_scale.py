@@ -27,7 +27,7 @@ class LossScaleOptimizer(Optimizer, common=False):
         dynamic_growth_steps: see above.
     """
 
-    inner_optimizer: Any
+    inner_optimizer: Any  # pyright: ignore[reportGeneralTypeIssues] - the bases' fields are keyword-only
     initial_scale: float = 2.0**15
     dynamic_growth_steps: int = 2000
     name: str | None = dataclasses.field(default=None, kw_only=True)

@@ -132,6 +132,11 @@ def on_gradients(
     return optax.GradientTransformation(inner.init, update)
 
 
+def _with(state: Any, **entries: Any) -> dict[str, Any]:
+    """A state with further entries."""
+    return {**state, **entries}
+
+
 def accumulate(inner: optax.GradientTransformation, steps: int) -> optax.GradientTransformation:
     """Lets `inner` act on every `steps`-th call, with the mean of the gradients since; other calls move nothing.
 
@@ -139,7 +144,7 @@ def accumulate(inner: optax.GradientTransformation, steps: int) -> optax.Gradien
     """
 
     def init(params):
-        return inner.init(params) | {"gradient_accumulator": _zeros(params)}
+        return _with(inner.init(params), gradient_accumulator=_zeros(params))
 
     def update(updates, state, params=None):
         gradients = _matched(params, updates)[1]
@@ -150,7 +155,7 @@ def accumulate(inner: optax.GradientTransformation, steps: int) -> optax.Gradien
         def act():
             means = rebuild(params, {path: ops.divide(sums[path], steps) for path in gradients})
             moves, new = inner.update(means, state, params)
-            return moves, new | {"gradient_accumulator": _zeros(params)}
+            return moves, _with(new, gradient_accumulator=_zeros(params))
 
         def wait():
             new = state | {"count": ops.add(state["count"], 1), "gradient_accumulator": rebuild(params, sums)}
@@ -181,7 +186,7 @@ def average(
     """
 
     def init(params):
-        return inner.init(params) | {"average": _zeros(params)}
+        return _with(inner.init(params), average=_zeros(params))
 
     def update(updates, state, params=None):
         state = dict(state)
@@ -197,7 +202,7 @@ def average(
         if overwrite_frequency is not None:
             now = ops.equal(ops.mod(ops.add(done, 1), overwrite_frequency), 0)
             moves = {p: ops.where(now, ops.subtract(averages[p], x), moves[p]) for p, x in arrays.items()}
-        return rebuild(params, moves), state | {"average": rebuild(params, averages)}
+        return rebuild(params, moves), _with(state, average=rebuild(params, averages))
 
     return optax.GradientTransformation(init, update)
 

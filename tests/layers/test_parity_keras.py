@@ -187,16 +187,9 @@ def states(theirs, layer, inputs, new, updates):
     return [np.asarray(flat[path]) for path in names], kept
 
 
-def modes_of(case: Case) -> tuple:
-    """Training alone tells all about a layer that does the same in inference."""
-    layer = case.of.kfun()
-    inputs, _ = case.drawn()
-    return (False, True) if case.random or filled(layer, inputs)[1] else (True,)
-
-
 @pytest.mark.parametrize(("name", "case"), CASES, ids=[case.id for _, case in CASES])
 def test_forward(name, case):
-    compare(case, ROWS[name].oracle, modes_of(case), gradients=False)
+    compare(case, ROWS[name].oracle, case.modes(), gradients=False)
 
 
 FIRST = [(name, row.cases[0]) for name, row in ROWS.items() if row.oracle]
@@ -211,7 +204,7 @@ def test_gradients(name, case):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "case"), REST, ids=[case.id for _, case in REST])
 def test_gradients_of_every_case(name, case):
-    compare(case, ROWS[name].oracle, modes_of(case), gradients=True)
+    compare(case, ROWS[name].oracle, case.modes(), gradients=True)
 
 
 def combinations():

@@ -1,0 +1,134 @@
+"""The training step and its driver against a loop written by hand with optax."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import kfun
+from kfun import Spec, layers, training
+
+
+def _data(n=50):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 4)).astype("float32")
+    return x, (x @ rng.normal(size=(4, 1))).astype("float32")
+
+
+def test_epoch_is_the_plain_loop():
+    x, y = _data()
+    net = kfun.Sequential([layers.Dense(8, "tanh"), layers.Dense(1)])
+    step = training.make_train_step(net, "mse", optax.adam(1e-2), metrics=["mean_absolute_error"])
+    state = step.init(kfun.random.key(0), Spec((None, 4)))
+    params = jax.tree.map(jnp.copy, state.params)
+    opt = optax.adam(1e-2)
+    slots = opt.init(params)
+
+    def loss(p, xb, yb):
+        return jnp.mean((net.apply(p, {}, xb)[0] - yb) ** 2)
+
+    losses = []
+    for i in range(0, 50, 16):
+        value, grads = jax.value_and_grad(loss)(params, x[i : i + 16], y[i : i + 16])
+        updates, slots = opt.update(grads, slots, params)
+        params = optax.apply_updates(params, updates)
+        losses.append(float(value) * len(x[i : i + 16]))
+    for size in (32, 2, 1):
+        weights = net.init(kfun.ops.unstack(kfun.random.split(kfun.random.key(0)))[1], Spec((None, 4)))
+        start = step.start(*weights, kfun.random.key(1))
+        end, logs = training.epoch(step, start, training.ArrayFeed((x, y), 16), steps_per_dispatch=size)
+        for a, b in zip(jax.tree.leaves(end.params), jax.tree.leaves(params), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+        assert float(logs["loss"]) == pytest.approx(sum(losses) / 50, rel=1e-5)
+        assert sorted(logs) == ["loss", "mean_absolute_error"]
+
+
+def test_a_short_last_group_needs_no_compile():
+    x, y = _data(16 * 7)
+    step = training.make_train_step(layers.Dense(1), "mse", "sgd")
+    state = step.init(kfun.random.key(0), Spec((None, 4)))
+    compiled = training.epoch.__globals__["compiled_group"](step)
+    state, _ = training.epoch(step, state, training.ArrayFeed((x, y), 16), steps_per_dispatch=4)
+    assert step._compiled_group is compiled
+    sizes = [(g.count, jax.tree.leaves(g.batches)[0].shape[0]) for g in training.ArrayFeed((x, y), 16).groups(4)]
+    assert sizes == [(4, 4), (3, 4)]
+
+
+def test_streams_are_grouped_by_shape_and_errors_pass_through():
+    x, y = _data()
+    feed = training.StreamFeed(lambda: ((x[i : i + 16], y[i : i + 16]) for i in range(0, 50, 16)))
+    assert [(g.count, g.rows) for g in feed.groups(8)] == [(3, 16), (1, 2)]
+
+    def broken():
+        yield x[:2], y[:2]
+        raise RuntimeError("disk gone")
+
+    with pytest.raises(RuntimeError, match="disk gone"):
+        list(training.StreamFeed(broken).groups(4))
+
+
+def test_frozen_parameters_and_regularizer():
+    x, y = _data()
+    net = kfun.Sequential([layers.Dense(3), layers.Dense(1)])
+    step = training.make_train_step(
+        net, "mse", "sgd", frozen="^dense/", regularizer=lambda p: 0.0 * p["dense"]["bias"].sum()
+    )
+    state = step.init(kfun.random.key(0), Spec((None, 4)))
+    before = jax.tree.map(np.asarray, state.params)
+    state, _ = step(state, (x, y))
+    np.testing.assert_array_equal(state.params["dense"]["kernel"], before["dense"]["kernel"])
+    assert not np.allclose(state.params["dense_1"]["kernel"], before["dense_1"]["kernel"])
+
+
+def test_learning_rate_is_state():
+    x, y = _data()
+    step = training.make_train_step(layers.Dense(1), "mse", kfun.optim.SGD(0.1))
+    state = step.init(kfun.random.key(0), Spec((None, 4)))
+    state, _ = step(state, (x, y))
+    stopped = state._replace(optimizer=state.optimizer | {"learning_rate": jnp.float32(0)})
+    before = np.asarray(state.params["kernel"])
+    after, _ = step(stopped, (x, y))
+    np.testing.assert_array_equal(after.params["kernel"], before)
+
+
+def test_evaluation_leaves_the_weights():
+    x, y = _data()
+    net = kfun.Sequential([layers.Dense(4), layers.BatchNormalization(), layers.Dropout(0.5), layers.Dense(1)])
+    train = training.make_train_step(net, "mse", "adam")
+    state = train.init(kfun.random.key(0), Spec((None, 4)))
+    evaluate = training.make_eval_step(net, "mse")
+    before = jax.tree.map(np.asarray, (state.params, state.state))
+    _, logs = training.epoch(evaluate, evaluate.reset(state), training.ArrayFeed((x, y), 16))
+    wanted = np.mean((net.apply(*before, x)[0] - y) ** 2)
+    assert float(logs["loss"]) == pytest.approx(float(wanted), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ((np.ones((3, 4)), np.ones((2, 1))), "x: 3, y: 2"),
+        ((np.ones((0, 4)), np.ones((0, 1))), "no rows"),
+    ],
+)
+def test_bad_data(data, message):
+    with pytest.raises(ValueError, match=message):
+        training.ArrayFeed(data, 2)
+
+
+def test_transformations_reach_each_framework():
+    torch = pytest.importorskip("torch", reason="needs the extra torch")
+
+    def f(x):
+        return kfun.ops.sum(kfun.ops.power(x, 3))
+
+    x = np.array([1.0, 2.0], "float32")
+    for make in (jnp.asarray, torch.tensor):
+        np.testing.assert_allclose(np.asarray(kfun.grad(f)(make(x))), 3 * x**2, rtol=1e-6)
+        np.testing.assert_allclose(np.asarray(kfun.hessian(f)(make(x))), np.diag(6 * x), rtol=1e-6)
+        value, _ = kfun.value_and_grad(f)(make(x))
+        assert float(value) == pytest.approx(9.0)
+        np.testing.assert_allclose(np.asarray(kfun.vmap(kfun.grad(lambda v: v * v))(make(x))), 2 * x)
+        np.testing.assert_allclose(np.asarray(kfun.jvp(f, (make(x),), (make(x),))[1]), 3 * (x**3).sum(), rtol=1e-6)
