@@ -43,7 +43,20 @@ def _above(dtype: str) -> frozenset[str]:
     return frozenset({dtype}).union(*(_above(wider) for wider in _EDGES[dtype]))
 
 
-@functools.cache
+def _memo(function):
+    """Remembers results in a plain dict, which `torch.compile` traces where it stops at `functools.cache`."""
+    known: dict = {}
+
+    def call(*args):
+        result = known.get(args)
+        if result is None:
+            result = known[args] = function(*args)
+        return result
+
+    return functools.wraps(function)(call)
+
+
+@_memo
 def promote(*dtypes: str) -> str:
     """The least type that all of `dtypes` widen to.
 
@@ -75,7 +88,7 @@ def settle(dtype: str) -> str:
     return _WEAK_DEFAULT.get(dtype, dtype)
 
 
-@functools.lru_cache(maxsize=1024)
+@_memo
 def _name(dtype) -> str:
     if isinstance(dtype, str):
         name = {"int": "int32", "float": "float32", "half": "float16"}.get(dtype, dtype)

@@ -24,7 +24,7 @@ from jax.interpreters import ad, batching, mlir
 
 _HALF = (jnp.bfloat16, jnp.float16)
 # One program with more shifted products, or more groups in turn, than this would compile for too long.
-_TAPS, _GROUPS = 64, 32
+_TAPS, _GROUPS = 64, 8
 
 
 class Sweep(NamedTuple):

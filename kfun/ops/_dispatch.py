@@ -15,6 +15,7 @@ import functools
 import importlib
 import importlib.metadata
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -116,7 +117,8 @@ def kind_named(name: str) -> Kind:
     if module is None:
         known = {*_BY_NAME, *ADAPTERS, *_third_party()} - {"jaxlib"}
         raise ValueError(f"unknown backend {name!r}; {nearest(name, known)}")
-    return importlib.import_module(module).KIND
+    # A module that is there already is looked up: compilers that trace through here cannot import.
+    return (sys.modules.get(module) or importlib.import_module(module)).KIND
 
 
 def kind_of_type(cls: type) -> Any:

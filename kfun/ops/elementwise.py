@@ -6,7 +6,9 @@ have no integer results (`exp`, `divide`, ...) turn integers into floats.
 
 from __future__ import annotations
 
+from kfun import dtypes
 from kfun.ops._dispatch import Array, derived, primitive
+from kfun.ops.creation import cast
 
 
 @primitive
@@ -211,7 +213,8 @@ def where(condition: Array, x1: Array, x2: Array) -> Array:
 
 @derived
 def square(x: Array) -> Array:
-    """`x * x`."""
+    """`x * x`; int32 for bool."""
+    x = cast(x, "int32") if dtypes.name(x.dtype) == "bool" else x
     return multiply(x, x)
 
 
