@@ -72,7 +72,7 @@ def check_op(
         >>> from kfun import ops
         >>> check_op(ops.exp, np.float32([[0.0, 1.0]]), reference=np.exp, backends=("jax",))
     """
-    call = _Call(op, args, kwargs or {})
+    call = _Call(op, args, kwargs or {}, bool(jit))
     if reference is None:
         expected = [value for value, _ in _evaluate(kind_named("jax"), call, call.arrays)]
     else:
@@ -105,8 +105,8 @@ def _asked(given: bool | Collection[str], kind: Kind, transform: str) -> bool:
 class _Call:
     """An op with its arguments, as a function of the arrays among them."""
 
-    def __init__(self, op: Callable, args: tuple, kwargs: dict):
-        self.op, self.args, self.kwargs = op, args, kwargs
+    def __init__(self, op: Callable, args: tuple, kwargs: dict, compiles: bool):
+        self.op, self.args, self.kwargs, self.compiles = op, args, kwargs, compiles
         self.arrays = [a for a in _leaves((args, kwargs)) if isinstance(a, np.ndarray)]
         self.name = getattr(op, "__name__", repr(op))
 
@@ -114,6 +114,10 @@ class _Call:
         given = iter(arrays)
         args, kwargs = _fill((self.args, self.kwargs), given)
         return self.op(*args, **kwargs)
+
+    def compiler(self, kind: Kind) -> Callable:
+        """JAX compiles every eager op by itself, so that the whole is faster; others differentiate eagerly."""
+        return kind.transforms["jit"] if self.compiles and kind.name == "jax" else lambda function: function
 
     def floating(self) -> tuple[int, ...]:
         return tuple(i for i, a in enumerate(self.arrays) if dtypes.is_float(dtypes.name(a.dtype)) and a.size)
@@ -174,7 +178,8 @@ def _check_vmap(check: _Check, kind: Kind, call: _Call) -> None:
     batch = [np.stack(pair) for pair in zip(call.arrays, turned, strict=True)]
     rows = zip(_evaluate(kind, call, call.arrays), _evaluate(kind, call, turned), strict=True)
     looped = [(np.stack([first[0], second[0]]), first[1]) for first, second in rows]
-    vectorized = _evaluate(kind, call, batch, lambda f: _compiled(kind)(kind.transforms["vmap"](f)))
+    compiled = call.compiler(kind)
+    vectorized = _evaluate(kind, call, batch, lambda f: compiled(kind.transforms["vmap"](f)))
     check.results("vmap", vectorized, [v for v, _ in looped], [d for _, d in looped])
 
 
@@ -184,13 +189,13 @@ def _check_gradient(check: _Check, kind: Kind, call: _Call, wanted: tuple, shape
     random = np.random.default_rng(0)
     with _precision(True):
         loss = _weighted_sum(call, [random.normal(size=shape) for shape in shapes])
-        gradients = _gradients(kind, loss, arrays, wanted)
+        gradients = _gradients(kind, call, loss, arrays, wanted)
         if native is None:
-            native = gradients if kind.name == "jax" else _gradients(kind_named("jax"), loss, arrays, wanted)
+            native = gradients if kind.name == "jax" else _gradients(kind_named("jax"), call, loss, arrays, wanted)
         for gradient, by_jax, i in zip(gradients, native, wanted, strict=True):
             check.shape(f"gradient of array {i}", gradient, arrays[i])
             direction = random.normal(size=arrays[i].shape)
-            slope = _slope(kind, loss, arrays, i, direction)
+            slope = _slope(kind, call.compiler(kind)(loss), arrays, i, direction)
             check.value(f"gradient of array {i} against differences", np.sum(gradient * direction), slope)
             check.value(f"gradient of array {i} against JAX", gradient, by_jax)
     return native
@@ -209,26 +214,19 @@ def _weighted_sum(call: _Call, weights: Sequence[np.ndarray]) -> Callable:
     return loss
 
 
-def _gradients(kind: Kind, loss: Callable, arrays: Sequence[np.ndarray], wanted: tuple[int, ...]) -> list[np.ndarray]:
+def _gradients(kind: Kind, call: _Call, loss: Callable, arrays: list[np.ndarray], wanted: tuple) -> list[np.ndarray]:
     def transform(function):
-        return _compiled(kind)(kind.transforms["grad"](function, argnums=wanted))
+        return call.compiler(kind)(kind.transforms["grad"](function, argnums=wanted))
 
     return [value for value, _ in _evaluate(kind, loss, arrays, transform)]
 
 
-def _slope(kind: Kind, loss: Callable, arrays: Sequence[np.ndarray], i: int, direction: np.ndarray) -> np.ndarray:
-    compiled = _compiled(kind)(loss)
-
+def _slope(kind: Kind, loss: Callable, arrays: list[np.ndarray], i: int, direction: np.ndarray) -> np.ndarray:
     def at(step):
         moved = [a + step * direction if k == i else a for k, a in enumerate(arrays)]
-        return _evaluate(kind, compiled, moved)[0][0]
+        return _evaluate(kind, loss, moved)[0][0]
 
     return (at(_STEP) - at(-_STEP)) / (2 * _STEP)
-
-
-def _compiled(kind: Kind) -> Callable:
-    """JAX compiles every eager op by itself; elsewhere the eager gradient is the one that users see first."""
-    return kind.transforms["jit"] if kind.name == "jax" else lambda function: function
 
 
 class _Check:

@@ -25,6 +25,7 @@ from jax.interpreters import ad, batching, mlir
 _HALF = (jnp.bfloat16, jnp.float16)
 # One program with more shifted products, or more groups in turn, than this would compile for too long.
 _TAPS, _GROUPS = 64, 8
+_SUMMED = 128  # products in an output, from which on a convolution is worth padding
 
 
 class Sweep(NamedTuple):
@@ -103,7 +104,8 @@ def _forward(x, kernel, sweep):
     if sweep.pointwise and sweep.groups == 1:
         return _seen(x, sweep) @ kernel.reshape(kernel.shape[-2:])
     x, pads = _padding(x, sweep)
-    wide = _widen(pads, sweep)
+    # The column more and the copy without it pay where an output is the sum of many products.
+    wide = _widen(pads, sweep) if math.prod(kernel.shape[:-1]) >= _SUMMED else None
     y = _convolve(x, kernel, sweep.strides, pads, sweep.groups, dilation=sweep.dilation)
     return y if wide is None else lax.slice_in_dim(y, 0, sweep.out[wide], 1, wide + 1)
 

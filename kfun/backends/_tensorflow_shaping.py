@@ -51,6 +51,8 @@ def split(x, indices_or_sections, axis=0):
         if n < 1 or (known is not None and known % n):
             raise ValueError(f"ops.split: axis {axis} of shape {x.shape} does not divide into {n} equal parts")
         return tf.split(x, n, axis)
+    if not len(indices_or_sections):
+        return [x]
     cuts = [0, *indices_or_sections]
     plain = all(isinstance(c, int) for c in cuts) and cuts == sorted(cuts)
     if plain and (known is None or cuts[-1] <= known):

@@ -95,7 +95,7 @@ def take(x, indices, axis=None):
         x, axis = x.reshape(-1), 0
     axis = axis % x.ndim
     flat = x.index_select(axis, wrap(indices, x.shape[axis]).reshape(-1))
-    return flat.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    return flat.reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
 def take_along_axis(x, indices, axis=None):

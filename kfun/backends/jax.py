@@ -94,7 +94,16 @@ def top_k(x, k, sorted=True):
 
 
 def slice_(inputs, start_indices, shape):
-    return lax.dynamic_slice(inputs, start_indices, shape)
+    return lax.dynamic_slice(inputs, _starts(start_indices), shape)
+
+
+def slice_update(inputs, start_indices, updates):
+    return lax.dynamic_update_slice(inputs, updates, _starts(start_indices))
+
+
+def _starts(indices):
+    """Starts of one type, which JAX asks for."""
+    return [jnp.asarray(i, jnp.int32) for i in indices]
 
 
 def segment_sum(data, segment_ids, num_segments=None, sorted=False):
@@ -255,7 +264,7 @@ RULES = {
         "int32"
     ),
     "slice": slice_,
-    "slice_update": lambda inputs, start_indices, updates: lax.dynamic_update_slice(inputs, updates, start_indices),
+    "slice_update": slice_update,
     "segment_sum": segment_sum,
     "tril": lambda x, k=0: jnp.tril(x, k),
     "triu": lambda x, k=0: jnp.triu(x, k),

@@ -94,6 +94,14 @@ def test_value_and_gradients(case):
     check(*case)
 
 
+@pytest.mark.parametrize(("strides", "window"), [(1, (3, 2)), ((2, 3), (3, 3)), (2, (6,)), (1, (3, 2, 1))])
+def test_many_channels_without_padding(strides, window):
+    """Here the library is chosen by a column that is cut off again."""
+    draw, strides = np.random.default_rng(0), each(strides, len(window))
+    x, w = draw.normal(size=(2, 7, 9, 6)[: len(window) + 1] + (32,)), draw.normal(size=(*window, 32, 4))
+    agree(lambda x, w: ops.conv(x, w, strides), lambda x, w: xla_conv(x, w, strides), x, w)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", PRODUCT, ids=str)
 def test_value_and_gradients_of_the_product(case):
