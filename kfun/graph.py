@@ -73,7 +73,7 @@ class SymbolicTensor:
 
 
 def _operator(op: Callable, reflected: bool) -> Callable:
-    return (lambda a, b: op(b, a)) if reflected else (lambda a, b: op(a, b))
+    return (lambda a, b: op(b, a)) if reflected else op
 
 
 for _name, _op in {

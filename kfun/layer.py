@@ -268,9 +268,9 @@ def check_rank(layer: Layer, x: Any, ndim: int, axes: str) -> None:
     shape = tuple(x.shape)
     if len(shape) != ndim:
         label = f'{type(layer).__name__} "{layer.name}"' if layer.name else type(layer).__name__
+        fix = "Add an axis with ops.expand_dims or a Reshape layer" if len(shape) < ndim else "Flatten or Reshape it"
         raise ValueError(
-            f"{label}: expected an input with {ndim} axes {axes}; received shape {_shown(shape)}. "
-            f"{'Add an axis with ops.expand_dims or a Reshape layer' if len(shape) < ndim else 'Flatten or Reshape it'}."
+            f"{label}: expected an input with {ndim} axes {axes}; received shape {_shown(shape)}. {fix}."
         )
 
 

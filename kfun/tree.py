@@ -50,7 +50,7 @@ def replace(tree: Any, changes: dict[str, Any]) -> Any:
             raise ValueError(f"no leaf at {path!r}; the tree has {', '.join(list(known)[:20])}")
         if tuple(np.shape(new)) != tuple(known[path].shape):
             raise ValueError(f"{path!r} has shape {tuple(known[path].shape)}; received {tuple(np.shape(new))}")
-    return map_with_path(lambda path, leaf: changes.get(path, leaf), tree)
+    return map_with_path(changes.get, tree)
 
 
 def partition(tree: Any, pattern: str) -> tuple[Any, Any]:

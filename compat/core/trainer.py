@@ -551,11 +551,10 @@ def _one(step: Any, state: Any, batch: Any, eagerly: bool) -> tuple[Any, dict]:
 
 def _eager(step: Any, state: Any, feed: Any, on_group: Callable) -> tuple[Any, dict]:
     """An epoch without compiling: every step runs op by op."""
-    logs, done = None, 0
-    for group in feed.groups(1):
+    logs = None
+    for done, group in enumerate(feed.groups(1), 1):
         batch = jax.tree.map(lambda x: ops.convert_to_tensor(x[0]), group.batches)
         state, logs = step.run(state, batch)
-        done += 1
         try:
             changed = on_group(done, group.rows, logs, state)
         except StopEpoch:

@@ -98,7 +98,7 @@ def test_value_and_gradients(case):
 def test_many_channels_without_padding(strides, window):
     """Here the library is chosen by a column that is cut off again."""
     draw, strides = np.random.default_rng(0), each(strides, len(window))
-    x, w = draw.normal(size=(2, 7, 9, 6)[: len(window) + 1] + (32,)), draw.normal(size=(*window, 32, 4))
+    x, w = draw.normal(size=(*(2, 7, 9, 6)[: len(window) + 1], 32)), draw.normal(size=(*window, 32, 4))
     agree(lambda x, w: ops.conv(x, w, strides), lambda x, w: xla_conv(x, w, strides), x, w)
 
 
