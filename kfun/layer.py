@@ -269,9 +269,7 @@ def check_rank(layer: Layer, x: Any, ndim: int, axes: str) -> None:
     if len(shape) != ndim:
         label = f'{type(layer).__name__} "{layer.name}"' if layer.name else type(layer).__name__
         fix = "Add an axis with ops.expand_dims or a Reshape layer" if len(shape) < ndim else "Flatten or Reshape it"
-        raise ValueError(
-            f"{label}: expected an input with {ndim} axes {axes}; received shape {_shown(shape)}. {fix}."
-        )
+        raise ValueError(f"{label}: expected an input with {ndim} axes {axes}; received shape {_shown(shape)}. {fix}.")
 
 
 def _shown(shape: tuple) -> str:
