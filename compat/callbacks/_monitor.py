@@ -255,7 +255,15 @@ class ModelCheckpoint(Monitor):
 
 
 class TerminateOnNaN(Callback):
-    """Stops training when the loss is NaN or infinite."""
+    """Stops training when the loss is NaN or infinite.
+
+    Args:
+        raise_error: whether to raise a RuntimeError instead, so that no later callback saves the weights.
+    """
+
+    def __init__(self, raise_error: bool = False):
+        super().__init__()
+        self.raise_error = raise_error
 
     def on_group(self, mode: str, done: int, logs: Any) -> None:
         """Looks at the loss after every dispatch."""
@@ -265,5 +273,7 @@ class TerminateOnNaN(Callback):
     def on_train_batch_end(self, batch, logs=None):
         loss = (logs or {}).get("loss")
         if loss is not None and not np.isfinite(loss):
+            if self.raise_error:
+                raise RuntimeError(f"batch {batch + 1}: the loss is {loss}")
             print(f"Batch {batch + 1}: the loss is {loss}, terminating training")
             self.model.stop_training = True

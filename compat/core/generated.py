@@ -45,6 +45,7 @@ class Generated(Layer):
         own, rest = faces.bind(type(self).__name__, self._parameters, args, kwargs, _LAYER_ARGUMENTS)
         if "activity_regularizer" in own:
             rest.setdefault("activity_regularizer", own.pop("activity_regularizer"))
+        rest |= {n: own.pop(n) for n in ("name", "dtype") if n in own}
         super().__init__(**rest)
         for name, value in own.items():
             self._set_argument(name, value)
@@ -182,7 +183,7 @@ class Generated(Layer):
 
         config = super().get_config()
         for name in self._parameters:
-            if name not in ("activity_regularizer", "weights"):
+            if name not in ("activity_regularizer", "weights", "name", "dtype"):
                 config[name] = serialize_keras_object(getattr(self, name))
             elif name == "activity_regularizer":
                 config[name] = serialize_keras_object(self.activity_regularizer)

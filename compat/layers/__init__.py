@@ -21,6 +21,7 @@ from kfun import layers as _kfun
 _KERNEL = "kernel bias"
 _NORM = "beta gamma"
 _RNN = "kernel recurrent bias"
+_NAMED = {"data_format": {"name": None}}
 
 
 def _make(name: str, **options: Any) -> type:
@@ -29,7 +30,7 @@ def _make(name: str, **options: Any) -> type:
 
 Activation = _make("Activation")
 Dense = _make("Dense", weights=_KERNEL)
-EinsumDense = _make("EinsumDense", weights=_KERNEL)
+EinsumDense = _make("EinsumDense", weights=_KERNEL, activity=False)
 Embedding = _make("Embedding", weights="embeddings", activity=False)
 Identity = _make("Identity")
 Masking = _make("Masking")
@@ -48,12 +49,12 @@ SeparableConv2D = _make("SeparableConv2D", weights="depthwise pointwise bias", m
 Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
 Convolution2DTranspose = Conv2DTranspose
 
-MaxPooling1D = _make("MaxPooling1D", masking=False)
-MaxPooling2D = _make("MaxPooling2D", masking=False)
-MaxPooling3D = _make("MaxPooling3D", masking=False)
-AveragePooling1D = _make("AveragePooling1D", masking=False)
-AveragePooling2D = _make("AveragePooling2D", masking=False)
-AveragePooling3D = _make("AveragePooling3D", masking=False)
+MaxPooling1D = _make("MaxPooling1D", masking=False, insert=_NAMED)
+MaxPooling2D = _make("MaxPooling2D", masking=False, insert=_NAMED)
+MaxPooling3D = _make("MaxPooling3D", masking=False, insert=_NAMED)
+AveragePooling1D = _make("AveragePooling1D", masking=False, insert=_NAMED)
+AveragePooling2D = _make("AveragePooling2D", masking=False, insert=_NAMED)
+AveragePooling3D = _make("AveragePooling3D", masking=False, insert=_NAMED)
 GlobalMaxPooling1D = _make("GlobalMaxPooling1D", masking=False)
 GlobalMaxPooling2D = _make("GlobalMaxPooling2D", masking=False)
 GlobalMaxPooling3D = _make("GlobalMaxPooling3D", masking=False)

@@ -114,10 +114,23 @@ class _Generated(Loss):
         return super().get_config() | own
 
 
+# Arguments that Keras has after one of the common ones.
+_AFTER = {
+    "Dice": {"axis": "name"}, "Tversky": {"axis": "name"}, "SparseCategoricalCrossentropy": {"axis": "reduction"},
+}  # fmt: skip
+
+
 def _make(definition: type) -> type:
     fields = {n: d for n, d in faces.parameters_of(definition).items() if n not in ("reduction", "dtype", "mask")}
     default_name = next(f.default for f in definition.__dataclass_fields__.values() if f.name == "name")
     parameters = fields | {"reduction": "sum_over_batch_size", "name": default_name, "dtype": None}
+    for argument, after in _AFTER.get(definition.__name__, {}).items():
+        default = parameters.pop(argument)
+        names = list(parameters)
+        place = names.index(after) + 1
+        parameters = (
+            {n: parameters[n] for n in names[:place]} | {argument: default} | {n: parameters[n] for n in names[place:]}
+        )
     body = {
         "definition_class": definition, "_parameters": parameters, "__doc__": definition.__doc__,
         "__module__": __name__,

@@ -194,10 +194,21 @@ def _sized_by_data(definition: Any) -> bool:
     return False
 
 
+# After how many of its own arguments a metric of Keras has `name` and `dtype`, where not after all.
+_NAME_AT = {
+    "AUC": 3, "BinaryAccuracy": 0, "BinaryCrossentropy": 0, "CategoricalCrossentropy": 0, "ConcordanceCorrelation": 0,
+    "CosineSimilarity": 0, "IoU": 2, "MeanIoU": 1, "OneHotIoU": 2, "OneHotMeanIoU": 1, "PearsonCorrelation": 0,
+    "SparseCategoricalCrossentropy": 0, "SparseTopKCategoricalAccuracy": 1,
+}  # fmt: skip
+
+
 def _make(definition: type) -> type:
     fields = {n: d for n, d in faces.parameters_of(definition).items() if n != "dtype"}
     default = next(f.default for f in definition.__dataclass_fields__.values() if f.name == "name")
-    parameters = fields | {"name": default, "dtype": None}
+    names = list(fields)
+    place = _NAME_AT.get(definition.__name__, len(names))
+    parameters = {n: fields[n] for n in names[:place]} | {"name": default, "dtype": None}
+    parameters |= {n: fields[n] for n in names[place:]}
     body = {
         "definition_class": definition, "_parameters": parameters, "__doc__": definition.__doc__,
         "__module__": __name__,
