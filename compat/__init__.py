@@ -8,7 +8,7 @@ _NAMES = {
     "Functional": "compat.core.functional", "Sequential": "compat.core.sequential", "Input": "compat.core.input_layer",
     "InputSpec": "compat.core.input_spec", "KerasTensor": "compat.core.operation", "Operation": "compat.core.operation",
     "Initializer": "compat.initializers", "Regularizer": "compat.regularizers", "Loss": "compat.losses",
-    "install": "compat.install", "Metric": "compat.metrics", "Optimizer": "compat.optimizers",
+    "install": "compat._install", "Metric": "compat.metrics", "Optimizer": "compat.optimizers",
     "DTypePolicy": "compat.core.policy",
 }  # fmt: skip
 _MODULES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-from compat.install import install
+from compat._install import install
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "bind": "kfun.bridge",
     "from_equinox": "kfun.bridge",
-    "summary": "kfun.summary",
+    "summary": "kfun._summary",
 }
 _MODULES = ("activations", "losses", "metrics", "optim", "training", "export", "testing", "transforms", "precision")
 
@@ -63,9 +63,9 @@ if TYPE_CHECKING:
     from kfun import metrics as metrics
     from kfun import optim as optim
     from kfun import training as training
+    from kfun._summary import summary as summary
     from kfun.bridge import bind as bind
     from kfun.bridge import from_equinox as from_equinox
-    from kfun.summary import summary as summary
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -202,8 +204,19 @@ def _from_json(value: Any) -> Any:
 
 @functools.cache
 def _converters(cls: type) -> tuple[tuple[str, Callable], ...]:
-    hints = typing.get_type_hints(cls, include_extras=True)
-    return tuple((f.name, _converter(hints[f.name])) for f in dataclasses.fields(cls))
+    return tuple((f.name, _converter(_hint(cls, f.name))) for f in dataclasses.fields(cls))
+
+
+def _hint(cls: type, field: str) -> Any:
+    """A field's annotation; Any where it names what only a function or a notebook cell knows."""
+    owner = next(c for c in cls.__mro__ if field in inspect.get_annotations(c))
+    hint = inspect.get_annotations(owner)[field]
+    if not isinstance(hint, str):
+        return hint
+    try:
+        return eval(hint, vars(sys.modules[owner.__module__]), dict(vars(owner)))  # the class's own source text
+    except NameError:
+        return Any
 
 
 @functools.cache

@@ -132,7 +132,10 @@ class CompileMetrics:
                 for item in items:
                     metric = metrics_face.get_for(item, targets[name], outputs[name])
                     if metric is not None:
-                        shown = f"{name}_{metric.name}" if several else metric.name
+                        label = metric.name
+                        if weighted and any(e[1] == name and e[2].name == label for e in self._entries):
+                            label = f"weighted_{label}"
+                        shown = f"{name}_{label}" if several else label
                         self._entries.append((shown, name, metric, weighted))
         self.built = True
 

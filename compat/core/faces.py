@@ -21,6 +21,12 @@ def parameters_of(definition: type) -> dict[str, Any]:
     return found
 
 
+def text_of(definition: type) -> str | None:
+    """The definition's text without its examples, which call the pure face."""
+    text = definition.__doc__
+    return None if text is None else text.partition("\n    Example:")[0].rstrip() + "\n    "
+
+
 def make_signature(parameters: dict[str, Any], extra: bool = True) -> inspect.Signature:
     """A signature of `self`, the given arguments, and `**kwargs` if `extra`."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -99,7 +105,7 @@ def face(base: type, definition: type, module: str, name: str | None = None) -> 
         {
             "definition_class": definition,
             "_parameters": parameters,
-            "__doc__": definition.__doc__,
+            "__doc__": text_of(definition),
             "__module__": module,
         },
     )

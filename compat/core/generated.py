@@ -280,7 +280,7 @@ def layer_class(
         "_takes_list": takes_list,
         "_random": "seed" in parameters,
         "supports_masking": masking,
-        "__doc__": definition.__doc__,
+        "__doc__": faces.text_of(definition),
         "__module__": module,
     }
     if base.call is Generated.call:

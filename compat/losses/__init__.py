@@ -132,7 +132,7 @@ def _make(definition: type) -> type:
             {n: parameters[n] for n in names[:place]} | {argument: default} | {n: parameters[n] for n in names[place:]}
         )
     body = {
-        "definition_class": definition, "_parameters": parameters, "__doc__": definition.__doc__,
+        "definition_class": definition, "_parameters": parameters, "__doc__": faces.text_of(definition),
         "__module__": __name__,
     }  # fmt: skip
     cls = type(definition.__name__, (_Generated,), body)

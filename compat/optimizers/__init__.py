@@ -18,7 +18,7 @@ def _make(name: str) -> type:
     parameters = {n: d for n, d in faces.parameters_of(definition).items() if n != "exclude_from_weight_decay"}
     parameters |= {"name": definition().prefix() if name != "LossScaleOptimizer" else None}
     body = {
-        "definition_class": definition, "_parameters": parameters, "__doc__": definition.__doc__,
+        "definition_class": definition, "_parameters": parameters, "__doc__": faces.text_of(definition),
         "__module__": __name__,
     }  # fmt: skip
     cls = type(name, (_Generated,), body)

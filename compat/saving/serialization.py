@@ -271,7 +271,7 @@ def _made(config: dict) -> Any:
 _ABSENT = {
     "input_axes": None, "output_axes": None, "quantization_config": None, "lora_rank": None, "lora_alpha": None,
     "gptq_unpacked_column_size": None, "renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99,
-    "use_cudnn": "auto", "seed": None, "optional": False,
+    "use_cudnn": "auto", "rms_scaling": False, "seed": None, "optional": False,
 }  # fmt: skip
 
 

@@ -18,9 +18,9 @@ FLOATING = _promotion.table(_IN_LATTICE, floating=True)
 COUNTING = {**PAIRS, (tf.bool, tf.bool): tf.int32}
 
 SCALARS = (bool, int, float, complex)
-HALF = (tf.float16, tf.bfloat16)
-FLOAT8 = tuple(NATIVE[name] for name in dtypes.FLOAT8)
-UNSIGNED = (tf.uint8, tf.uint16, tf.uint32, tf.uint64)
+HALF = frozenset({tf.float16, tf.bfloat16})
+FLOAT8 = frozenset(NATIVE[name] for name in dtypes.FLOAT8)
+UNSIGNED = frozenset({tf.uint8, tf.uint16, tf.uint32, tf.uint64})
 # Where a kernel has only int32, int64 and floating types: what to compute in.
 WIDER = {
     tf.bool: tf.int32,

@@ -56,7 +56,7 @@ def _negative(x):
 
 
 def _abs(x):
-    return tf.convert_to_tensor(x) if x.dtype in (*UNSIGNED, tf.bool) else tf.abs(x)
+    return tf.convert_to_tensor(x) if x.dtype in UNSIGNED or x.dtype == tf.bool else tf.abs(x)
 
 
 def _sign(x):

@@ -105,6 +105,9 @@ class RMSNormalization(Normalization):
         y = ops.rms_normalization(self.wide(x), ops.reshape(params["scale"], shape), axes, self.epsilon)
         return self.narrow(y, x), state
 
+    def compute_mask(self, *inputs, mask=None):
+        return None  # as in Keras, which lets masks end here
+
 
 class UnitNormalization(Normalization):
     """`x` divided by its Euclidean norm over `axis`, an int or several; the norm not below 1e-12."""

@@ -247,6 +247,40 @@ def test_a_stateful_layer_goes_on_where_it_ended(name):
         assert_close(leaves(state["states"]), leaves([v.value for v in theirs.layer.states]), 1e-5, 1e-5, "states")
 
 
+MERGES = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"]
+
+
+@pytest.mark.parametrize("name", MERGES)
+def test_masks_of_merged_inputs(name):
+    case = ROWS[name].cases[0]
+    layer, theirs, (inputs, _) = case.of.kfun(), case.of.keras(), case.drawn()
+    generator = np.random.default_rng(3)
+    masks = [np.asarray(generator.integers(0, 2, size=x.shape[:2]), "bool") for x in inputs]
+    for given in (masks, [masks[0], None], [None, None]):
+        passed, expected = layer.compute_mask(*inputs, mask=given), theirs.compute_mask(inputs, given)
+        assert (passed is None) == (expected is None)
+        if passed is not None:
+            np.testing.assert_array_equal(passed, expected)
+
+
+@pytest.mark.parametrize("name", ["Maximum", "Minimum"])
+def test_extremes_where_inputs_are_masked(name):
+    from keras.src.backend import set_keras_mask
+
+    case = Case(of(name), ((2, 3, 4), (2, 3, 4), (2, 3, 4)))
+    inputs, _ = case.drawn()
+    generator = np.random.default_rng(3)
+    masks = [np.asarray(generator.integers(0, 2, size=(2, 3)), "bool") for _ in inputs]
+    for given in (masks, [masks[0], None, masks[2]], [None, masks[1], None]):
+        arrays = [jax.numpy.asarray(x) for x in inputs]
+        for x, mask in zip(arrays, given, strict=True):
+            if mask is not None:
+                set_keras_mask(x, jax.numpy.asarray(mask))
+        expected = case.of.keras()(arrays)
+        received, _ = case.of.kfun().apply({}, {}, *inputs, mask=given)
+        np.testing.assert_allclose(received, expected, rtol=1e-6)
+
+
 MASKED = [name for name, row in ROWS.items() if row.oracle == "inputs" and hasattr(layers, name)]
 
 
