@@ -293,9 +293,9 @@ def _declare(declared: Callable, body: Callable | None, name: str | None) -> Any
     known, resolve, arrays = op.cache.get, op.resolve, op.arrays.keys()
 
     if op.plain:
-        call = _plain(op)
-        call.op, op.public = op, call  # type: ignore[attr-defined]
-        return call
+        op.public = _plain(op)
+        op.public.op = op  # type: ignore[attr-defined]
+        return op.public
 
     @functools.wraps(declared)
     def call(*args, **kwargs):
