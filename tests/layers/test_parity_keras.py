@@ -11,6 +11,7 @@ import pytest
 
 from kfun import Spec, layers, tree
 from kfun.layer import Layer, Weight, split
+from tests.layers import rows_spatial
 from tests.layers.catalogue import ROWS
 from tests.layers.rows import Case, of
 
@@ -187,23 +188,26 @@ def states(theirs, layer, inputs, new, updates):
     return [np.asarray(flat[path]) for path in names], kept
 
 
-@pytest.mark.parametrize(("name", "case"), CASES, ids=[case.id for _, case in CASES])
-def test_forward(name, case):
-    compare(case, ROWS[name].oracle, case.modes(), gradients=False)
-
-
+# Each new shape costs a compilation: of the spatial layers the further cases are for the slow sweep.
+SPATIAL = {row.name for row in rows_spatial.ROWS}
 FIRST = [(name, row.cases[0]) for name, row in ROWS.items() if row.oracle]
 REST = [(name, case) for name, case in CASES if case is not ROWS[name].cases[0]]
+QUICK = [(name, case) for name, case in REST if name not in SPATIAL]
 
 
 @pytest.mark.parametrize(("name", "case"), FIRST, ids=[case.id for _, case in FIRST])
-def test_gradients(name, case):
-    compare(case, ROWS[name].oracle, (True,), gradients=True)
+def test_same_as_keras(name, case):
+    compare(case, ROWS[name].oracle, case.modes(), gradients=True)
+
+
+@pytest.mark.parametrize(("name", "case"), QUICK, ids=[case.id for _, case in QUICK])
+def test_options_forward(name, case):
+    compare(case, ROWS[name].oracle, case.modes(), gradients=False)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "case"), REST, ids=[case.id for _, case in REST])
-def test_gradients_of_every_case(name, case):
+def test_options_with_gradients(name, case):
     compare(case, ROWS[name].oracle, case.modes(), gradients=True)
 
 
