@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 import pytest
 
-_EVERY = 150
-_count = 0
+_TESTS = itertools.count(1)
 
 
 @pytest.fixture(autouse=True)
 def few_compiled():
     yield
-    global _count
-    _count += 1
-    if _count % _EVERY == 0:
+    if next(_TESTS) % 150 == 0:
         jax.clear_caches()
