@@ -4,7 +4,7 @@ from compat.core.policy import floatx as floatx
 from compat.core.policy import get as _policy
 from compat.core.policy import set_floatx as set_floatx
 from compat.core.policy import set_global as _set_policy
-from kfun.ops._dispatch import current_backend as _current
+from kfun.ops._kinds import current_backend as _current
 
 _EPSILON = [1e-7]
 

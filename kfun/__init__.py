@@ -30,8 +30,8 @@ from kfun.graph import Graph as Graph
 from kfun.graph import Input as Input
 from kfun.layer import Layer as Layer
 from kfun.layer import Weight as Weight
-from kfun.ops._dispatch import backend as backend
-from kfun.ops._dispatch import current_backend as current_backend
+from kfun.ops._kinds import backend as backend
+from kfun.ops._kinds import current_backend as current_backend
 from kfun.precision import Policy as Policy
 from kfun.spec import Spec as Spec
 from kfun.transforms import checkpoint as checkpoint

@@ -14,7 +14,8 @@ from typing import Any
 from kfun import abstract, ops
 from kfun.definition import Definition
 from kfun.layer import Composite, Layer, planner, runner, unique_names
-from kfun.ops._dispatch import OPS, Kind, Op, register
+from kfun.ops._dispatch import OPS, Op
+from kfun.ops._kinds import Kind, register
 from kfun.spec import Spec
 
 

@@ -16,10 +16,15 @@ import numpy as np
 from kfun import ops, random
 from kfun.definition import REGISTRY, Convert, Definition
 from kfun.errors import nearest
+from kfun.ops._kinds import backend, default_kind, kind_of
 
 
 class Initializer(Definition):
-    """Base of initializers: a subclass gives `draw(key, shape, dtype)`."""
+    """Base of initializers: a subclass gives `draw(key, shape, dtype)`, written on `kfun.ops`.
+
+    With a key whose numbers are known, a backend that compiles each op has them drawn on the host:
+    the numbers are the same, and there is nothing to compile for each shape.
+    """
 
     def draw(self, key, shape: tuple[int, ...], dtype: str):
         """An array of `shape` and `dtype`."""
@@ -29,7 +34,13 @@ class Initializer(Definition):
         seed = getattr(self, "seed", None)
         if seed is not None:
             key = np.array([seed & 0xFFFFFFFF, 0], np.uint32)
-        return self.draw(key, tuple(shape), dtype)
+        kind = kind_of((key,)) or default_kind()
+        known = kind.host(key) if kind.host and dtype != "float64" else None
+        if known is None:
+            return self.draw(key, tuple(shape), dtype)
+        with backend("numpy"):
+            drawn = self.draw(known, tuple(shape), dtype)
+        return kind.convert(drawn)
 
 
 class Zeros(Initializer):

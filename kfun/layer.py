@@ -17,6 +17,7 @@ from typing import Any
 from kfun import abstract, dtypes, ops, random
 from kfun.definition import Definition
 from kfun.errors import UnknownSizeError
+from kfun.ops._kinds import backend, default_kind, kind_of
 from kfun.precision import Policy, cast
 from kfun.spec import Spec
 
@@ -207,9 +208,18 @@ def blank(declared: dict, policy: Policy | None = None) -> dict:
 
 def draw(key: Any, declared: dict, policy: Policy | None = None) -> tuple[dict, dict]:
     """Draws every declared weight from its own key, split off in the order of declaration."""
-    count = _count(declared)
-    keys = iter(ops.unstack(random.split(key, count))) if count else iter(())
+    keys = iter(_split(key, _count(declared)))
     return split(map_weights(lambda w: (w, w.initializer(next(keys), w.shape, dtype_of_weight(w, policy))), declared))
+
+
+def _split(key: Any, count: int) -> list:
+    """`count` keys, split on the host where the key is known: nothing is compiled for this count."""
+    kind = kind_of((key,)) or default_kind()
+    known = kind.host(key) if kind.host else None
+    if known is None or not count:
+        return ops.unstack(random.split(key, count)) if count else []
+    with backend("numpy"):
+        return [kind.convert(k) for k in random.split(known, count)]
 
 
 def _count(declared: dict) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from kfun.ops import creation as c
 from kfun.ops import elementwise as e
 from kfun.ops import reduction as r
-from kfun.ops._dispatch import Array, derived, primitive
+from kfun.ops._dispatch import Array, DType, Scalar, derived, primitive
 
 
 def key(seed: int):
@@ -27,7 +27,7 @@ def split(key: Array, num: int = 2) -> Array:
 
 
 @primitive(name="random_fold_in")
-def fold_in(key: Array, data) -> Array:
+def fold_in(key: Array, data: Scalar) -> Array:
     """A key that differs for each integer `data`."""
 
 
@@ -37,22 +37,22 @@ def bits(key: Array, shape=()) -> Array:
 
 
 @primitive(name="random_uniform")
-def uniform(key: Array, shape=(), dtype="float32", minval=0.0, maxval=1.0) -> Array:
+def uniform(key: Array, shape=(), dtype: DType = "float32", minval: Scalar = 0.0, maxval: Scalar = 1.0) -> Array:
     """Uniform in `[minval, maxval)`."""
 
 
 @primitive(name="random_normal")
-def normal(key: Array, shape=(), dtype="float32") -> Array:
+def normal(key: Array, shape=(), dtype: DType = "float32") -> Array:
     """Standard normal."""
 
 
 @primitive(name="random_truncated_normal")
-def truncated_normal(key: Array, shape=(), dtype="float32", lower: float = -2.0, upper: float = 2.0) -> Array:
+def truncated_normal(key: Array, shape=(), dtype: DType = "float32", lower: float = -2.0, upper: float = 2.0) -> Array:
     """Standard normal given that it falls in `(lower, upper)`."""
 
 
 @primitive(name="random_randint")
-def randint(key: Array, shape, minval, maxval, dtype="int32") -> Array:
+def randint(key: Array, shape, minval: Scalar, maxval: Scalar, dtype: DType = "int32") -> Array:
     """Uniform integers in `[minval, maxval)`."""
 
 
@@ -62,13 +62,13 @@ def permutation(key: Array, n: int) -> Array:
 
 
 @derived(name="random_bernoulli")
-def bernoulli(key: Array, p=0.5, shape=()) -> Array:
+def bernoulli(key: Array, p: Scalar = 0.5, shape=()) -> Array:
     """True with probability `p`."""
     return e.less(uniform(key, shape), p)
 
 
 @derived(name="random_categorical")
-def categorical(key: Array, logits: Array, axis: int = -1) -> Array:
+def categorical(key: Array, logits: Array, axis=-1) -> Array:
     """An index along `axis` with probability `softmax(logits)`, by the Gumbel trick; int32."""
     draws = uniform(key, c.shape(logits), "float32", 1.1754944e-38, 1.0)
     return r.argmax(e.subtract(logits, e.log(e.negative(e.log(draws)))), axis)

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from kfun import dtypes, ops
-from kfun.ops import _dispatch
-from kfun.ops._dispatch import Kind, kind_named
+from kfun.ops import _kinds
+from kfun.ops._kinds import Kind, kind_named
 
 _FRAMEWORKS = {"jax": "jax", "numpy": "numpy", "torch": "torch", "tensorflow": "tensorflow", "openvino": "openvino"}
 _NARROW = {"float64": "float32", "int64": "int32", "uint64": "uint32", "complex128": "complex64"}
@@ -25,7 +25,7 @@ def installed_backends() -> tuple[str, ...]:
         for name, framework in _FRAMEWORKS.items()
         if importlib.util.find_spec(framework) and importlib.util.find_spec(f"kfun.backends.{name}")
     ]
-    return (*found, *_dispatch._third_party())
+    return (*found, *_kinds._third_party())
 
 
 def check_op(
@@ -157,7 +157,7 @@ def _evaluate(kind: Kind, function: Callable, arrays: Sequence[np.ndarray], tran
     if "evaluate" in kind.transforms:
         results = kind.transforms["evaluate"](function, *arrays)
         return [(np.asarray(r), dtypes.name(r.dtype) if hasattr(r, "dtype") else None) for r in _leaves(results)]
-    with _dispatch.backend(kind.name):
+    with _kinds.backend(kind.name):
         native = [ops.convert_to_tensor(a) for a in arrays]
         return list(map(_host, _leaves((transform(function) if transform else function)(*native))))
 

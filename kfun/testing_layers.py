@@ -13,8 +13,8 @@ import numpy as np
 from kfun import dtypes, ops, random, transforms, tree
 from kfun.definition import from_config
 from kfun.layer import Layer
-from kfun.ops import _dispatch
-from kfun.ops._dispatch import kind_named
+from kfun.ops import _kinds
+from kfun.ops._kinds import kind_named
 from kfun.spec import Spec
 from kfun.testing import installed_backends
 
@@ -205,7 +205,7 @@ class _Check:
     def backends(self, names: Sequence[str], training: bool) -> None:
         expected = self._runner(training)(self.params, self.state, self.inputs) if names else None
         for name in names:
-            with _dispatch.backend(name):
+            with _kinds.backend(name):
                 given = (self.params, self.state, list(self.inputs), self.call_args, self.key)
                 params, state, inputs, call_args, key = (_arrays(tree.to_numpy(v), name) for v in given)
                 received = self.apply(params, state, inputs, call_args, training, key)

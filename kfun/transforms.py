@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kfun.errors import UnsupportedOp
-from kfun.ops._dispatch import Kind, default_kind, kind_of
+from kfun.ops._kinds import Kind, default_kind, kind_of
 
 
 def _native(name: str, values: Any) -> Callable:

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from kfun import ops
-from kfun.ops._dispatch import kind_named
+from kfun.ops._kinds import kind_named
 from kfun.precision import cast as cast
 
 

@@ -8,14 +8,14 @@ import pytest
 import scipy.stats
 
 from kfun import ops, random
-from kfun.ops import _dispatch
+from kfun.ops import _kinds
 from tests.conftest import BACKENDS
 
 OTHERS = [b for b in BACKENDS if b not in ("jax", "openvino")]
 
 
 def drawn(backend, seed, function):
-    with _dispatch.backend(backend):
+    with _kinds.backend(backend):
         return np.asarray(ops.convert_to_numpy(function(random.key(seed))))
 
 

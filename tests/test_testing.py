@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from kfun import ops
-from kfun.ops import _dispatch
-from kfun.ops._dispatch import Kind, register
+from kfun.ops import _dispatch, _kinds
+from kfun.ops._kinds import Kind, register
 from kfun.testing import check_op, installed_backends
 
 X = np.float32([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]])
@@ -131,7 +131,7 @@ def test_a_third_party_backend_is_held_to_the_same(monkeypatch, wrong):
     for op in ("exp", "convert_to_tensor", "convert_to_numpy"):
         _dispatch.OPS[op].cache.clear()
     module = type("Module", (), {"KIND": kind})
-    monkeypatch.setattr(_dispatch, "_third_party", lambda: {name: "boxed_adapter"})
+    monkeypatch.setattr(_kinds, "_third_party", lambda: {name: "boxed_adapter"})
     monkeypatch.setitem(sys.modules, "boxed_adapter", module)
     assert name in installed_backends()
     if wrong:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from kfun import ops
-from kfun.ops._dispatch import current_backend, kind_named
+from kfun.ops._kinds import current_backend, kind_named
 
 
 def draw(variables: list[Any]) -> None:

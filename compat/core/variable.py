@@ -11,7 +11,7 @@ from compat import initializers
 from compat.core import naming, scope
 from kfun import dtypes, ops
 from kfun.graph import replace
-from kfun.ops._dispatch import Kind, register
+from kfun.ops._kinds import Kind, register
 
 
 class Variable:

@@ -13,7 +13,7 @@ from openvino import opset16 as o
 from kfun import dtypes
 from kfun.backends._openvino_value import Dim, Value, as_value, native, sharing
 from kfun.backends._tree import fill, leaves
-from kfun.ops._dispatch import backend
+from kfun.ops._kinds import backend
 
 
 @functools.cache

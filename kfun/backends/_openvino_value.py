@@ -21,7 +21,7 @@ from openvino import opset16 as o
 from kfun import dtypes, ops
 from kfun.backends._promotion import from_python
 from kfun.errors import MixedBackendsError
-from kfun.ops import _dispatch
+from kfun.ops import _kinds
 
 NATIVE = {
     "bool": ov.Type.boolean,
@@ -275,8 +275,8 @@ def as_value(x: Any, dtype: Any = None) -> Value:
     elif isinstance(x, (bool, int, float, np.ndarray, np.generic, list, tuple)):
         return constant(x, dtype)
     else:
-        kind = _dispatch.kind_of_type(type(x))
-        if isinstance(kind, _dispatch.Kind):
+        kind = _kinds.kind_of_type(type(x))
+        if isinstance(kind, _kinds.Kind):
             raise MixedBackendsError("call", "openvino", kind.name)
         raise TypeError(f"expected an array or a number; received {type(x).__name__}: {x!r:.80}")
     return x if dtype is None else cast(x, dtype)

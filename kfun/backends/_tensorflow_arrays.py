@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from kfun import dtypes
@@ -137,6 +138,8 @@ def to_shape(shape: Any) -> Any:
     """What TensorFlow's ops take as a shape: an int or a sequence of ints and scalar tensors, as one."""
     if isinstance(shape, tf.Tensor):
         return tf.reshape(tf.cast(shape, tf.int32), (-1,))
+    if isinstance(shape, np.ndarray):
+        shape = shape.tolist()
     if not isinstance(shape, (tuple, list)):
         return (int(shape),)
     if any(isinstance(d, (tf.Tensor, tf.Variable)) for d in shape):

@@ -12,7 +12,8 @@ from jax.core import Tracer
 
 from kfun import dtypes
 from kfun.backends import _jax_convolution as convolution
-from kfun.ops._dispatch import Kind
+from kfun.backends._jax_compile import host, prepare
+from kfun.ops._kinds import Kind
 
 
 def _convert(x):
@@ -311,4 +312,4 @@ TRANSFORMS = {
     "checkpoint": jax.checkpoint,
 }
 
-KIND = Kind("jax", (jax.Array, Tracer), RULES, _convert, transforms=TRANSFORMS)
+KIND = Kind("jax", (jax.Array, Tracer), RULES, _convert, transforms=TRANSFORMS, prepare=prepare, host=host)

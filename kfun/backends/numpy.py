@@ -12,7 +12,7 @@ import numpy as np
 from kfun.backends import _numpy_elementwise, _numpy_random, _numpy_shaping, _numpy_windows
 from kfun.backends._promotion import from_python
 from kfun.backends._tree import fill, leaves, spread, tree_map
-from kfun.ops._dispatch import Kind
+from kfun.ops._kinds import Kind
 
 
 def scan(f, init, xs=None, length=None, reverse=False, unroll=1):

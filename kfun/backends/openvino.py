@@ -25,7 +25,7 @@ from kfun.backends._openvino_value import Value as Value
 from kfun.backends._openvino_value import as_value
 from kfun.backends._openvino_value import native as native
 from kfun.backends._openvino_value import sharing as sharing
-from kfun.ops._dispatch import Kind, register
+from kfun.ops._kinds import Kind, register
 
 RULES = {
     **_openvino_elementwise.RULES,

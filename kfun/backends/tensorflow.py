@@ -14,7 +14,7 @@ from kfun.backends import _tensorflow_reduction as reduction
 from kfun.backends import _tensorflow_shaping as shaping
 from kfun.backends._tensorflow_arrays import SCALARS, cast_to, common, native, sizes, to_shape
 from kfun.backends._tensorflow_transforms import TRANSFORMS
-from kfun.ops._dispatch import Kind
+from kfun.ops._kinds import Kind
 
 _NARROW = {"float64": "float32", "int64": "int32", "complex128": "complex64"}
 

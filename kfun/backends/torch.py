@@ -14,7 +14,7 @@ from kfun.backends import (
     _torch_shaping,
 )
 from kfun.backends._torch_transforms import TRANSFORMS
-from kfun.ops._dispatch import Kind, register
+from kfun.ops._kinds import Kind, register
 
 RULES = {
     **_torch_array.RULES,

@@ -19,7 +19,7 @@ import numpy as np
 
 from kfun import tree
 from kfun.errors import MissingExtraError
-from kfun.ops._dispatch import backend
+from kfun.ops._kinds import backend
 from kfun.spec import Spec
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kfun import dtypes, ops
-from kfun.ops._dispatch import Kind, default_kind, kind_of, kind_of_type
+from kfun.ops._kinds import Kind, default_kind, kind_of, kind_of_type
 
 EPSILON = 1e-7  # Keras's backend.epsilon()
 

@@ -10,184 +10,24 @@ else the default backend.
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import functools
-import importlib
-import importlib.metadata
 import inspect
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from kfun.errors import MixedBackendsError, UnsupportedOp, nearest
+from kfun.ops._kinds import CONTAINER, Kind, contents, current_backend, default_kind, kind_named, kind_of, kind_of_type
 
 Array: TypeAlias = Any  # marks the parameters of an op that are arrays
 Arrays: TypeAlias = Sequence[Any]  # marks parameters that are sequences of arrays
 Tree: TypeAlias = Any  # marks pytrees of arrays, handed to the rule as they are
+Scalar: TypeAlias = Any  # marks numbers that are data, not configuration
+DType: TypeAlias = Any  # marks dtypes, which never decide the kind as sizes may
 
 OPS: dict[str, Op] = {}
-# The root module of an array's type names the adapter that knows it.
-ADAPTERS = {
-    "jax": "kfun.backends.jax",
-    "jaxlib": "kfun.backends.jax",
-    "torch": "kfun.backends.torch",
-    "tensorflow": "kfun.backends.tensorflow",
-    "openvino": "kfun.backends.openvino",
-}
-_BY_NAME = {"numpy": "kfun.backends.numpy"}
 _WEAK_ARRAYS = (np.ndarray, np.generic, list, tuple)
 _SCALARS = (bool, int, float, complex)
-
-
-class Kind:
-    """A family of array types that share a rule table.
-
-    Args:
-        name: as in `kfun.backend(name)` and in messages.
-        types: the classes whose instances (and subclasses' instances) are of this kind.
-        rules: `{op name: function}`. A rule takes the op's array parameters by position, in
-            declared order, and the others under their declared names or positions.
-        convert: makes a native array of a weak one: `convert(x) -> array`.
-        priority: the highest among the arguments' kinds decides. Frameworks have 0, graph
-            values 10, structured arrays 20, symbolic tensors 30.
-        fallback: `fallback(op) -> function`, for kinds that have one rule for every op.
-        transforms: `{name: function}` behind `kfun.grad`, `kfun.jit` and so on.
-        reasons: `{op name: why it is not supported and what to use instead}`.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        types: tuple[type, ...],
-        rules: dict[str, Callable],
-        convert: Callable[[Any], Any],
-        *,
-        priority: int = 0,
-        fallback: Callable[[Op], Callable] | None = None,
-        transforms: dict[str, Callable] | None = None,
-        reasons: dict[str, str] | None = None,
-    ):
-        self.name, self.types, self.rules, self.convert = name, types, rules, convert
-        self.priority, self.fallback = priority, fallback
-        self.transforms, self.reasons = transforms or {}, reasons or {}
-
-    def __repr__(self) -> str:
-        return f"Kind({self.name!r})"
-
-    def rule(self, op: Op) -> Callable:
-        """The function that runs `op` on this kind; raises `UnsupportedOp` if there is none."""
-        rule = self.rules.get(op.name)
-        if rule is None and self.fallback is not None:
-            rule = self.fallback(op)
-        if rule is None and op.name not in self.reasons:
-            rule = op.body
-        if rule is None:
-            raise UnsupportedOp(op.name, self.name, self.reasons.get(op.name, ""))
-        return rule
-
-
-_CONTAINER = object()
-_kinds: dict[type, Any] = {}  # type -> Kind, None (weak) or _CONTAINER
-_default: contextvars.ContextVar[str] = contextvars.ContextVar("kfun_backend", default="jax")
-
-
-def register(kind: Kind) -> Kind:
-    """Makes a kind known before any of its arrays is met (structured and symbolic types do)."""
-    for cls in kind.types:
-        _kinds[cls] = kind
-    return kind
-
-
-@functools.cache
-def _third_party() -> dict[str, str]:
-    return {e.name: e.value for e in importlib.metadata.entry_points(group="kfun.backends")}
-
-
-def kind_named(name: str) -> Kind:
-    """The kind of a backend by name: `"jax"`, `"torch"`, `"tensorflow"`, `"numpy"`, `"openvino"`
-    or one that a package registered under the entry-point group `kfun.backends`.
-
-    Raises:
-        ValueError: if no backend has that name.
-        ImportError: if its framework is not installed.
-    """
-    module = _BY_NAME.get(name) or ADAPTERS.get(name) or _third_party().get(name)
-    if module is None:
-        known = {*_BY_NAME, *ADAPTERS, *_third_party()} - {"jaxlib"}
-        raise ValueError(f"unknown backend {name!r}; {nearest(name, known)}")
-    # A module that is there already is looked up: compilers that trace through here cannot import.
-    return (sys.modules.get(module) or importlib.import_module(module)).KIND
-
-
-def kind_of_type(cls: type) -> Any:
-    """The kind of a class of values: a `Kind`, None if weak, `_CONTAINER` for containers."""
-    try:
-        return _kinds[cls]
-    except KeyError:
-        pass
-    found = _CONTAINER if issubclass(cls, (list, tuple, dict, slice)) else None
-    for base in cls.__mro__:
-        if isinstance(_kinds.get(base), Kind):
-            found = _kinds[base]
-            break
-        root = base.__module__.partition(".")[0]
-        if root in ADAPTERS or root in _third_party():
-            kind = kind_named(root if root != "jaxlib" else "jax")
-            if issubclass(cls, kind.types):
-                found = kind
-                break
-    _kinds[cls] = found
-    return found
-
-
-def kind_of(values: Iterable[Any], op: str = "call") -> Kind | None:
-    """The kind that decides among `values`, looking into containers; None if all are weak.
-
-    Raises:
-        MixedBackendsError: if arrays of two frameworks meet.
-    """
-    best = None
-    for value in values:
-        kind = kind_of_type(type(value))
-        if kind is _CONTAINER:
-            kind = kind_of(_items(value), op)
-        if kind is None or kind is best:
-            continue
-        if best is None or kind.priority > best.priority:
-            best = kind
-        elif kind.priority == best.priority:
-            raise MixedBackendsError(op, best.name, kind.name)
-    return best
-
-
-def default_kind() -> Kind:
-    """The kind that all-weak calls use: the innermost `kfun.backend(...)`, initially JAX."""
-    return kind_named(_default.get())
-
-
-@contextlib.contextmanager
-def backend(name: str) -> Iterator[None]:
-    """Sets the backend of arrays that are made from nothing (lists, NumPy data, `ops.zeros`).
-
-    Example:
-        >>> import kfun
-        >>> with kfun.backend("numpy"):
-        ...     print(type(kfun.ops.ones((2,))).__name__)
-        ndarray
-    """
-    kind_named(name)
-    token = _default.set(name)
-    try:
-        yield
-    finally:
-        _default.reset(token)
-
-
-def current_backend() -> str:
-    """The name of the backend that `ops.zeros` and the like use now."""
-    return _default.get()
 
 
 class Op:
@@ -197,92 +37,144 @@ class Op:
         self.name, self.declared, self.body = name, declared, body
         self.signature = inspect.signature(declared)
         self.arrays: dict[str, str] = {}
-        self.positions: dict[int, str] = {}
+        self.deciding: list[int] = []  # positions of the parameters whose types decide the kind
         self.variadic: int | None = None
+        self._roles: list[str] = []
         for i, (key, p) in enumerate(self.signature.parameters.items()):
-            role = str(p.annotation).split("|")[0].strip()
+            role = "" if p.annotation is p.empty else str(p.annotation).split("|")[0].strip()
+            self._roles.append(role)
             if role in ("Array", "Arrays"):
-                self.arrays[key] = self.positions[i] = role
-                if p.kind is p.VAR_POSITIONAL:
-                    self.variadic = i
-        parameters = self.signature.parameters.values()
-        self.plain = all(  # whether it takes arrays alone, by position and without defaults
-            p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty and p.name in self.arrays for p in parameters
-        )
-        self.cache: dict[tuple, Callable] = {}
-        self.public: Callable = declared  # the function that users call
+                self.arrays[key] = role
+            if p.kind is p.VAR_POSITIONAL:
+                self.variadic = i
+            elif role not in _STATIC:
+                self.deciding.append(i)
+        self.cache: dict[Any, Callable] = {}
+        self.public: Callable = _public(self)  # the function that users call
 
     def __repr__(self) -> str:
         return f"Op({self.name}{self.signature})"
 
-    def resolve(self, args: tuple, kwargs: dict) -> Callable:
-        """The rule for a call whose argument types were not seen before (or hold containers)."""
-        key = tuple(_tag(v) for v in (*args, *kwargs.values()))
-        rule = self.cache.get(key)
-        if rule is not None:
-            return rule
-        kind = kind_of((*args, *kwargs.values()), self.name)
-        if kind is None:  # all weak: the default backend, which may change from call to call
-            kind = default_kind()
-            key = (kind.name, key)
-            rule = self.cache.get(key)
-        if rule is None:
-            rule = self.cache[key] = self._rule(kind, args)
-        return rule
+    def resolve(self, key: Any, args: tuple) -> Callable:
+        """The function for a call whose argument types were not seen before.
+
+        Args:
+            key: the type of the one deciding argument, or a tuple of the types of the deciding
+                arguments and of the elements of sequences among them.
+            args: all arguments in declared order.
+        """
+        types = key if isinstance(key, tuple) else (key,)
+        nested = CONTAINER in map(kind_of_type, types)
+        found = self.cache[key] = self._by_contents if nested else self._decided(args)
+        return found
+
+    def _decided(self, args: tuple) -> Callable:
+        kind = kind_of(self._deciding(args), self.name)
+        return self._by_default() if kind is None else self._rule(kind, args)
+
+    def _deciding(self, args: tuple) -> list:
+        return [args[i] for i in self.deciding] + list(args[self.variadic :] if self.variadic is not None else ())
+
+    def _by_contents(self, *args: Any) -> Any:
+        """Runs a call with containers inside: what they hold decides, each time anew."""
+        key = tuple(map(_tag, self._deciding(args)))
+        found = self.cache.get(key)
+        if found is None:
+            found = self.cache[key] = self._decided(args)
+        return found(*args)
+
+    def _by_default(self) -> Callable:
+        """What runs a call with weak arguments only: the default backend, which may change from call to call."""
+        rules: dict[str, Callable] = {}
+
+        def run(*args: Any) -> Any:
+            name = current_backend()
+            if name not in rules:
+                rules[name] = self._rule(default_kind(), args)
+            return rules[name](*args)
+
+        return run
 
     def _rule(self, kind: Kind, args: tuple) -> Callable:
-        given = [a for i, a in enumerate(args) if self._role(i) and a is not None]
+        given: list[Any] = []
+        for i, a in enumerate(args):
+            role = self.role(i)
+            if role == "Arrays" and isinstance(a, (list, tuple)):
+                given += a
+            elif role in ("Array", "Arrays") and a is not None:
+                given.append(a)
+        rule = kind.rule(self)
+        if kind.prepare is not None:
+            rule = kind.prepare(self, rule, args)
         if any(isinstance(a, _WEAK_ARRAYS) for a in given):
-            return self._converting(kind, _WEAK_ARRAYS)
+            return self._converting(rule, kind.convert, _WEAK_ARRAYS)
         if given and all(isinstance(a, _SCALARS) for a in given):
-            return self._converting(kind, _SCALARS)
-        return kind.rule(self)
+            return self._converting(rule, kind.convert, _SCALARS)
+        return rule
 
-    def _role(self, position: int) -> str | None:
-        if self.variadic is not None and position >= self.variadic:
-            return "Array"
-        return self.positions.get(position)
+    def role(self, position: int) -> str:
+        """The annotation of the parameter that takes the argument at a position."""
+        return self._roles[min(position, len(self._roles) - 1)]
 
-    def _converting(self, kind: Kind, weak: tuple[type, ...]) -> Callable:
-        rule, convert = kind.rule(self), kind.convert
-
-        def converting(*args: Any, **kwargs: Any) -> Any:
+    def _converting(self, rule: Callable, convert: Callable, weak: tuple[type, ...]) -> Callable:
+        def converting(*args: Any) -> Any:
             args_ = list(args)
             for i, a in enumerate(args_):
-                role = self._role(i)
+                role = self.role(i)
                 if role == "Array" and isinstance(a, weak):
                     args_[i] = convert(a)
                 elif role == "Arrays" and isinstance(a, (list, tuple)):
                     args_[i] = [convert(e) if isinstance(e, (*weak, *_SCALARS)) else e for e in a]
-            return rule(*args_, **kwargs)
+            return rule(*args_)
 
         return converting
 
-    def positional(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-        """Moves array parameters that were given by keyword to their positions."""
-        bound = self.signature.bind(*args, **kwargs)
-        last = max(
-            i for i, name in enumerate(self.signature.parameters) if name in bound.arguments and name in self.arrays
-        )
-        names = list(self.signature.parameters)
-        for name in names[: last + 1]:
-            bound.arguments.setdefault(name, self.signature.parameters[name].default)
-        lead = tuple(bound.arguments[name] for name in names[: last + 1])
-        rest = {k: v for k, v in kwargs.items() if k not in names[: last + 1]}
-        return lead + args[last + 1 :], rest
+
+_STATIC = ("bool", "str", "Callable", "DType")
 
 
-def _items(container: Any) -> Any:
-    if isinstance(container, slice):
-        return (container.start, container.stop, container.step)
-    return container.values() if isinstance(container, dict) else container
+def _public(op: Op) -> Callable:
+    """The function that users call, written out for the op's signature, which saves half the overhead.
+
+    For `sum(x, axis=None, keepdims=False)` it reads
+
+        def call(x, axis=None, keepdims=False):
+            _key = (_type(x), *(_map(_type, axis) if _type(axis) is _tuple else (_type(axis),)))
+            try:
+                _rule = _rules[_key]
+            except KeyError:
+                _rule = _resolve(_key, (x, axis, keepdims))
+            return _rule(x, axis, keepdims)
+    """
+    parameters = list(op.signature.parameters.values())
+    head = [str(p.replace(annotation=p.empty)) if p.default is p.empty else f"{p.name}=None" for p in parameters]
+    given = ", ".join("*" * (p.kind is p.VAR_POSITIONAL) + p.name for p in parameters)
+    source = (
+        f"def call({', '.join(head)}):\n"
+        f"    _key = {_key_source(op, parameters)}\n"
+        f"    try:\n"
+        f"        _rule = _rules[_key]\n"
+        f"    except KeyError:\n"
+        f"        _rule = _resolve(_key, ({given},))\n"
+        f"    return _rule({given})\n"
+    )
+    scope: dict[str, Any] = {
+        "_rules": op.cache, "_resolve": op.resolve, "_type": type, "_map": map,
+        "_tuple": tuple, "_sequences": {list, tuple},
+    }  # fmt: skip
+    exec(source, scope)  # the text is made of the names of a signature of this package
+    call = scope["call"]
+    call.__defaults__ = tuple(p.default for p in parameters if p.default is not p.empty) or None
+    call = functools.wraps(op.declared)(call)
+    call.op = op
+    return call
 
 
 def _tag(value: Any) -> Any:
-    if kind_of_type(type(value)) is not _CONTAINER:
+    if kind_of_type(type(value)) is not CONTAINER:
         return type(value)
     names = tuple(value) if isinstance(value, dict) else ()
-    return (type(value), names, *map(_tag, _items(value)))
+    return (type(value), names, *map(_tag, contents(value)))
 
 
 def _declare(declared: Callable, body: Callable | None, name: str | None) -> Any:
@@ -290,43 +182,19 @@ def _declare(declared: Callable, body: Callable | None, name: str | None) -> Any
     if op.name in OPS:
         raise ValueError(f"an op named {op.name!r} is declared already")
     OPS[op.name] = op
-    known, resolve, arrays = op.cache.get, op.resolve, op.arrays.keys()
-
-    if op.plain:
-        op.public = _plain(op)
-        op.public.op = op  # type: ignore[attr-defined]
-        return op.public
-
-    @functools.wraps(declared)
-    def call(*args, **kwargs):
-        if kwargs:
-            if not arrays.isdisjoint(kwargs):
-                args, kwargs = op.positional(args, kwargs)
-            rule = known((*map(type, args), *map(type, kwargs.values())))
-        else:
-            rule = known((*map(type, args),))
-        if rule is None:
-            rule = resolve(args, kwargs)
-        return rule(*args, **kwargs)
-
-    call.op, op.public = op, call  # type: ignore[attr-defined]
-    return call
+    return op.public
 
 
-def _plain(op: Op) -> Callable:
-    """The public function of an op of arrays alone: written out for its arity, which saves half the overhead."""
-    names = list(op.signature.parameters)
-    given, types = ", ".join(names), "".join(f"type({n}), " for n in names)
-    source = (
-        f"def call({given}):\n"
-        f"    rule = known(({types}))\n"
-        f"    if rule is None:\n"
-        f"        rule = resolve(({given},), none)\n"
-        f"    return rule({given})\n"
-    )
-    scope: dict[str, Any] = {"known": op.cache.get, "resolve": op.resolve, "none": {}}
-    exec(source, scope)  # the text is made of the names of a signature of this package
-    return functools.wraps(op.declared)(scope["call"])
+def _key_source(op: Op, parameters: list[inspect.Parameter]) -> str:
+    types = []
+    for i, p in enumerate(parameters):
+        if i == op.variadic:
+            types.append(f"*_map(_type, {p.name})")
+        elif i in op.deciding:
+            opened = {"Arrays": "in _sequences", "": "is _tuple"}.get(op.role(i))
+            one = f"_type({p.name})"
+            types.append(f"*(_map(_type, {p.name}) if {one} {opened} else ({one},))" if opened else one)
+    return types[0] if len(types) == 1 and types[0][0] != "*" else f"({', '.join(types)},)"
 
 
 def primitive(declared: Callable | None = None, *, name: str | None = None) -> Any:

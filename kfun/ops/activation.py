@@ -124,7 +124,7 @@ def mish(x: Array) -> Array:
 
 
 @derived
-def glu(x: Array, axis: int = -1) -> Array:
+def glu(x: Array, axis=-1) -> Array:
     """Half of `x` gated by the sigmoid of the other half along `axis` (arXiv:1612.08083)."""
     value, gate = s.split(x, 2, axis)
     return e.multiply(value, sigmoid(gate))

@@ -74,7 +74,7 @@ def norm(x: Array, ord=None, axis=None, keepdims: bool = False) -> Array:
 
 
 @derived
-def normalize(x: Array, axis: int = -1, order: int = 2, epsilon: float | None = None) -> Array:
+def normalize(x: Array, axis=-1, order: int = 2, epsilon: float | None = None) -> Array:
     """`x` divided by its norm along `axis`, the norm not below `epsilon` (1e-12)."""
     epsilon = 1e-12 if epsilon is None else epsilon
     if order == 2:

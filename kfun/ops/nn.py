@@ -14,7 +14,7 @@ from kfun.ops import elementwise as e
 from kfun.ops import linalg as l
 from kfun.ops import reduction as r
 from kfun.ops import shaping as s
-from kfun.ops._dispatch import Array, derived, primitive
+from kfun.ops._dispatch import Array, DType, derived, primitive
 
 
 @primitive
@@ -68,7 +68,7 @@ def resize_images(images: Array, size, interpolation: str = "bilinear", data_for
 
 
 @primitive
-def one_hot(x: Array, num_classes: int, axis: int = -1, dtype=None) -> Array:
+def one_hot(x: Array, num_classes: int, axis=-1, dtype: DType = None) -> Array:
     """A new axis that is 1 at the index `x` and 0 elsewhere; all 0 for an index out of range."""
 
 
@@ -85,7 +85,7 @@ def moments(x: Array, axes, keepdims: bool = False) -> tuple:
 
 @derived
 def batch_normalization(
-    x: Array, mean: Array, variance: Array, axis: int, offset: Array = None, scale: Array = None, epsilon: float = 1e-3
+    x: Array, mean: Array, variance: Array, axis, offset: Array = None, scale: Array = None, epsilon: float = 1e-3
 ) -> Array:
     """`(x - mean) / sqrt(variance + epsilon) * scale + offset`; the others are 1-d along `axis`."""
     shape = [1] * len(c.shape(x))

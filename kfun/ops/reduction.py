@@ -7,7 +7,7 @@ bool are int32.
 from __future__ import annotations
 
 from kfun.ops import elementwise as e
-from kfun.ops._dispatch import Array, derived, primitive
+from kfun.ops._dispatch import Array, DType, derived, primitive
 
 
 @primitive
@@ -56,7 +56,7 @@ def argmin(x: Array, axis=None, keepdims: bool = False) -> Array:
 
 
 @primitive
-def cumsum(x: Array, axis=None, dtype=None) -> Array:
+def cumsum(x: Array, axis=None, dtype: DType = None) -> Array:
     """Running sum along `axis` (of the flat array if None)."""
 
 

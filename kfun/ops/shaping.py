@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from kfun.ops import creation as c
 from kfun.ops import elementwise as e
-from kfun.ops._dispatch import Array, Arrays, derived, primitive
+from kfun.ops._dispatch import Array, Arrays, Scalar, Tree, derived, primitive
 
 
 @primitive
@@ -36,17 +36,17 @@ def broadcast_to(x: Array, shape) -> Array:
 
 
 @primitive
-def concatenate(xs: Arrays, axis: int = 0) -> Array:
+def concatenate(xs: Arrays, axis=0) -> Array:
     """Joins arrays along an existing axis, in their promoted type."""
 
 
 @primitive
-def stack(x: Arrays, axis: int = 0) -> Array:
+def stack(x: Arrays, axis=0) -> Array:
     """Joins arrays of one shape along a new axis."""
 
 
 @primitive
-def split(x: Array, indices_or_sections, axis: int = 0):
+def split(x: Array, indices_or_sections, axis=0):
     """Parts of `x` along `axis`: so many equal ones, or cut at the given indices."""
 
 
@@ -70,7 +70,7 @@ def take_along_axis(x: Array, indices: Array, axis=None) -> Array:
 
 
 @primitive
-def pad(x: Array, pad_width, mode: str = "constant", constant_values=None) -> Array:
+def pad(x: Array, pad_width, mode: str = "constant", constant_values: Scalar = None) -> Array:
     """Pads each axis by `(before, after)`.
 
     Args:
@@ -96,12 +96,12 @@ def flip(x: Array, axis=None) -> Array:
 
 
 @primitive
-def sort(x: Array, axis: int = -1) -> Array:
+def sort(x: Array, axis=-1) -> Array:
     """Ascending order along `axis`."""
 
 
 @primitive
-def argsort(x: Array, axis: int = -1) -> Array:
+def argsort(x: Array, axis=-1) -> Array:
     """Indices that sort along `axis`, stable, int32."""
 
 
@@ -116,12 +116,12 @@ def searchsorted(sorted_sequence: Array, values: Array, side: str = "left") -> A
 
 
 @primitive
-def slice(inputs: Array, start_indices, shape) -> Array:
+def slice(inputs: Array, start_indices: Tree, shape) -> Array:
     """The block of the given `shape` that begins at `start_indices` (ints or scalar arrays)."""
 
 
 @primitive
-def slice_update(inputs: Array, start_indices, updates: Array) -> Array:
+def slice_update(inputs: Array, start_indices: Tree, updates: Array) -> Array:
     """`inputs` with the block at `start_indices` replaced by `updates`."""
 
 
@@ -149,7 +149,7 @@ def ravel(x: Array) -> Array:
 
 
 @derived
-def swapaxes(x: Array, axis1: int, axis2: int) -> Array:
+def swapaxes(x: Array, axis1, axis2) -> Array:
     """Exchanges two axes."""
     axes = list(range(len(c.shape(x))))
     axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
@@ -169,7 +169,7 @@ def moveaxis(x: Array, source, destination) -> Array:
 
 
 @derived
-def unstack(x: Array, num: int | None = None, axis: int = 0) -> list:
+def unstack(x: Array, num: int | None = None, axis=0) -> list:
     """The slices of `x` along `axis`, without that axis."""
     num = c.shape(x)[axis] if num is None else num
     return [squeeze(part, axis) for part in split(x, num, axis)]

@@ -8,7 +8,7 @@ from typing import Any
 import optax
 
 from kfun import ops
-from kfun.ops._dispatch import backend
+from kfun.ops._kinds import backend
 from kfun.optim._optimizer import Optimizer, OptimizerVariable, get
 from kfun.optim._transform import divide_by
 from kfun.optim._trees import backend_of, choose, flatten, rebuild

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import optax
 
 from kfun import dtypes, ops
-from kfun.ops._dispatch import backend
+from kfun.ops._kinds import backend
 from kfun.optim._trees import backend_of, choose, flatten, rebuild
 
 if TYPE_CHECKING:

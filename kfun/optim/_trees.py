@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kfun import ops, tree
-from kfun.ops._dispatch import Kind, default_kind, kind_of, kind_of_type
+from kfun.ops._kinds import Kind, default_kind, kind_of, kind_of_type
 
 
 def flatten(nested: Any, path: str = "") -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kfun import dtypes
-from kfun.ops._dispatch import backend
+from kfun.ops._kinds import backend
 
 pytest.importorskip("openvino")
 

@@ -12,7 +12,8 @@ import pytest
 
 from kfun import dtypes, ops, random
 from kfun.errors import MixedBackendsError, UnsupportedOp
-from kfun.ops._dispatch import OPS, coverage, kind_named
+from kfun.ops._dispatch import OPS, coverage
+from kfun.ops._kinds import kind_named
 from kfun.testing import _Call, _Check, _evaluate, _leaves
 from tests.ops.catalogue import ROWS, cases, options, public
 

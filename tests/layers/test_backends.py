@@ -8,7 +8,7 @@ import pytest
 
 import kfun
 from kfun import Spec, tree
-from kfun.ops._dispatch import kind_named
+from kfun.ops._kinds import kind_named
 from kfun.testing_layers import check_layer_backends
 from tests.conftest import BACKENDS
 from tests.layers.catalogue import ROWS

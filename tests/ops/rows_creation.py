@@ -103,7 +103,7 @@ def _scan_reference(f, init, xs=None, length=None, reverse=False, unroll=1):
         return None if tree is None else tree[i]
 
     from kfun import testing
-    from kfun.ops._dispatch import backend
+    from kfun.ops._kinds import backend
 
     first = next(testing._leaves(xs), None)
     steps = range(length if first is None else len(first))

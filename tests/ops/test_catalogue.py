@@ -7,7 +7,8 @@ import functools
 import pytest
 
 from kfun.errors import UnsupportedOp
-from kfun.ops._dispatch import OPS, backend, kind_named
+from kfun.ops._dispatch import OPS
+from kfun.ops._kinds import backend, kind_named
 from kfun.testing import check_op
 from tests.conftest import BACKENDS
 from tests.ops.catalogue import ROWS, cases, options, public

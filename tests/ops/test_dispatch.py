@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import inspect
 import subprocess
 import sys
 import types
@@ -16,15 +17,15 @@ import pytest
 import kfun.random
 from kfun import ops
 from kfun.errors import MixedBackendsError, UnsupportedOp
-from kfun.ops import _dispatch
-from kfun.ops._dispatch import Kind, kind_named, kind_of_type, register
+from kfun.ops import _dispatch, _kinds
+from kfun.ops._kinds import Kind, kind_named, kind_of_type, register
 from tests.conftest import BACKENDS
 
 EAGER = [b for b in BACKENDS if b != "openvino"]
 
 
 def of(backend, x):
-    with _dispatch.backend(backend):
+    with _kinds.backend(backend):
         return ops.convert_to_tensor(np.asarray(x))
 
 
@@ -45,7 +46,7 @@ def native_type(backend):
 def test_arrays_decide_whatever_the_default_is(framework):
     x = of(framework, np.float32([1, 2]))
     for default in ("jax", "numpy", framework):
-        with _dispatch.backend(default):
+        with _kinds.backend(default):
             assert isinstance(ops.exp(x), native_type(framework))
 
 
@@ -83,7 +84,7 @@ def test_weak_values_follow_the_strong_argument(framework, weak):
 
 @pytest.mark.parametrize("weak", [2, 2.5, np.float32([1, 2]), [1.0, 2.0], [[1, 2], [3, 4]]], ids=repr)
 def test_weak_values_alone_follow_the_default_backend(eager, weak):
-    with _dispatch.backend(eager):
+    with _kinds.backend(eager):
         assert isinstance(ops.negative(weak), native_type(eager))
         assert isinstance(ops.add(weak, weak), native_type(eager))
         assert isinstance(ops.concatenate([[1, 2], np.int32([3])]), native_type(eager))
@@ -93,27 +94,27 @@ def test_weak_values_alone_follow_the_default_backend(eager, weak):
 def test_python_scalars_do_not_widen_arrays(eager, dtype):
     x = of(eager, np.ones(2, dtype))
     widened = "float32" if dtype in ("int32", "uint8") else dtype
-    with _dispatch.backend(eager):
+    with _kinds.backend(eager):
         for scalar, expected in ((2, dtype), (2.5, widened), (True, dtype)):
             assert ops.convert_to_numpy(ops.multiply(x, scalar)).dtype == expected
             assert ops.convert_to_numpy(ops.multiply(scalar, x)).dtype == expected
 
 
 def test_default_backend_is_restored_after_an_error():
-    before = _dispatch.current_backend()
+    before = _kinds.current_backend()
 
     def fail():
-        with _dispatch.backend("numpy"):
+        with _kinds.backend("numpy"):
             assert isinstance(ops.zeros((2,)), np.ndarray)
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
-    assert _dispatch.current_backend() == before
+    assert _kinds.current_backend() == before
 
 
 def test_unknown_backends_are_named_with_the_nearest():
-    with pytest.raises(ValueError, match=r"unknown backend 'troch'.*'torch'"), _dispatch.backend("troch"):
+    with pytest.raises(ValueError, match=r"unknown backend 'troch'.*'torch'"), _kinds.backend("troch"):
         pass
 
 
@@ -146,6 +147,33 @@ def test_wrong_arguments_name_the_op_or_its_parameter():
         ops.softmax(jnp.ones(2), axes=0)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_rules_take_all_parameters_by_position(backend):
+    for name, rule in kind_named(backend).rules.items():
+        op = _dispatch.OPS[name]
+        try:
+            signature = inspect.signature(rule)
+        except ValueError:  # a function in C says nothing
+            continue
+        signature.bind(*op.signature.parameters)
+
+
+def test_settings_given_as_lists_and_arrays_are_those_given_as_tuples(eager):
+    x = of(eager, np.arange(6.0, dtype="float32").reshape(2, 3))
+    with _kinds.backend(eager):
+        for shape in ([3, 2], np.array([3, 2]), (3, np.int64(2))):
+            assert tuple(ops.reshape(x, shape).shape) == (3, 2)
+        assert tuple(ops.transpose(x, [1, 0]).shape) == (3, 2)
+        assert tuple(ops.pad(x, [[1, 0], [0, 2]]).shape) == (3, 5)
+        np.testing.assert_array_equal(ops.convert_to_numpy(ops.sum(x, [0, 1])), 15.0)
+
+
+def test_settings_of_equal_value_and_unlike_type_are_told_apart():
+    x = jnp.ones((2, 2))
+    assert [ops.full_like(x, v, dtype=None).dtype for v in (1, 1.0, True)] == ["float32"] * 3
+    assert [ops.full((2,), v).dtype for v in (1, 1.0, True)] == ["int32", "float32", "bool"]
+
+
 class _Size:
     """A size of a toy graph, known only at run time."""
 
@@ -164,7 +192,7 @@ def graph():
     register(kind)
     yield kind
     for cls in kind.types:
-        _dispatch._kinds.pop(cls, None)
+        _kinds._kinds.pop(cls, None)
     for op in _dispatch.OPS.values():
         op.cache.clear()
 
@@ -235,10 +263,10 @@ def thirdparty(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [entry] if group == "kfun.backends" else [])
     monkeypatch.setitem(sys.modules, "toyframe", framework)
     monkeypatch.setitem(sys.modules, "toyframe_adapter", adapter)
-    _dispatch._third_party.cache_clear()
+    _kinds._third_party.cache_clear()
     yield framework
     monkeypatch.undo()
-    _dispatch._third_party.cache_clear()
+    _kinds._third_party.cache_clear()
 
 
 def test_a_third_party_backend_runs_derived_ops_on_its_primitives(thirdparty):
@@ -246,7 +274,7 @@ def test_a_third_party_backend_runs_derived_ops_on_its_primitives(thirdparty):
     out = ops.softmax(thirdparty.Tensor(data))
     assert isinstance(out, thirdparty.Tensor)
     np.testing.assert_allclose(out.data, jax.nn.softmax(data), rtol=1e-6)
-    with _dispatch.backend("toyframe"):
+    with _kinds.backend("toyframe"):
         assert isinstance(ops.exp([1.0, 2.0]), thirdparty.Tensor)
     with pytest.raises(UnsupportedOp, match="matmul is not supported on toyframe"):
         ops.matmul(thirdparty.Tensor(data), thirdparty.Tensor(data.T))
@@ -286,7 +314,7 @@ def test_coverage_has_an_entry_for_every_op_and_backend():
 
 
 def test_random_keys_follow_the_default_backend(eager):
-    with _dispatch.backend(eager):
+    with _kinds.backend(eager):
         key = kfun.random.key(2**40 + 7)
     assert isinstance(key, native_type(eager))
     np.testing.assert_array_equal(ops.convert_to_numpy(key), [2**8, 7])

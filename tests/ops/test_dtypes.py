@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kfun import dtypes, ops
-from kfun.ops import _dispatch
+from kfun.ops import _kinds
 from tests.conftest import BACKENDS
 
 PROMOTED = ("bool", *dtypes.INTEGERS, *dtypes.FLOATS, *dtypes.COMPLEX)
@@ -74,7 +74,7 @@ def test_torch_and_tensorflow_types_have_names():
 
 
 def result_dtype(backend, function, *arrays):
-    with _dispatch.backend(backend):
+    with _kinds.backend(backend):
         return dtypes.name(function(*map(ops.convert_to_tensor, arrays)).dtype)
 
 

@@ -8,8 +8,8 @@ import pytest
 import scipy.special
 
 from kfun import ops
-from kfun.ops import _dispatch
-from kfun.ops._dispatch import kind_named
+from kfun.ops import _kinds
+from kfun.ops._kinds import kind_named
 from tests.conftest import BACKENDS
 
 GRADIENTS = [b for b in ("jax", "torch", "tensorflow") if b in BACKENDS]
@@ -24,7 +24,7 @@ def run(backend):
     def call(function, *arrays):
         if "evaluate" in kind.transforms:
             return kind.transforms["evaluate"](function, *arrays)
-        with _dispatch.backend(backend), np.errstate(all="ignore"):
+        with _kinds.backend(backend), np.errstate(all="ignore"):
             return np.asarray(ops.convert_to_numpy(function(*map(ops.convert_to_tensor, arrays))))
 
     call.backend = backend
@@ -32,7 +32,7 @@ def run(backend):
 
 
 def gradient(backend, function, x):
-    with _dispatch.backend(backend):
+    with _kinds.backend(backend):
         return np.asarray(
             ops.convert_to_numpy(kind_named(backend).transforms["grad"](function)(ops.convert_to_tensor(x)))
         )
@@ -146,7 +146,7 @@ def test_empty_arrays(run, name):
 def test_the_maximum_of_nothing_is_refused(backend):
     if backend in ("openvino", "tensorflow"):
         pytest.skip("graphs with open sizes cannot tell: the least number comes back")
-    with _dispatch.backend(backend), pytest.raises((ValueError, IndexError, RuntimeError)):
+    with _kinds.backend(backend), pytest.raises((ValueError, IndexError, RuntimeError)):
         ops.max(ops.zeros((0, 3)), axis=0)
 
 
@@ -157,7 +157,7 @@ def test_segments_with_repeated_ids_are_summed(run):
 
 @pytest.mark.parametrize("backend", [b for b in BACKENDS if b != "openvino"])
 def test_integers_wrap(backend):
-    with _dispatch.backend(backend), np.errstate(over="ignore"):
+    with _kinds.backend(backend), np.errstate(over="ignore"):
         top = ops.convert_to_tensor(np.int32([2**31 - 1]))
         assert ops.convert_to_numpy(ops.add(top, 1)) == -(2**31)
         byte = ops.convert_to_tensor(np.uint8([250]))

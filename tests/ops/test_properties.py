@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from kfun import dtypes, ops
-from kfun.ops import _dispatch
+from kfun.ops import _kinds
 from tests.conftest import BACKENDS
 
 # JAX compiles each op for each drawn shape.
@@ -26,7 +26,7 @@ def filled(shape, dtype="float32", seed=0):
 
 
 def run(backend, function, *arrays):
-    with _dispatch.backend(backend):
+    with _kinds.backend(backend):
         out = function(*map(ops.convert_to_tensor, arrays))
         leaves = out if isinstance(out, (list, tuple)) else [out]
         host = [np.asarray(ops.convert_to_numpy(leaf)) for leaf in leaves]

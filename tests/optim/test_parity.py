@@ -237,7 +237,7 @@ def _on_jax(definition, steps):
 def test_every_backend_goes_the_same_way(definition, backend):
     received, state = by_kfun(definition.build(), backend, steps=9)
     assert_same(received, _on_jax(definition, 9))
-    kind = kfun.ops._dispatch.kind_named(backend)
+    kind = kfun.ops._kinds.kind_named(backend)
     assert all(isinstance(x, kind.types or np.ndarray) for x in flatten(state).values())
 
 
