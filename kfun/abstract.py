@@ -8,6 +8,7 @@ large sizes tell which result sizes depend on them.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ from kfun.spec import Spec
 
 # Highly divisible, so that splits and reshapes work, and apart by unlike factors.
 _FILLS = ((5040, 10080, 15120, 20160, 25200, 30240), (55440, 65520, 85680, 95760, 115920, 126000))
+
+_FILLED = re.compile(rf"\b({'|'.join(str(n) for fill in _FILLS for n in fill)})\b")
 
 
 @functools.cache
@@ -66,6 +69,7 @@ def evaluate(function: Callable, *specs: Any) -> Any:
             first, second = (_run(function, specs, lambda i, f=fill: f[i % len(f)]) for fill in _FILLS)
         except Exception as error:
             # The concrete run says the plainer thing; the symbolic refusal may be the cause.
+            error.args = tuple(_FILLED.sub("None", a) if isinstance(a, str) else a for a in error.args)
             raise error from refused
         return jax.tree.map(_merge, first, second, is_leaf=_is_spec)
 

@@ -40,7 +40,9 @@ class UnknownSizeError(ValueError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for a message about an unknown name: the nearest known ones, or all if few."""
-    known = sorted(known)
+    known = sorted(set(known))
+    if not known:
+        return "none is known"
     close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
     if close:
         return f"did you mean {' or '.join(repr(c) for c in close)}?"

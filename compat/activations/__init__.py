@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from compat._unknown import unknown_names_of
 from kfun import activations as _kfun
 from kfun.activations import get as _get
 
@@ -36,3 +37,6 @@ def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
 
     found = deserialize_keras_object(config, custom_objects=custom_objects)
     return get(found) if isinstance(found, str) else found
+
+
+__getattr__ = unknown_names_of(globals())

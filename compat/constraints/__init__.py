@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from compat._unknown import unknown_names_of
 from compat.core.faces import Face, face, getter
 from kfun import constraints as _kfun
 
@@ -42,3 +43,5 @@ CLASSES = {
     "min_max_norm": MinMaxNorm, "non_neg": NonNeg, "unit_norm": UnitNorm,
 }  # fmt: skip
 get = getter("constraint", CLASSES, Constraint)
+
+__getattr__ = unknown_names_of(globals())

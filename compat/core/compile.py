@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from compat import losses as losses_face
 from compat import metrics as metrics_face
 from kfun import ops
@@ -58,6 +60,18 @@ class CompileLoss:
             raise ValueError("compile: no output has a loss; pass `loss` as a name, a function, or a list or dict")
         if len(names) > 1:
             self.trackers = {n: metrics_face.Mean(name=f"{n}_loss") for n in self._built}
+
+    def check_targets(self, y: Any, sample_weight: Any, outputs: dict[str, Any]) -> None:
+        """Raises ValueError if a loss says that host targets are none of its; rows without weight do not count."""
+        targets, weights = _like(y, outputs, "y"), _like(sample_weight, outputs, "sample_weight")
+        for name, (loss, _) in self._built.items():
+            definition = loss._definition() if isinstance(loss, losses_face.Loss) else loss
+            target, weight = targets[name], weights[name]
+            if target is None or not hasattr(definition, "check_targets"):
+                continue
+            if weight is not None and np.ndim(weight) == 1 and len(weight) == len(target):
+                target = np.asarray(target)[np.asarray(weight) != 0]
+            definition.check_targets(target, outputs[name])
 
     def __call__(self, y: Any, y_pred: Any, sample_weight: Any, names: list[str] | None) -> Any:
         """The weighted sum of the outputs' losses."""

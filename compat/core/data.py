@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -68,6 +69,13 @@ class Feed:
     def groups(self, size: int) -> Any:
         """The epoch's groups of up to `size` batches."""
         return self.inner.groups(size)
+
+    def check(self, look: Callable[[Any], None]) -> None:
+        """Calls `look` with all data in memory now, or with each batch of a stream when it comes."""
+        if isinstance(self.inner, ArrayFeed):
+            look(self.inner.data)
+        else:
+            self.inner.look = look
 
     def specs(self) -> Any:
         """A batch of specs, the batch axis None."""

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from compat.core import building, data, live
-from compat.core.compile import CompileLoss, CompileMetrics
+from compat.core.compile import CompileLoss, CompileMetrics, flat_outputs
 from compat.core.steps import EvalStep, PredictStep, TrainStep
 from kfun import ops
 from kfun.training import StopEpoch, epoch
@@ -27,6 +27,7 @@ class Trainer:
     def _init_trainer(self) -> None:
         self.__dict__["_kf_compiled"] = None
         self.__dict__["_kf_steps_made"] = {}
+        self.__dict__["_kf_output_specs"] = {}
         self.__dict__["_kf_loss_tracker"] = None
         self.__dict__["optimizer"] = None
         self.stop_training = False
@@ -193,6 +194,24 @@ class Trainer:
             self._build_metrics(x, y)
         if method == "fit" and self.optimizer is not None and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
+        if method != "predict" and y is not None:
+            self._check_targets(feed, x)
+
+    def _check_targets(self, feed: Any, x: Any) -> None:
+        """Lets the losses look at the numbers of the targets, which compiled steps cannot do."""
+        loss = self.__dict__.get("_kf_loss")
+        makes_masks = any(
+            getattr(layer, "mask_zero", False) or hasattr(layer, "mask_value") for layer in self._all_layers()
+        )
+        if loss is None or makes_masks:  # what is masked may be labelled with anything
+            return
+        outputs = self.__dict__.setdefault("_kf_output_specs", {})
+        form = str(jax.tree.map(lambda s: (s.shape, s.dtype), x))
+        if form not in outputs:
+            outputs[form] = flat_outputs(building.build_model(self, (x,)), self._names())
+        if not loss._built:
+            loss.build(list(outputs[form]))
+        feed.check(lambda batch: loss.check_targets(*data.unpack(batch)[1:], outputs[form]))
 
     def _variables_made(self) -> bool:
         return all(layer.built for layer in self._all_layers())
@@ -201,8 +220,6 @@ class Trainer:
         outputs = building.build_model(self, (x,))
         loss = self.__dict__["_kf_loss"]
         if loss is not None and not loss._built:
-            from compat.core.compile import flat_outputs
-
             loss.build(list(flat_outputs(outputs, self._names())))
         self.__dict__["_kf_metrics"].build(y, outputs, self._names())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random as _random
 from typing import Any
 
+from compat._unknown import unknown_names_of
 from compat.core.faces import Face, face, getter
 from kfun import initializers as _kfun
 from kfun import ops as _ops
@@ -122,3 +123,6 @@ def definition_of(identifier: Any) -> Any:
         return identifier
     found = get(identifier)
     return found.definition if isinstance(found, _Generated) else _FromFunction(found)
+
+
+__getattr__ = unknown_names_of(globals())

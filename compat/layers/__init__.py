@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from compat._unknown import unknown_names_of
 from compat.core.generated import layer_class as _class
 from compat.core.input_layer import Input as Input
 from compat.core.input_layer import InputLayer as InputLayer
@@ -157,3 +158,6 @@ def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     from compat.saving import deserialize_keras_object
 
     return deserialize_keras_object(config, custom_objects=custom_objects)
+
+
+__getattr__ = unknown_names_of(globals())

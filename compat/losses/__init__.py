@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from compat._unknown import unknown_names_of
 from compat.core import faces, masks, naming
 from kfun import dtypes
 from kfun import losses as _kfun
@@ -210,3 +211,6 @@ def deserialize(name: Any, custom_objects: dict | None = None) -> Any:
     from compat.saving import deserialize_keras_object
 
     return deserialize_keras_object(name, custom_objects=custom_objects)
+
+
+__getattr__ = unknown_names_of(globals())

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from compat._unknown import unknown_names_of
 from compat.core import faces, naming, scope
 from compat.core.variable import Variable
 from compat.initializers import definition_of as _initializer
@@ -310,3 +311,6 @@ def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     from compat.saving import deserialize_keras_object
 
     return deserialize_keras_object(config, custom_objects=custom_objects)
+
+
+__getattr__ = unknown_names_of(globals())

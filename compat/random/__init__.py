@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from compat._unknown import unknown_names_of
 from compat.core.seeds import SeedGenerator as SeedGenerator
 from compat.core.seeds import key_of as _key
 from kfun import ops as _ops
@@ -50,3 +51,6 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
     """The elements along an axis in random order."""
     x = _ops.convert_to_tensor(x)
     return _ops.take(x, _kfun.permutation(_key(seed), x.shape[axis]), axis)
+
+
+__getattr__ = unknown_names_of(globals())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from compat._unknown import unknown_names_of
 from compat.core.faces import Face, face, getter
 from kfun import regularizers as _kfun
 
@@ -42,3 +43,5 @@ CLASSES = {
     "l1_l2": L1L2, "orthogonal_regularizer": OrthogonalRegularizer,
 }  # fmt: skip
 get = getter("regularizer", CLASSES, Regularizer)
+
+__getattr__ = unknown_names_of(globals())

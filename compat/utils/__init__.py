@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from compat._unknown import unknown_names_of
 from compat.saving.serialization import CustomObjectScope as CustomObjectScope
 from compat.saving.serialization import custom_object_scope as custom_object_scope
 from compat.saving.serialization import deserialize_keras_object as deserialize_keras_object
@@ -76,3 +77,6 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
     norm = np.atleast_1d(np.linalg.norm(x, order, axis))
     norm[norm == 0] = 1
     return x / np.expand_dims(norm, axis)
+
+
+__getattr__ = unknown_names_of(globals())

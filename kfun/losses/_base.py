@@ -60,6 +60,17 @@ class Loss(Named):
         """Which of the values count, as bool; None if all do."""
         return None
 
+    def check_targets(self, y_true: Any, y_pred: Any) -> None:
+        """Looks at the numbers of targets, which a compiled step cannot do; drivers call it on host data.
+
+        Args:
+            y_true: a NumPy array.
+            y_pred: predictions for it, or their specs.
+
+        Raises:
+            ValueError: if they are no targets of this loss.
+        """
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None) -> Any:
         """The reduced loss.
 
@@ -102,6 +113,11 @@ class LossFunctionWrapper(Loss):
         if not isinstance(y_pred, (dict, list, tuple)):
             y_true, y_pred = match_ranks(y_true, y_pred)
         return self.fn(y_true, y_pred, **self.kwargs)
+
+    def check_targets(self, y_true, y_pred):
+        check = getattr(self.fn, "check_targets", None)
+        if check is not None:
+            check(y_true, y_pred, **self.kwargs)
 
 
 def reduce_weighted_values(values: Any, sample_weight: Any = None, mask: Any = None, reduction: str | None = "mean"):

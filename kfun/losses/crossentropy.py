@@ -8,6 +8,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
+
 from kfun import ops
 from kfun.losses._base import Loss
 from kfun.losses._shapes import EPSILON, as_arrays, dtype_of, labels_of, pair, sizes
@@ -280,6 +282,30 @@ class SparseCategoricalCrossentropy(Loss):
 
     def valid(self, y_true, y_pred, values):
         return valid_labels(y_true, y_pred, self.ignore_class, self.axis)
+
+    def check_targets(self, y_true, y_pred):
+        _check_labels(y_true, y_pred, self.from_logits, self.ignore_class, self.axis)
+
+
+def _check_labels(y_true, y_pred, from_logits=False, ignore_class=None, axis=-1):
+    """Raises ValueError unless class numbers are in the range of the predictions' classes."""
+    classes = y_pred.shape[axis]
+    labels = np.asarray(y_true)
+    if ignore_class is not None:
+        labels = labels[labels != ignore_class]
+    if classes is None or not labels.size:
+        return
+    low, high = labels.min(), labels.max()
+    if low < 0 or high >= classes:
+        wrong, fix = (high, f"give the last layer {int(high) + 1} units") if low >= 0 else (low, "shift them")
+        raise ValueError(
+            f"sparse_categorical_crossentropy: received the label {wrong}, but the predictions have {classes} classes, "
+            f"so labels go from 0 to {classes - 1}. Map the labels to that range, {fix}, or leave one out "
+            f"with SparseCategoricalCrossentropy(ignore_class={wrong})"
+        )
+
+
+sparse_categorical_crossentropy.check_targets = _check_labels  # type: ignore[attr-defined]
 
 
 def valid_labels(y_true, y_pred, ignore_class: int | None, axis: int = -1):

@@ -96,12 +96,15 @@ class StreamFeed:
 
     def __init__(self, source: Callable[[], Iterable], steps: int | None = None, ahead: int = 8):
         self.source, self.steps, self.ahead = source, steps, ahead
+        self.look: Callable[[Any], None] | None = None  # called with each batch on the host
 
     def groups(self, size: int) -> Iterator[Group]:
         """Yields the epoch's groups: neighbouring batches of one shape, up to `size`."""
         waiting: list[Any] = []
         for batch in prefetch(self.source(), self.ahead, self.steps):
             batch = jax.tree.map(np.asarray, batch)
+            if self.look is not None:
+                self.look(batch)
             limit = max(1, min(size, GROUP_BYTES // max(1, sum(x.nbytes for x in jax.tree.leaves(batch)))))
             if waiting and (len(waiting) >= limit or _form(waiting[0]) != _form(batch)):
                 yield _stack(waiting)
