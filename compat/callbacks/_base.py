@@ -104,9 +104,9 @@ class History(Callback):
 class LazyLogs(dict):
     """Logs that are read from the device when somebody looks at them."""
 
-    def __init__(self, logs: dict, order: list[str]):
+    def __init__(self, logs: dict):
         super().__init__()
-        self._waiting: dict | None = {n: logs[n] for n in order if n in logs} | logs
+        self._waiting: dict | None = {n: logs[n] for n in sorted(logs)}
 
     def _read(self) -> None:
         if self._waiting is not None:
@@ -201,16 +201,16 @@ class CallbackList(Callback):
             for hook in _BATCH_HOOKS[mode]
         ) or any(c.__dict__.get(hook) is not None for c in self.callbacks for hook in _BATCH_HOOKS[mode])
 
-    def on_group(self, mode: str, done: int, logs: dict, order: list[str]) -> None:
+    def on_group(self, mode: str, done: int, logs: dict) -> None:
         """After a dispatch of several steps: for callbacks that need not see every batch."""
-        shown = LazyLogs(logs, order)
+        shown = LazyLogs(logs)
         for callback in self.callbacks:
             if hasattr(callback, "on_group"):
                 callback.on_group(mode, done, shown)
 
-    def lazy(self, logs: dict, order: list[str]) -> dict:
+    def lazy(self, logs: dict) -> dict:
         """Logs for callbacks, read from the device when somebody looks."""
-        return LazyLogs(logs, order)
+        return LazyLogs(logs)
 
 
 def _forward(hook: str) -> Any:

@@ -68,7 +68,7 @@ class ProgbarLogger(Callback):
             return
         self._done = done
         now = time.perf_counter()
-        if self.params["verbose"] == 1 and now - self._last >= _REFRESH:
+        if self.params["verbose"] == 1 and _redrawn() and now - self._last >= _REFRESH:
             self._last = now
             self._show(dict(logs), end=False)
 
@@ -78,7 +78,8 @@ class ProgbarLogger(Callback):
             self._show(logs, end=True)
         elif verbose == 2:
             spent = time.perf_counter() - self._start
-            print(f"{self._done}/{self._total() or self._done} - {_span(spent)}{_metrics(logs)}")
+            each = _each(spent / max(1, self._done))
+            print(f"{self._done}/{self._total() or self._done} - {_span(spent)} - {each}/step{_metrics(logs)}")
 
     def _total(self) -> int | None:
         return self.params.get("steps") if self._mode == "train" or self.params.get("steps") else None
@@ -94,9 +95,14 @@ class ProgbarLogger(Callback):
             text = f"{self._done:>{len(str(total))}}/{total} {bar} {left} {_each(each)}/step"
         else:
             text = f"{self._done} steps {_span(spent)} {_each(each)}/step"
-        clear = "\r\x1b[2K" if sys.stdout.isatty() else "\r"
+        clear = "\r\x1b[2K" if sys.stdout.isatty() else "\r" if _redrawn() else ""
         sys.stdout.write(f"{clear}{text}{_metrics(logs)}" + ("\n" if end else ""))
         sys.stdout.flush()
+
+
+def _redrawn() -> bool:
+    """Whether a line can be written over: in a terminal or a notebook, not in a file."""
+    return sys.stdout.isatty() or "ipykernel" in sys.modules
 
 
 def _metrics(logs: dict) -> str:

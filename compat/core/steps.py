@@ -24,7 +24,6 @@ class _Step:
         if _overridden(model, self.method):
             self.update_with_logs = self._custom
         self.steps_per_dispatch = STEPS_PER_DISPATCH
-        self.order: list[str] = []  # of the logs: compiled programs sort the names
 
     def reset(self, state: list) -> list:
         """The state with the metrics at their beginning."""
@@ -37,11 +36,7 @@ class _Step:
     def logs(self, state: list) -> dict:
         """The metrics' results."""
         with live.given([(self.model.metrics_variables, state[-1])]):
-            return self._ordered(self.model.get_metrics_result())
-
-    def _ordered(self, logs: dict) -> dict:
-        self.order = list(logs)
-        return logs
+            return self.model.get_metrics_result()
 
     @functools.cached_property
     def once(self) -> Any:
@@ -60,7 +55,7 @@ class _Step:
         """A step that the model defines itself, with logs of its own."""
         logs, state = getattr(self.model, self.method)(tuple(state), batch)
         logs = {k: ops.convert_to_tensor(v) for k, v in logs.items()}
-        return [list(s) for s in state], self._ordered(logs)
+        return [list(s) for s in state], logs
 
 
 class TrainStep(_Step):

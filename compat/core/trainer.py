@@ -177,6 +177,15 @@ class Trainer:
     def _names(self) -> list[str] | None:
         return getattr(self, "output_names", None)
 
+    def _listed(self, logs: dict) -> Any:
+        """Logs as a list, the loss first, then in the order of the metrics; one alone as it is."""
+        compiled, loss = self.__dict__.get("_kf_metrics"), self.__dict__.get("_kf_loss")
+        names = ["loss"] + [m.name for m in (compiled.metrics if compiled is not None else [])]
+        names += [m.name for m in (loss.trackers.values() if loss is not None else [])]
+        ordered = [n for n in names if n in logs]
+        values = [logs[n] for n in [*ordered, *(n for n in logs if n not in ordered)]]
+        return values[0] if len(values) == 1 else values
+
     # ---- building ----
 
     def _prepare(self, feed: Any, method: str) -> None:
@@ -333,9 +342,9 @@ class Trainer:
             nonlocal done
             state.state, done = new, count
             if each:
-                end(count - 1, calls.lazy(logs, step.order))
+                end(count - 1, calls.lazy(logs))
             else:
-                calls.on_group(mode, count, logs, step.order)
+                calls.on_group(mode, count, logs)
             if self.stop_training and mode == "train":
                 raise StopEpoch
             if each:
@@ -348,7 +357,7 @@ class Trainer:
             state.state, logs = _eager(step, state.state, feed, on_group)
         else:
             state.state, logs = epoch(step, state.state, feed, steps_per_dispatch=size, on_group=on_group)
-        return to_numbers(logs, step.order)
+        return to_numbers(logs)
 
     def _evaluate_in(self, state: live.Live, feed: Any, calls: Any) -> dict[str, float]:
         """Evaluates with the values of a running fit."""
@@ -397,7 +406,7 @@ class Trainer:
             state.state = step.reset(state.state)
             logs = self._run(step, state, feed, calls, "test")
             calls.on_test_end(logs)
-        return logs if return_dict else _listed(logs)
+        return logs if return_dict else self._listed(logs)
 
     def predict(
         self,
@@ -434,8 +443,8 @@ class Trainer:
         step = self._step("train")
         with live.Live(*self._groups()) as state:
             state.state, logs = _one(step, state.state, feed.batch(), self.run_eagerly)
-        logs = to_numbers(logs, step.order)
-        return logs if return_dict else _listed(logs)
+        logs = to_numbers(logs)
+        return logs if return_dict else self._listed(logs)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """The loss and metrics of one batch; the metrics go on from the last call."""
@@ -446,8 +455,8 @@ class Trainer:
         groups = self._groups()
         with live.Live(groups[0], groups[1], groups[3]) as state:
             state.state, logs = _one(step, state.state, feed.batch(), self.run_eagerly)
-        logs = to_numbers(logs, step.order)
-        return logs if return_dict else _listed(logs)
+        logs = to_numbers(logs)
+        return logs if return_dict else self._listed(logs)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as NumPy arrays."""
@@ -541,15 +550,10 @@ def _due(number: int, frequency: Any) -> bool:
     return (number + 1) % int(frequency) == 0
 
 
-def to_numbers(logs: dict, order: list[str]) -> dict[str, Any]:
-    """Logs read from the device, in order: floats, arrays where a metric has several values."""
+def to_numbers(logs: dict) -> dict[str, Any]:
+    """Logs read from the device, by name as in Keras: floats, arrays where a metric has several values."""
     fetched = jax.device_get(logs)
-    return {k: float(fetched[k]) if np.ndim(fetched[k]) == 0 else np.asarray(fetched[k]) for k in order}
-
-
-def _listed(logs: dict) -> Any:
-    values = list(logs.values())
-    return values[0] if len(values) == 1 else values
+    return {k: float(fetched[k]) if np.ndim(fetched[k]) == 0 else np.asarray(fetched[k]) for k in sorted(logs)}
 
 
 def _warn_of_nan(logs: dict, number: int) -> None:

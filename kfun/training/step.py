@@ -15,6 +15,7 @@ from kfun import losses as losses_module
 from kfun import metrics as metrics_module
 from kfun import ops, optim, random, transforms, tree
 from kfun.layer import Layer
+from kfun.spec import Spec
 
 
 class TrainState(NamedTuple):
@@ -38,11 +39,12 @@ class _Step:
         self.net = net
         self.loss = _objective(loss)
         self.metrics: dict[str, Any] = {name: metrics_module.get(m) for name, m in _named(metrics).items()}
+        self.outputs: Any = None  # specs of the net's outputs, for metrics whose state has a size per class
 
     def reset(self, train_state: TrainState) -> TrainState:
         """The state with its metrics at their beginning."""
-        start = {"loss": (ops.zeros(()), ops.zeros(())), **{n: m.init() for n, m in self.metrics.items()}}
-        return train_state._replace(metrics=start)
+        start = {n: m.init(self.outputs, self.outputs) for n, m in self.metrics.items()}
+        return train_state._replace(metrics={"loss": (ops.zeros(()), ops.zeros(())), **start})
 
     def logs(self, train_state: TrainState) -> dict[str, Any]:
         """The metrics' results, `loss` first; pure."""
@@ -127,10 +129,12 @@ class _TrainStep(_Step):
         """The state to begin with: drawn weights, the optimizer's and the metrics' first state."""
         key, draw = ops.unstack(random.split(key))
         params, state = self.net.init(draw, *specs)
-        return self.start(params, state, key)
+        return self.start(params, state, key, *specs)
 
-    def start(self, params: Any, state: Any, key: Any) -> TrainState:
-        """The state to begin with from given weights."""
+    def start(self, params: Any, state: Any, key: Any, *specs: Any) -> TrainState:
+        """The state to begin with from given weights; metrics with a size per class need the inputs' specs."""
+        if specs and self.metrics:
+            self.outputs = self.net.output_spec(*map(Spec.of, specs))
         trained = params if self.frozen is None else tree.partition(params, self.frozen)[1]
         return self.reset(TrainState(params, state, self.transformation.init(trained), None, key))
 

@@ -18,6 +18,20 @@ def _data(n=50):
     return x, (x @ rng.normal(size=(4, 1))).astype("float32")
 
 
+def test_metrics_with_a_size_per_class():
+    x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+    y = np.eye(3, dtype="float32")[np.arange(32) % 3]
+    net = kfun.Sequential([kfun.layers.Dense(3, "softmax")])
+    f1 = kfun.metrics.F1Score()
+    step = kfun.training.make_train_step(net, "categorical_crossentropy", "sgd", {"f1": f1, "r2": "R2Score"})
+    train_state = step.init(kfun.random.key(0), kfun.Spec((None, 4)))
+    outputs, _ = net.apply(train_state.params, train_state.state, x)
+    expected = f1(y, outputs)
+    _, logs = step(train_state, (x, y))
+    np.testing.assert_allclose(logs["f1"], expected, rtol=1e-6)
+    assert logs["r2"].shape == ()
+
+
 def test_epoch_is_the_plain_loop():
     x, y = _data()
     net = kfun.Sequential([layers.Dense(8, "tanh"), layers.Dense(1)])
