@@ -8,10 +8,11 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-# What needs the numbers, costs nothing as it is, or is called with ever other settings.
+# What needs the numbers (or takes Python integers beyond int32), costs nothing as it is, or is
+# called with ever other settings.
 _NOT_COMPILED = {
-    "arange", "array", "cast", "convert_to_numpy", "convert_to_tensor", "getitem", "segment_sum", "shape",
-    "stop_gradient",
+    "arange", "array", "cast", "convert_to_numpy", "convert_to_tensor", "getitem", "random_fold_in",
+    "random_randint", "segment_sum", "shape", "stop_gradient",
 }  # fmt: skip
 _DATA = ("Array", "Arrays", "Tree", "Scalar")
 

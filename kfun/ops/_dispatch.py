@@ -64,7 +64,7 @@ class Op:
             args: all arguments in declared order.
         """
         types = key if isinstance(key, tuple) else (key,)
-        nested = CONTAINER in map(kind_of_type, types)
+        nested = any(kind_of_type(t) is CONTAINER for t in types)
         found = self.cache[key] = self._by_contents if nested else self._decided(args)
         return found
 
