@@ -166,7 +166,7 @@ def _public(op: Op) -> Callable:
     call = scope["call"]
     call.__defaults__ = tuple(p.default for p in parameters if p.default is not p.empty) or None
     call = functools.wraps(op.declared)(call)
-    call.op = op
+    call.op = op  # type: ignore[attr-defined]
     return call
 
 

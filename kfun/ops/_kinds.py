@@ -6,7 +6,6 @@ import contextlib
 import contextvars
 import functools
 import importlib
-import importlib.metadata
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -97,7 +96,9 @@ def register(kind: Kind) -> Kind:
 
 @functools.cache
 def _third_party() -> dict[str, str]:
-    return {e.name: e.value for e in importlib.metadata.entry_points(group="kfun.backends")}
+    from importlib.metadata import entry_points  # dear to import, and needed for unknown arrays alone
+
+    return {e.name: e.value for e in entry_points(group="kfun.backends")}
 
 
 def kind_named(name: str) -> Kind:
