@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from kfun.backends._torch_array import floating, native, same_type
 from kfun.backends._windows import each, same_padding, transpose_padding
-from kfun.ops import nn
+from kfun.ops import attention, normalization
 
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _CONV_TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -129,7 +129,7 @@ def one_hot(x, num_classes, axis=-1, dtype=None):
 
 def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=1e-3):
     if not isinstance(x, torch.Tensor) or not x.dtype.is_floating_point:
-        return nn.layer_normalization.op.body(x, gamma, beta, axis, epsilon)
+        return normalization.layer_normalization.op.body(x, gamma, beta, axis, epsilon)
     axes = sorted(a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis))
     last = list(range(x.ndim - len(axes), x.ndim))
     moved = x if axes == last else x.movedim(axes, last)
@@ -146,7 +146,7 @@ def dot_product_attention(query, key, value, bias=None, mask=None, scale=None, i
     arrays = [a for a in (query, key, value, bias) if a is not None]
     half_masked = mask is not None and query.dtype is torch.float16  # cannot hold the logit of a hidden position
     if half_masked or any(a.dtype is not query.dtype for a in arrays) or _beyond_fused():
-        return nn.dot_product_attention.op.body(query, key, value, bias, mask, scale, is_causal)
+        return attention.dot_product_attention.op.body(query, key, value, bias, mask, scale, is_causal)
     groups = query.shape[2] // key.shape[2]
     if groups > 1:
         key, value = key.repeat_interleave(groups, 2), value.repeat_interleave(groups, 2)

@@ -12,6 +12,7 @@ from jax.core import Tracer
 
 from kfun import dtypes
 from kfun.backends import _jax_convolution as convolution
+from kfun.backends import _jax_functional, _jax_matrix, _jax_numeric, _jax_select
 from kfun.backends._jax_compile import host, prepare
 from kfun.ops._kinds import Kind
 
@@ -219,6 +220,10 @@ def _activations():
 
 
 RULES = {
+    **_jax_numeric.RULES,
+    **_jax_select.RULES,
+    **_jax_matrix.RULES,
+    **_jax_functional.RULES,
     **_elementwise(),
     **_activations(),
     **{

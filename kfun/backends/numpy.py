@@ -9,7 +9,16 @@ import functools
 
 import numpy as np
 
-from kfun.backends import _numpy_elementwise, _numpy_random, _numpy_shaping, _numpy_windows
+from kfun.backends import (
+    _numpy_elementwise,
+    _numpy_functional,
+    _numpy_matrix,
+    _numpy_numeric,
+    _numpy_random,
+    _numpy_select,
+    _numpy_shaping,
+    _numpy_windows,
+)
 from kfun.backends._promotion import from_python
 from kfun.backends._tree import fill, leaves, spread, tree_map
 from kfun.ops._kinds import Kind
@@ -84,6 +93,10 @@ def jit(fun, *, static_argnums=(), static_argnames=(), donate_argnums=(), donate
 
 
 RULES = {
+    **_numpy_numeric.RULES,
+    **_numpy_select.RULES,
+    **_numpy_matrix.RULES,
+    **_numpy_functional.RULES,
     **_numpy_elementwise.RULES,
     **_numpy_shaping.RULES,
     **_numpy_windows.RULES,

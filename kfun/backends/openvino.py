@@ -14,9 +14,13 @@ from kfun.backends import (
     _openvino_control,
     _openvino_convolution,
     _openvino_elementwise,
+    _openvino_functional,
     _openvino_indexing,
+    _openvino_matrix,
+    _openvino_numeric,
     _openvino_reduction,
     _openvino_rnn,
+    _openvino_select,
     _openvino_shaping,
 )
 from kfun.backends._openvino_evaluate import evaluate
@@ -28,6 +32,10 @@ from kfun.backends._openvino_value import sharing as sharing
 from kfun.ops._kinds import Kind, register
 
 RULES = {
+    **_openvino_numeric.RULES,
+    **_openvino_select.RULES,
+    **_openvino_matrix.RULES,
+    **_openvino_functional.RULES,
     **_openvino_elementwise.RULES,
     **_openvino_activation.RULES,
     **_openvino_shaping.RULES,
@@ -43,6 +51,9 @@ REASONS = {f"random_{name}": _RANDOM for name in ("split", "fold_in", "bits", "u
 REASONS |= {f"random_{name}": _RANDOM for name in ("randint", "permutation", "bernoulli", "categorical")}
 REASONS["convert_to_numpy"] = _openvino_shaping.NO_DATA  # constants have data, so there is a rule as well
 REASONS["qr"] = "it has no QR decomposition; factor the matrix before export"
+REASONS |= (
+    _openvino_numeric.REASONS | _openvino_select.REASONS | _openvino_matrix.REASONS | _openvino_functional.REASONS
+)
 
 TRANSFORMS = {"evaluate": evaluate}
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from kfun.backends import _tensorflow_control as control
 from kfun.backends import _tensorflow_convolution as convolution
 from kfun.backends import _tensorflow_elementwise as elementwise
+from kfun.backends import _tensorflow_functional, _tensorflow_matrix, _tensorflow_numeric, _tensorflow_select
 from kfun.backends import _tensorflow_linalg as linalg
 from kfun.backends import _tensorflow_random as random
 from kfun.backends import _tensorflow_reduction as reduction
@@ -82,6 +83,10 @@ def eye(N, M=None, k=0, dtype="float32"):
 
 
 RULES = {
+    **_tensorflow_numeric.RULES,
+    **_tensorflow_select.RULES,
+    **_tensorflow_matrix.RULES,
+    **_tensorflow_functional.RULES,
     **elementwise.RULES,
     **reduction.RULES,
     **shaping.RULES,

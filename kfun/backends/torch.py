@@ -8,15 +8,23 @@ from kfun.backends import (
     _torch_array,
     _torch_control,
     _torch_elementwise,
+    _torch_functional,
+    _torch_matrix,
     _torch_nn,
+    _torch_numeric,
     _torch_random,
     _torch_reduction,
+    _torch_select,
     _torch_shaping,
 )
 from kfun.backends._torch_transforms import TRANSFORMS
 from kfun.ops._kinds import Kind, register
 
 RULES = {
+    **_torch_numeric.RULES,
+    **_torch_select.RULES,
+    **_torch_matrix.RULES,
+    **_torch_functional.RULES,
     **_torch_array.RULES,
     **_torch_elementwise.RULES,
     **_torch_reduction.RULES,

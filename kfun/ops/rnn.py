@@ -11,7 +11,7 @@ from collections.abc import Callable
 from kfun.ops import activation as a
 from kfun.ops import control
 from kfun.ops import elementwise as e
-from kfun.ops import linalg as l
+from kfun.ops import products as p
 from kfun.ops import shaping as s
 from kfun.ops._dispatch import Array, derived
 
@@ -47,7 +47,7 @@ def lstm(
 
     def step(carry, z, keep):
         h, c = carry
-        i, f, g, o = s.split(e.add(z, l.matmul(h, recurrent_kernel)), 4, -1)
+        i, f, g, o = s.split(e.add(z, p.matmul(h, recurrent_kernel)), 4, -1)
         c_new = e.add(e.multiply(recurrent_activation(f), c), e.multiply(recurrent_activation(i), activation(g)))
         h_new = e.multiply(recurrent_activation(o), activation(c_new))
         return (_keep(keep, h_new, h), _keep(keep, c_new, c))
@@ -94,16 +94,16 @@ def gru(
         (h,) = carry
         zx, rx, gx = s.split(z, 3, -1)
         if reset_after:
-            hidden = l.matmul(h, recurrent_kernel)
+            hidden = p.matmul(h, recurrent_kernel)
             zh, rh, gh = s.split(hidden if inner is None else e.add(hidden, inner), 3, -1)
             update, reset = recurrent_activation(e.add(zx, zh)), recurrent_activation(e.add(rx, rh))
             candidate = activation(e.add(gx, e.multiply(reset, gh)))
         else:
-            gates = l.matmul(h, s.getitem(recurrent_kernel, (slice(None), slice(0, 2 * units))))
+            gates = p.matmul(h, s.getitem(recurrent_kernel, (slice(None), slice(0, 2 * units))))
             zh, rh = s.split(gates, 2, -1)
             update, reset = recurrent_activation(e.add(zx, zh)), recurrent_activation(e.add(rx, rh))
             last = s.getitem(recurrent_kernel, (slice(None), slice(2 * units, None)))
-            candidate = activation(e.add(gx, l.matmul(e.multiply(reset, h), last)))
+            candidate = activation(e.add(gx, p.matmul(e.multiply(reset, h), last)))
         h_new = e.add(e.multiply(update, h), e.multiply(e.subtract(1.0, update), candidate))
         return (_keep(keep, h_new, h),)
 
@@ -134,7 +134,7 @@ def simple_rnn(
 
     def step(carry, z, keep):
         (h,) = carry
-        return (_keep(keep, activation(e.add(z, l.matmul(h, recurrent_kernel))), h),)
+        return (_keep(keep, activation(e.add(z, p.matmul(h, recurrent_kernel))), h),)
 
     ys, (h,) = _run(step, (h,), _project(x, kernel, bias), mask, reverse)
     return ys, h
@@ -145,7 +145,7 @@ def _units(recurrent_kernel):
 
 
 def _project(x, kernel, bias):
-    z = l.matmul(x, kernel)
+    z = p.matmul(x, kernel)
     return z if bias is None else e.add(z, bias)
 
 

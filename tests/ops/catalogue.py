@@ -9,10 +9,14 @@ from tests.ops import (
     rows_activation,
     rows_creation,
     rows_elementwise,
+    rows_functional,
     rows_linalg,
+    rows_matrix,
     rows_nn,
+    rows_numeric,
     rows_random,
     rows_reduction,
+    rows_select,
     rows_shaping,
 )
 from tests.ops.rows import Case, Row
@@ -20,12 +24,16 @@ from tests.ops.rows import Case, Row
 _FAMILIES = (
     rows_elementwise,
     rows_reduction,
+    rows_select,
     rows_shaping,
     rows_creation,
     rows_activation,
     rows_linalg,
     rows_nn,
     rows_random,
+    rows_numeric,
+    rows_matrix,
+    rows_functional,
 )
 ROWS: dict[str, Row] = {r.name: r for family in _FAMILIES for r in family.ROWS}
 

@@ -1,0 +1,5 @@
+"""Special functions, statistics, selection on jax."""
+
+from __future__ import annotations
+
+RULES = {}

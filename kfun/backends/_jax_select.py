@@ -1,0 +1,5 @@
+"""Statistics, selection and scattering on jax."""
+
+from __future__ import annotations
+
+RULES = {}

@@ -1,0 +1,5 @@
+"""Statistics, selection and scattering on numpy."""
+
+from __future__ import annotations
+
+RULES = {}

@@ -1,0 +1,6 @@
+"""Special functions, statistics, selection on openvino."""
+
+from __future__ import annotations
+
+RULES = {}
+REASONS: dict[str, str] = {}

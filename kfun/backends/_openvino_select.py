@@ -1,0 +1,6 @@
+"""Statistics, selection and scattering on openvino."""
+
+from __future__ import annotations
+
+RULES = {}
+REASONS: dict[str, str] = {}

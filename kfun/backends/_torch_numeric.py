@@ -1,0 +1,5 @@
+"""Special functions, statistics, selection on torch."""
+
+from __future__ import annotations
+
+RULES = {}
