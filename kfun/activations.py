@@ -76,6 +76,9 @@ for _f in (ops.relu6, ops.sigmoid, ops.tanh, ops.silu, ops.softplus, ops.softsig
     register(_f)
 for _f in (ops.hard_sigmoid, ops.hard_silu, ops.hard_tanh, ops.tanh_shrink, ops.log_sigmoid, ops.glu):
     register(_f)
+for _f in (ops.hard_shrink, ops.soft_shrink, ops.threshold, ops.sparse_plus, ops.sparse_sigmoid, ops.sparsemax):
+    register(_f)
+register(ops.squareplus)
 _BY_NAME |= {"swish": ops.silu, "hard_swish": ops.hard_silu}
 
 

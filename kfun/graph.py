@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kfun import abstract, ops
+from kfun import _shape_rules, abstract, ops
 from kfun.definition import Definition
 from kfun.layer import Composite, Layer, planner, runner, unique_names
 from kfun.ops._dispatch import OPS, Op
@@ -187,8 +187,17 @@ def _fill(args: tuple, kwargs: dict, arrays: Any) -> tuple[tuple, dict]:
 def _recording(op: Op) -> Callable:
     if op.name == "shape":
         return lambda x: x.shape
-    target = op.public
-    return lambda *args, **kwargs: record(target, args, kwargs)
+    target, rule = op.public, _shape_rules.RULES.get(op.name)
+
+    def recording(*args):
+        outputs = None if rule is None else rule(*replace(args, _spec, SymbolicTensor))
+        return record(target, args, {}, outputs)
+
+    return recording
+
+
+def _spec(tensor: SymbolicTensor) -> Spec:
+    return tensor.spec
 
 
 def _no_conversion(x: Any) -> Any:

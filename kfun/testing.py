@@ -13,7 +13,7 @@ from kfun import dtypes, ops
 from kfun.ops import _kinds
 from kfun.ops._kinds import Kind, kind_named
 
-_FRAMEWORKS = {"jax": "jax", "numpy": "numpy", "torch": "torch", "tensorflow": "tensorflow", "openvino": "openvino"}
+_FRAMEWORKS = {name: name for name in ("jax", "numpy", "torch", "tensorflow", "openvino")} | {"onnx": "onnx_ir"}
 _NARROW = {"float64": "float32", "int64": "int32", "uint64": "uint32", "complex128": "complex64"}
 _STEP = 1e-5  # of the central differences, in float64
 

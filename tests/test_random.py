@@ -9,9 +9,9 @@ import scipy.stats
 
 from kfun import ops, random
 from kfun.ops import _kinds
-from tests.conftest import BACKENDS
+from tests.conftest import BACKENDS, GRAPHS
 
-OTHERS = [b for b in BACKENDS if b not in ("jax", "openvino")]
+OTHERS = [b for b in BACKENDS if b not in ("jax", *GRAPHS)]
 
 
 def drawn(backend, seed, function):
@@ -101,7 +101,7 @@ DISTRIBUTIONS = {
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_continuous_distributions(name, backend):
-    if backend == "openvino":
+    if backend in GRAPHS:
         pytest.skip("no random numbers in a graph")
     draw, distribution = DISTRIBUTIONS[name]
     values = drawn(backend, 11, draw)
@@ -150,3 +150,42 @@ def test_bits_are_balanced():
     words = np.asarray(random.bits(random.key(8), (N,)))
     ones = np.unpackbits(words.view("uint8")).reshape(N, 32).mean(0)
     assert np.abs(ones - 0.5).max() < 5 * 0.5 / np.sqrt(N)
+
+
+REJECTED = {
+    "gamma": lambda key: random.gamma(key, np.linspace(0.05, 9, 400).astype("float32")),
+    "beta": lambda key: random.beta(key, np.linspace(0.05, 9, 400).astype("float32"), np.float32(0.7)),
+    "binomial": lambda key: random.binomial(key, np.float32(60), np.linspace(0, 1, 400).astype("float32")),
+    "shuffle": lambda key: random.shuffle(key, np.arange(24.0).reshape(4, 6).astype("float32"), 1),
+    "dropout": lambda key: random.dropout(key, np.ones((8, 8), "float32"), 0.4),
+}
+
+
+@pytest.mark.parametrize("name", REJECTED)
+@pytest.mark.parametrize("backend", OTHERS)
+def test_loops_until_all_are_drawn_agree_within_rounding(backend, name):
+    expected, received = drawn("jax", 42, REJECTED[name]), drawn(backend, 42, REJECTED[name])
+    np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("draw", "distribution"),
+    [
+        (lambda k: random.gamma(k, 2.5, (N,)), scipy.stats.gamma(2.5)),
+        (lambda k: random.gamma(k, 0.3, (N,)), scipy.stats.gamma(0.3)),
+        (lambda k: random.beta(k, 0.5, 2.0, (N,)), scipy.stats.beta(0.5, 2)),
+    ],
+)
+def test_distributions_of_rejected_draws(draw, distribution):
+    values = drawn("numpy", 3, draw)
+    assert values.dtype == np.float32
+    assert scipy.stats.kstest(values, distribution.cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("n", "p"), [(12, 0.3), (200, 0.2), (50, 0.85)])
+def test_binomial_has_its_distribution(n, p):
+    values = drawn("numpy", 5, lambda k: random.binomial(k, n, p, (N,))).astype(int)
+    counts, expected = np.bincount(values, minlength=n + 1), scipy.stats.binom(n, p).pmf(range(n + 1))
+    common = expected * N > 5
+    total = np.append(counts[common], counts[~common].sum()), np.append(expected[common], expected[~common].sum())
+    assert chi_square(*total) > 1e-3

@@ -26,7 +26,7 @@ def test_a_right_op_passes_everywhere():
     def scaled(x):
         return ops.multiply(ops.tanh(x), 2.0)
 
-    backends = [b for b in installed_backends() if b in ("jax", "numpy", "openvino")]
+    backends = [b for b in installed_backends() if b in ("jax", "numpy", "openvino", "onnx")]
     check_op(scaled, X, reference=lambda x: np.tanh(x) * 2, backends=backends)
 
 

@@ -11,8 +11,9 @@ from jax.core import Tracer
 # What needs the numbers (or takes Python integers beyond int32), costs nothing as it is, or is
 # called with ever other settings.
 _NOT_COMPILED = {
-    "arange", "array", "cast", "convert_to_numpy", "convert_to_tensor", "getitem", "random_fold_in",
-    "random_randint", "segment_sum", "shape", "stop_gradient",
+    "arange", "array", "bartlett", "bincount", "blackman", "cast", "cholesky", "convert_to_numpy", "convert_to_tensor",
+    "copy", "geomspace", "getitem", "hamming", "hanning", "kaiser", "linspace", "logspace", "nonzero", "random_fold_in",
+    "random_randint", "segment_max", "segment_min", "segment_prod", "segment_sum", "shape", "stop_gradient", "unique",
 }  # fmt: skip
 _DATA = ("Array", "Arrays", "Tree", "Scalar")
 

@@ -1,5 +1,37 @@
-"""Special functions, statistics, selection on jax."""
+"""Special functions, bits, complex numbers and diagonals on JAX."""
 
 from __future__ import annotations
 
-RULES = {}
+import jax.numpy as jnp
+from jax import lax
+
+from kfun import dtypes
+from kfun.ops._dispatch import OPS
+
+_SAME = """tan arcsin arccos arctan sinh cosh arcsinh arccosh arctanh cbrt exp2 log2 log10 deg2rad rad2deg logaddexp2
+    fabs trunc fmod fmax fmin heaviside signbit isposinf isneginf logical_xor i0 gcd lcm nextafter
+    bitwise_and bitwise_or bitwise_xor bitwise_not real imag conj isreal angle"""
+
+
+def _floating(f):
+    return lambda x: f(x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(jnp.float32))
+
+
+def complex_(real, imag):
+    dtype = jnp.result_type(real, imag, jnp.float32)
+    return lax.complex(*jnp.broadcast_arrays(jnp.asarray(real, dtype), jnp.asarray(imag, dtype)))
+
+
+RULES = {
+    **{name: getattr(jnp, name) for name in _SAME.split()},
+    "bitwise_left_shift": jnp.left_shift,
+    "bitwise_right_shift": jnp.right_shift,
+    "erfc": _floating(lax.erfc),
+    "lgamma": _floating(lax.lgamma),
+    "digamma": _floating(lax.digamma),
+    "view": lambda x, dtype=None: x if dtype is None else x.view(dtypes.name(dtype)),
+    "complex": complex_,
+    "copy": jnp.copy,
+    "diagonal": lambda x, offset=0, axis1=0, axis2=1: jnp.diagonal(x, offset, axis1, axis2),
+    "diag": lambda x, k=0: jnp.diag(x, k) if x.ndim in (1, 2) else OPS["diag"].body(x, k),
+}

@@ -17,7 +17,7 @@ _BLOCK = 2**14  # words that are enciphered at once: they stay in the processor'
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
-def _threefry(key, x0, x1):
+def threefry(key, x0, x1):
     """The two words that the block cipher makes of counters, uint32 arrays of any shape."""
     k0, k1 = (np.uint32(k) for k in key)
     schedule = (k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA))
@@ -44,7 +44,7 @@ def _words(key, shape):
     for start in range(0, size, _BLOCK):
         counter = np.arange(start, min(start + _BLOCK, size), dtype=np.uint64)
         high, low = (counter >> np.uint64(32)).astype(np.uint32), counter.astype(np.uint32)
-        words[:, start : start + _BLOCK] = _threefry(key, high, low)
+        words[:, start : start + _BLOCK] = threefry(key, high, low)
     return words.reshape(2, *shape)
 
 
@@ -58,7 +58,7 @@ def split(key, num=2):
 
 
 def fold_in(key, data):
-    return np.stack(_threefry(key, np.uint32(0), np.uint32(int(data) & 0xFFFFFFFF)))
+    return np.stack(threefry(key, np.uint32(0), np.uint32(int(data) & 0xFFFFFFFF)))
 
 
 def uniform(key, shape=(), dtype="float32", minval=0.0, maxval=1.0):

@@ -69,10 +69,6 @@ def einsum(subscripts, *operands):
     return _product(lambda *xs: np.einsum(subscripts, *xs, optimize=True))(*operands)
 
 
-def qr(x, mode="reduced"):
-    return tuple(np.linalg.qr(floating(x), mode))
-
-
 def squeeze(x, axis=None):
     return np.squeeze(x, _axis(axis))
 
@@ -150,7 +146,6 @@ RULES = {
     "cumsum": cumsum,
     "matmul": _product(np.matmul),
     "einsum": einsum,
-    "qr": qr,
     "reshape": np.reshape,
     "transpose": lambda x, axes=None: np.transpose(x, axes),
     "expand_dims": lambda x, axis: np.expand_dims(x, _axis(axis)),

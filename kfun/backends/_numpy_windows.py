@@ -1,4 +1,4 @@
-"""Convolution, pooling, resizing and one-hot in plain NumPy: the definitions, not fast."""
+"""Convolution and pooling in plain NumPy: the definitions, not fast."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from kfun.backends._numpy_elementwise import HALF, floating, native, quiet, same_type
+from kfun.backends._numpy_elementwise import HALF, floating, quiet, same_type
 from kfun.backends._windows import each, same_padding, transpose_padding
 
 
@@ -106,36 +106,10 @@ def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=N
     return (total / count).astype(x.dtype)
 
 
-def resize_images(images, size, interpolation="bilinear", data_format=None):
-    if interpolation not in ("nearest", "bilinear"):
-        raise ValueError(f'ops.resize_images: expected "nearest" or "bilinear"; received {interpolation!r}')
-    x = _channels_last(images, data_format)
-    for axis, new in zip((1, 2), size, strict=True):
-        old = x.shape[axis]
-        if interpolation == "nearest":
-            x = np.take(x, (2 * np.arange(new) + 1) * old // (2 * new), axis)  # half-pixel centres
-        else:
-            x = np.moveaxis(np.tensordot(_triangles(old, new), floating(x).astype(np.float32), (1, axis)), 0, axis)
-    return _back(x.astype(images.dtype), data_format)
-
-
-def _triangles(old, new):
-    """`[new, old]` weights: each new place shares itself between its two neighbours inside."""
-    places = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
-    return np.maximum(1 - np.abs(places[:, None] - np.arange(old)), 0).astype(np.float32)
-
-
-def one_hot(x, num_classes, axis=-1, dtype=None):
-    hot = x[..., None] == np.arange(num_classes)
-    return np.moveaxis(hot, -1, axis).astype(native(dtype or "float32"))
-
-
 RULES = {
     "conv": quiet(conv),
     "depthwise_conv": quiet(depthwise_conv),
     "conv_transpose": quiet(conv_transpose),
     "max_pool": max_pool,
     "average_pool": quiet(average_pool),
-    "resize_images": quiet(resize_images),
-    "one_hot": one_hot,
 }

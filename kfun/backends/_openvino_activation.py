@@ -7,8 +7,9 @@ from collections.abc import Callable
 from openvino import opset16 as o
 
 from kfun import dtypes
+from kfun.backends._graph_rules import axes_of
 from kfun.backends._openvino_elementwise import elementwise, scalar_like, unary
-from kfun.backends._openvino_value import Value, as_value, axes_of, dtype_of, promoted, stored_axis
+from kfun.backends._openvino_value import Value, as_value, dtype_of, promoted, stored_axis
 from kfun.ops._dispatch import OPS
 
 

@@ -11,8 +11,9 @@ from openvino import opset16 as o
 
 from kfun.backends import _openvino_elementwise as e
 from kfun.backends import _openvino_shaping as s
+from kfun.backends._graph_rules import alike, pairs_of_branches, scan_length
 from kfun.backends._openvino_value import Body, Value, as_value, constant, here, integers, output_of, promoted
-from kfun.backends._tree import fill, leaves, tree_map
+from kfun.backends._tree import fill, leaves
 
 
 def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
@@ -22,14 +23,14 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     computes in the slice's memory and overwrites the carry where sizes are static.
     """
     carry, sequences = [as_value(v) for v in leaves(init)], [as_value(x) for x in leaves(xs)]
-    size = _length(sequences, length)
+    size = scan_length(sequences, length)
     loop = _Loop(size, carry)
     with loop.body:
         number = loop.number
         at = e.RULES["subtract"](as_value(size, "int64") - 1, number) if reverse else number
         items = [Value(o.gather(loop.body.lift(x).output, at.output, integers(0))) for x in sequences]
         new, ys = f(fill(init, iter(loop.carried)), fill(xs, iter(items)))
-        out = _alike("ops.scan: the carry", init, carry, new)
+        out = alike("ops.scan: the carry", init, carry, new, as_value)
         stacked = [s.expand_dims(as_value(y), 0) for y in leaves(ys)]
         loop.close(constant(True), [*out, *stacked])
     if isinstance(size, int) and size == 0:  # OpenVINO refuses a loop that is known to have no steps
@@ -38,14 +39,6 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     last, joined = loop.results(constant(True))
     joined = [s.flip(y, 0) for y in joined] if reverse else joined
     return fill(init, iter(last)), fill(ys, iter(joined))
-
-
-def _length(sequences: Sequence[Value], length: Any) -> Any:
-    sizes = [x.shape[0] for x in sequences] if length is None else [length, *(x.shape[0] for x in sequences)]
-    known = {n for n in sizes if isinstance(n, (int, np.integer))}
-    if not sizes or len(known) > 1:
-        raise ValueError(f"ops.scan: expected one length; received leading sizes {sizes} (give xs, or length)")
-    return known.pop() if known else sizes[0]
 
 
 class _Loop:
@@ -107,24 +100,6 @@ def _copy(output: ov.Output, number: ov.Output) -> None:
         target.replace_source_output(copied)
 
 
-def _alike(what: str, tree: Any, before: Sequence[Value], after: Any) -> list[Value]:
-    """The leaves of `after` in the order of `tree`; raises if structure, dtype or shape changed."""
-    try:
-        aligned = leaves(tree_map(lambda _, v: v, tree, after))
-    except (TypeError, KeyError, ValueError, IndexError):
-        raise TypeError(f"{what} changes structure: from {tree!r} to {after!r}") from None
-    out = []
-    for old, new in zip(before, aligned, strict=True):
-        value = as_value(new, old.dtype if isinstance(new, (bool, int, float)) else None)
-        fits = value.ndim == old.ndim and all(
-            m == n for m, n in zip(old.shape, value.shape, strict=True) if isinstance(m, int) and isinstance(n, int)
-        )
-        if value.dtype != old.dtype or not fits:
-            raise TypeError(f"{what} changes from {old!r} to {value!r}: keep shape and dtype (ops.cast, ops.reshape)")
-        out.append(value)
-    return out
-
-
 def while_loop(cond, body, loop_vars, maximum_iterations=None):
     single = not isinstance(loop_vars, (tuple, list))
     state = (loop_vars,) if single else loop_vars
@@ -136,7 +111,7 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
     with loop.body:
         new = body(*fill(state, iter(loop.carried)))
         new = (new,) if single else type(state)(new)
-        out = _alike("ops.while_loop: the state", state, carry, new)
+        out = alike("ops.while_loop: the state", state, carry, new, as_value)
         loop.close(_flag(cond(*fill(state, iter(out)))), out)
     last = fill(state, iter(loop.results(going)[0]))
     return last[0] if single else last
@@ -170,11 +145,7 @@ def cond(pred, true_fn, false_fn):
         with body:
             trees.append(function())
     models, kept = [], [[], []]
-    shape, other = trees
-    try:
-        pairs = list(zip(leaves(shape), leaves(tree_map(lambda _, v: v, shape, other)), strict=True))
-    except (TypeError, KeyError, ValueError, IndexError):
-        raise TypeError(f"ops.cond: the branches differ in structure: {shape!r} and {other!r}") from None
+    pairs = pairs_of_branches(*trees)
     types = [promoted(*pair) for pair in pairs]
     for i, body in enumerate(bodies):
         with body:
@@ -190,7 +161,7 @@ def cond(pred, true_fn, false_fn):
         inputs = [b.node_of(b.captures[key][1]) if key in b.captures else None for b in bodies]
         node.set_input(here(outer).output, *inputs)
     outputs = [Value(node.set_output(*pair)) for pair in zip(*kept, strict=True)]
-    return fill(shape, iter(outputs))
+    return fill(trees[0], iter(outputs))
 
 
 def fori_loop(lower, upper, body_fun, init_val):

@@ -15,10 +15,11 @@ from openvino import opset16 as o
 from kfun import dtypes
 from kfun.backends import _openvino_shaping as s
 from kfun.backends._openvino_value import Value, as_value, cast, first_of, integers, known_size, promoted
-from kfun.backends._windows import each, same_padding, transpose_padding
+from kfun.backends._resizing import resizing
+from kfun.backends._windows import each, same_padding, transpose_cut
 
 
-def _opened(x: Any, data_format: str | None, dtype: str) -> tuple[Any, int, Callable]:
+def opened(x: Any, data_format: str | None, dtype: str) -> tuple[Any, int, Callable]:
     """`x` as `[B, C, D...]`, its number of spatial axes, and what makes a result of such an output."""
     x = as_value(x, dtype)
     if data_format == "channels_first":
@@ -65,7 +66,7 @@ def _filters(kernel: Value, n: int, groups: int = 1) -> Value:
 
 def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
     dtype = promoted(inputs, kernel)
-    x, n, close = _opened(inputs, data_format, dtype)
+    x, n, close = opened(inputs, data_format, dtype)
     kernel = as_value(kernel, dtype)
     channels = Value(x).shape[1]
     *window, shared, _ = (known_size(k, "the size of a convolution's kernel") for k in kernel.shape)
@@ -87,13 +88,13 @@ def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None,
 
 def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
     dtype = promoted(inputs, kernel)
-    x, n, close = _opened(inputs, data_format, dtype)
+    x, n, close = opened(inputs, data_format, dtype)
     kernel = as_value(kernel, dtype)
     strides, dilation = each(strides, n), each(dilation_rate, n)
     extra = [None] * n if output_padding is None else each(output_padding, n)
     _check(padding)
     window = [known_size(k, "the size of a kernel") for k in kernel.shape]
-    cuts = [_cut(k, t, d, padding, p) for k, t, d, p in zip(window, strides, dilation, extra, strict=False)]
+    cuts = [transpose_cut(k, t, d, padding, p) for k, t, d, p in zip(window, strides, dilation, extra, strict=False)]
     begin, end = [c for c, _ in cuts], [max(c, 0) for _, c in cuts]
     filters = s.transpose(kernel, (n + 1, n, *range(n))).output  # [C, F, K...]
     out = o.convolution_backprop_data(x, filters, strides, pads_begin=begin, pads_end=end, dilations=dilation)
@@ -104,17 +105,10 @@ def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=No
     return close(out)
 
 
-def _cut(size: int, stride: int, dilation: int, padding: str, extra: int | None) -> tuple[int, int]:
-    """What Keras's output lacks of the full result at each end of an axis; negative: it is longer."""
-    full = (size - 1) * dilation
-    before, after = transpose_padding(size, stride, dilation, padding, extra)
-    return full - before, full - after
-
-
 def _pool(op: str) -> Callable:
     def rule(inputs, pool_size, strides=None, padding="valid", data_format=None):
         dtype = promoted(inputs, floating=True)
-        x, n, close = _opened(inputs, data_format, dtype)
+        x, n, close = opened(inputs, data_format, dtype)
         window = each(pool_size, n)
         step = window if strides is None else each(strides, n)
         x, pads = _padded(x, window, step, padding, [1] * n)
@@ -127,23 +121,23 @@ def _pool(op: str) -> Callable:
     return rule
 
 
-def resize_images(images, size, interpolation="bilinear", data_format=None):
-    modes = {"bilinear": "linear", "nearest": "nearest"}
-    if interpolation not in modes:
-        raise ValueError(f"ops.resize_images: expected 'nearest' or 'bilinear'; received {interpolation!r}")
+def _interpolate(images, size, interpolation, data_format):
+    """The CPU's own kernel, which takes `[B, C, H, W]` as it is stored."""
     dtype = promoted(images)
-    x, n, close = _opened(images, data_format, dtype if dtypes.is_float(dtype) else "float32")
+    x, n, close = opened(images, data_format, dtype if dtypes.is_float(dtype) else "float32")
     made = o.interpolate(
         x,
         integers(size),
-        modes[interpolation],
+        _NATIVE[interpolation],
         "sizes",
         coordinate_transformation_mode="half_pixel",
         nearest_mode="round_prefer_ceil",
         axes=integers(list(range(2, n + 2))),
     )
-    return cast(close(made), dtype)
+    return close(made)
 
+
+_NATIVE = {"bilinear": "linear", "nearest": "nearest"}
 
 RULES = {
     "conv": conv,
@@ -151,5 +145,5 @@ RULES = {
     "conv_transpose": conv_transpose,
     "max_pool": _pool("max"),
     "average_pool": _pool("average"),
-    "resize_images": resize_images,
+    "resize": resizing(_interpolate, _NATIVE),
 }

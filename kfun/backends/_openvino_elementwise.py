@@ -10,6 +10,7 @@ import numpy as np
 from openvino import opset16 as o
 
 from kfun import dtypes
+from kfun.backends._formulas import ERFINV_CENTRAL, ERFINV_TAIL
 from kfun.backends._openvino_operators import floor_divide_integers, remainder_integers
 from kfun.backends._openvino_value import (
     Value,
@@ -128,21 +129,10 @@ def _erf(x):
     return o.select(o.less(o.abs(x), scalar_like(0.25, x)), near, o.erf(x))
 
 
-# Giles, "Approximating the erfinv function" (2010), table 5: the central and the tail polynomial.
-_CENTRAL = (
-    2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087, -0.00125372503,
-    -0.00417768164, 0.246640727, 1.50140941,
-)  # fmt: skip
-_TAIL = (
-    -0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613,
-    0.00943887047, 1.00167406, 2.83297682,
-)  # fmt: skip
-
-
 def _erfinv(x):
     w = o.negative(_log1p(o.negative(o.multiply(x, x)).output(0)))
-    central = _polynomial(_CENTRAL, o.subtract(w, scalar_like(2.5, x)), x)
-    tail = _polynomial(_TAIL, o.subtract(o.sqrt(w), scalar_like(3.0, x)), x)
+    central = _polynomial(ERFINV_CENTRAL, o.subtract(w, scalar_like(2.5, x)), x)
+    tail = _polynomial(ERFINV_TAIL, o.subtract(o.sqrt(w), scalar_like(3.0, x)), x)
     value = o.multiply(o.select(o.less(w, scalar_like(5.0, x)), central, tail), x)
     ends = o.equal(o.abs(x), scalar_like(1.0, x))
     return o.select(ends, o.multiply(x, scalar_like(math.inf, x)), value)

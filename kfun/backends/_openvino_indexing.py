@@ -10,12 +10,12 @@ from openvino import opset16 as o
 
 from kfun import dtypes
 from kfun.backends import _openvino_shaping as shaping
+from kfun.backends._graph_rules import FAR, adjacent, axes_of, check_index, cut, spread
 from kfun.backends._openvino_elementwise import elementwise, where
 from kfun.backends._openvino_value import (
     Dim,
     Value,
     as_value,
-    axes_of,
     cast,
     constant,
     integers,
@@ -24,13 +24,11 @@ from kfun.backends._openvino_value import (
     stored_axis,
 )
 
-_FAR = np.iinfo(np.int32).max
-
 
 def getitem(x, index):
     """Slices first, in one op; then the arrays, then the axes that vanish and the new ones."""
     x = as_value(x)
-    parts = _spread(index, x.ndim)
+    parts = spread(index, x.ndim)
     cuts: list[tuple] = []
     gathered: tuple[int, Value] | None = None
     gone, new, axis, place = [], [], 0, 0  # axis: of x; place: of the result
@@ -41,11 +39,11 @@ def getitem(x, index):
             continue
         if isinstance(part, slice):
             if part != slice(None):
-                cuts.append(_cut(part, axis))
+                cuts.append(cut(part, axis))
             place += 1
         elif isinstance(part, (int, np.integer)):
-            _check_index(part, x, axis)
-            cuts.append((axis, int(part), int(part) + 1 if part != -1 else _FAR, 1))
+            check_index(int(part), x.shape, axis)
+            cuts.append((axis, int(part), int(part) + 1 if part != -1 else FAR, 1))
             gone.append(axis)
         else:
             if gathered is not None:
@@ -55,7 +53,7 @@ def getitem(x, index):
         axis += 1
     x = _slice(x, cuts)
     if gathered is not None:
-        if gone and not _adjacent(parts):
+        if gone and not adjacent(parts):
             raise TypeError("ops.getitem: an int and an array apart from each other; use ops.take for the array")
         at, indices = gathered
         x = take(x, indices, at)
@@ -65,39 +63,11 @@ def getitem(x, index):
     return Value(o.unsqueeze(x.output, integers(new))) if new else x
 
 
-def _spread(index: Any, rank: int) -> list:
-    parts = list(index) if isinstance(index, tuple) else [index]
-    used = sum(p is not None and p is not Ellipsis for p in parts)
-    if used > rank:
-        raise IndexError(f"too many indices: {used} for an array with {rank} axes")
-    at = next((i for i, p in enumerate(parts) if p is Ellipsis), len(parts))
-    return [*parts[:at], *[slice(None)] * (rank - used), *parts[at + 1 :]]
-
-
-def _cut(part: slice, axis: int) -> tuple:
-    step = 1 if part.step is None else part.step
-    back = isinstance(step, (int, np.integer)) and step < 0
-    start = (-1 if back else 0) if part.start is None else part.start
-    stop = (-_FAR - 1 if back else _FAR) if part.stop is None else part.stop
-    return axis, start, stop, step
-
-
-def _check_index(i: int, x: Value, axis: int) -> None:
-    size = x.shape[axis]
-    if isinstance(size, int) and not -size <= i < size:
-        raise IndexError(f"index {i} is out of range for axis {axis} with size {size}")
-
-
 def _index_array(part: Any) -> Value:
     indices = as_value(cast(as_value(part), "int64") if isinstance(part, Dim) else part)
     if not dtypes.is_integer(indices.dtype):
         raise TypeError(f"ops.getitem: expected integer indices; received {indices!r}. For a mask use ops.where")
     return indices
-
-
-def _adjacent(parts: Sequence[Any]) -> bool:
-    places = [i for i, p in enumerate(parts) if p is not None and not isinstance(p, slice)]
-    return places == list(range(places[0], places[-1] + 1))
 
 
 def _slice(x: Value, cuts: Sequence[tuple]) -> Value:
@@ -210,7 +180,7 @@ def _update(x: Value, starts: Sequence[Any], updates: Value, axis: int) -> Value
     inner = updates
     if axis + 1 < x.ndim:
         inner = _update(_slice(x, [(axis, start, end, 1)]), starts, updates, axis + 1)
-    before, after = _slice(x, [(axis, 0, start, 1)]), _slice(x, [(axis, end, _FAR, 1)])
+    before, after = _slice(x, [(axis, 0, start, 1)]), _slice(x, [(axis, end, FAR, 1)])
     return shaping.concatenate([before, inner, after], axis)
 
 
@@ -267,7 +237,10 @@ def searchsorted(sorted_sequence, values, side="left"):
     values = as_value(values, dtype)
     flat = values if values.ndim == 1 else shaping.reshape(values, (-1,))
     found = o.search_sorted(output_of(sorted_sequence, dtype), flat.output, side == "right")
+    size = as_value(sorted_sequence).shape[0]
     found = cast(Value(found), "int32")
+    if not (isinstance(size, int) and size):  # the CPU writes no numbers for an empty sequence
+        found = elementwise(lambda i, n: o.maximum(o.minimum(i, n), o.subtract(n, n)), (found, size), "int32")
     return found if values.ndim == 1 else shaping.reshape(found, values.shape)
 
 

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-import numpy as np
 import openvino as ov
 from openvino import opset16 as o
 
-from kfun import ops
+from kfun.backends._graph_rules import install_operators
 from kfun.backends._openvino_value import Dim, Value, constant, output_of
 
 
+def _at_least_32_bits(compute: Callable) -> Callable:
+    """Narrow integers as int32: the CPU saturates where their arithmetic overflows."""
+
+    def wide(x: ov.Output, y: ov.Output) -> ov.Node:
+        kind = x.get_element_type()
+        if kind.size >= 4:
+            return compute(x, y)
+        return o.convert(compute(*[o.convert(v, "i32").output(0) for v in (x, y)]), kind.get_type_name())
+
+    return wide
+
+
+@_at_least_32_bits
 def floor_divide_integers(x: ov.Output, y: ov.Output) -> ov.Node:
     """`floor(x / y)`. The CPU divides integers as float32: the remainders correct the quotient."""
     quotient = o.divide(x, y)
@@ -22,49 +35,25 @@ def floor_divide_integers(x: ov.Output, y: ov.Output) -> ov.Node:
     return o.subtract(quotient, o.convert(below, x.get_element_type().get_type_name()))
 
 
+@_at_least_32_bits
 def remainder_integers(x: ov.Output, y: ov.Output) -> ov.Node:
     """`x - y * floor(x / y)`."""
     return o.subtract(x, o.multiply(floor_divide_integers(x, y), y))
 
 
-def _size_arithmetic(compute: Callable, op: Callable) -> Callable:
-    """A method of `Dim`: gives a size for an int or a size, an array for a float."""
-
-    def method(self, other):
-        if isinstance(other, float):
-            return op(self, other)
-        if not isinstance(other, (int, np.integer, Dim)):
-            return NotImplemented
-        result = Value(compute(output_of(self, "int64"), output_of(other, "int64")))
+def _size(compute: Callable) -> Callable:
+    def method(x: Any, y: Any) -> Dim:
+        result = Value(compute(output_of(x, "int64"), output_of(y, "int64")))
         return Dim(lambda: result)
 
     return method
 
 
-def _reflected(op: Callable) -> Callable:
-    return lambda self, other: op(other, self)
-
-
-def _install() -> None:
-    symbols = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide"}
-    symbols |= {"mod": "mod", "pow": "power", "matmul": "matmul"}
-    for symbol, name in symbols.items():
-        setattr(Value, f"__{symbol}__", getattr(ops, name))
-        setattr(Value, f"__r{symbol}__", _reflected(getattr(ops, name)))
-    comparisons = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
-    comparisons |= {"eq": "equal", "ne": "not_equal"}
-    for symbol, name in comparisons.items():
-        setattr(Value, f"__{symbol}__", getattr(ops, name))
-    Value.__neg__, Value.__abs__, Value.__invert__ = ops.negative, ops.abs, ops.logical_not
-    sizes = {"add": o.add, "sub": o.subtract, "mul": o.multiply}
-    sizes |= {"floordiv": floor_divide_integers, "mod": remainder_integers}
-    for symbol, compute in sizes.items():
-        op = getattr(ops, symbols[symbol])
-        setattr(Dim, f"__{symbol}__", _size_arithmetic(compute, op))
-        setattr(Dim, f"__r{symbol}__", _size_arithmetic(lambda x, y, f=compute: f(y, x), _reflected(op)))
-    for symbol in ("truediv", "pow"):  # no longer a size
-        setattr(Dim, f"__{symbol}__", getattr(ops, symbols[symbol]))
-        setattr(Dim, f"__r{symbol}__", _reflected(getattr(ops, symbols[symbol])))
-
-
-_install()
+_SIZES = {
+    "add": o.add,
+    "sub": o.subtract,
+    "mul": o.multiply,
+    "floordiv": floor_divide_integers,
+    "mod": remainder_integers,
+}
+install_operators(Value, Dim, {symbol: _size(compute) for symbol, compute in _SIZES.items()})

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from openvino import opset16 as o
 
 from kfun import dtypes
+from kfun.backends._graph_rules import axes_of, check_reshape, known, pad_pairs
 from kfun.backends._openvino_elementwise import elementwise
 from kfun.backends._openvino_value import (
     Dim,
     Value,
     as_value,
-    axes_of,
     cast,
     constant,
     first_of,
@@ -50,14 +49,10 @@ def _sizes(shape: Any) -> list:
     return [shape] if isinstance(shape, (int, np.integer, Dim)) else list(shape)
 
 
-def _known(sizes: Sequence[Any]) -> bool:
-    return all(isinstance(s, (int, np.integer)) for s in sizes)
-
-
 def full(shape, fill_value, dtype=None):
     fill = as_value(fill_value, dtype)
     sizes = _sizes(shape)
-    if fill.constant is not None and _known(sizes):
+    if fill.constant is not None and known(sizes):
         return constant(np.broadcast_to(fill.constant, sizes), fill.dtype)
     return Value(o.broadcast(fill.output, integers(sizes)))
 
@@ -86,7 +81,7 @@ def arange(start, stop=None, step=1, dtype=None):
 
 def eye(N, M=None, k=0, dtype="float32"):
     M = N if M is None else M
-    if _known((N, M)):
+    if known((N, M)):
         return constant(np.eye(N, M, k), dtype)
     return Value(o.eye(integers(N), integers(M), integers(k), _type_name(dtype)))
 
@@ -94,23 +89,13 @@ def eye(N, M=None, k=0, dtype="float32"):
 def reshape(x, newshape):
     x = as_value(x)
     sizes = _sizes(newshape)
-    if x.constant is not None and _known(sizes):
+    if x.constant is not None and known(sizes):
         return constant(x.constant.reshape(sizes), x.dtype)
     unknown = [i for i, s in enumerate(sizes) if not isinstance(s, (int, np.integer))]
     if len(unknown) == 1 and all(i in unknown or s > 0 for i, s in enumerate(sizes)):
         sizes[unknown[0]] = -1  # the one size that is open follows from the others
-    _check_reshape(x, sizes)
+    check_reshape(x.shape, sizes)
     return Value(o.reshape(x.output, integers(sizes), False))
-
-
-def _check_reshape(x: Value, sizes: Sequence[Any]) -> None:
-    if not (_known(x.shape) and _known(sizes)):
-        return
-    total, wanted = int(np.prod(x.shape, dtype=np.int64)), int(np.prod([s for s in sizes if s != -1], dtype=np.int64))
-    if (wanted != total) if -1 not in sizes else (wanted == 0 or total % wanted):
-        raise ValueError(
-            f"ops.reshape: cannot make shape {tuple(sizes)} of shape {x.shape}, which has {total} elements"
-        )
 
 
 def transpose(x, axes=None):
@@ -186,7 +171,7 @@ def split(x, indices_or_sections, axis=0):
 
 def pad(x, pad_width, mode="constant", constant_values=None):
     x = as_value(x)
-    pairs = _pairs(pad_width, x.ndim)
+    pairs = pad_pairs(pad_width, x.ndim)
     if mode not in ("constant", "reflect", "symmetric", "edge"):
         raise ValueError(f"ops.pad: expected mode 'constant', 'reflect', 'symmetric' or 'edge'; received {mode!r}")
     if x.dtype == "bool":
@@ -198,19 +183,6 @@ def pad(x, pad_width, mode="constant", constant_values=None):
     if x.deferred:
         return Value(first=o.pad(x.first, before, after, mode, fill))
     return Value(o.pad(x.output, before, after, mode, fill))
-
-
-def _pairs(pad_width: Any, rank: int) -> list:
-    if isinstance(pad_width, (int, np.integer, Dim)):
-        return [(pad_width, pad_width)] * rank
-    pairs = list(pad_width)
-    if len(pairs) == 2 and isinstance(pairs[0], (int, np.integer, Dim)):
-        return [tuple(pairs)] * rank
-    if len(pairs) == 1:
-        pairs *= rank
-    if len(pairs) != rank:
-        raise ValueError(f"ops.pad: expected one pair or {rank} pairs of widths; received {pad_width!r}")
-    return [tuple(p) for p in pairs]
 
 
 def tile(x, repeats):
@@ -263,15 +235,6 @@ def _triangle(keep: Any) -> Any:
     return rule
 
 
-def one_hot(x, num_classes, axis=-1, dtype=None):
-    x = as_value(x)
-    (axis,) = axes_of([axis], x.ndim + 1)
-    classes = arange(0, num_classes, 1, "int32")
-    classes = reshape(classes, [num_classes if i == axis else 1 for i in range(x.ndim + 1)])
-    hit = elementwise(o.equal, (expand_dims(x, axis), classes), promoted(x, classes))
-    return cast(hit, dtype or "float32")
-
-
 RULES = {
     "convert_to_tensor": convert_to_tensor,
     "convert_to_numpy": convert_to_numpy,
@@ -299,5 +262,4 @@ RULES = {
     "roll": roll,
     "tril": _triangle(o.less_equal),
     "triu": _triangle(o.greater_equal),
-    "one_hot": one_hot,
 }

@@ -363,12 +363,3 @@ def known_size(size: Any, what: str) -> int:
     if not isinstance(size, (int, np.integer)):
         raise TypeError(f"OpenVINO needs to know {what} when the graph is built: fix that size in the Spec")
     return int(size)
-
-
-def axes_of(axis: Any, rank: int) -> list[int]:
-    """An axis, several, or None for all, as non-negative ints; raises ValueError out of range."""
-    axes = range(rank) if axis is None else axis if isinstance(axis, (list, tuple)) else [axis]
-    for a in axes:
-        if not -rank <= a < rank:
-            raise ValueError(f"axis {a} is out of range for an array with {rank} axes")
-    return [int(a) % rank for a in axes]

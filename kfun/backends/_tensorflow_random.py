@@ -30,7 +30,7 @@ def _rotate(x, by):
     return tf.bitwise.bitwise_or(tf.bitwise.left_shift(x, _u32(by)), tf.bitwise.right_shift(x, _u32(32 - by)))
 
 
-def _threefry(key, x0, x1):
+def threefry(key, x0, x1):
     """Twenty rounds on counters `(x0, x1)`; the key is `[2]`."""
     k0, k1 = key[..., 0], key[..., 1]
     keys = (k0, k1, tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(k0, k1), _u32(_PARITY)))
@@ -52,10 +52,10 @@ def _counted(key, count):
             f"expected a random key, uint32 [2]; received {key.dtype.name} {key.shape}: make one with random.key"
         )
     if isinstance(count, int) and count <= 2**31 - 1:
-        return _threefry(key, _u32(0), tf.cast(tf.range(count), tf.uint32))
+        return threefry(key, _u32(0), tf.cast(tf.range(count), tf.uint32))
     place = tf.range(tf.cast(count, tf.int64))
     low = tf.cast(tf.bitwise.bitwise_and(place, tf.constant(_MAX, tf.int64)), tf.uint32)
-    return _threefry(key, tf.cast(place // 2**32, tf.uint32), low)
+    return threefry(key, tf.cast(place // 2**32, tf.uint32), low)
 
 
 def _count(shape):
@@ -83,7 +83,7 @@ def split(key, num=2):
 def fold_in(key, data):
     if isinstance(data, int):
         data = tf.constant(data & _MAX, tf.uint32)
-    return tf.stack(_threefry(tf.convert_to_tensor(key), _u32(0), tf.cast(data, tf.uint32)), -1)
+    return tf.stack(threefry(tf.convert_to_tensor(key), _u32(0), tf.cast(data, tf.uint32)), -1)
 
 
 def bits(key, shape=()):

@@ -7,11 +7,14 @@ its kernels know as the channels-last memory format.
 from __future__ import annotations
 
 import torch
+import torch.nn.attention
 from torch.nn import functional as F
 
-from kfun.backends._torch_array import floating, native, same_type
+from kfun.backends._resizing import resizing
+from kfun.backends._torch_array import floating, same_type
 from kfun.backends._windows import each, same_padding, transpose_padding
 from kfun.ops import attention, normalization
+from kfun.ops._attention import check_heads, no_fused_kernel
 
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _CONV_TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -107,27 +110,15 @@ def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=N
     return _back(out.to(x.dtype), data_format)
 
 
-def resize_images(images, size, interpolation="bilinear", data_format=None):
-    x = _channels_first(images, data_format)
-    if interpolation == "nearest":
-        for axis, new in zip((2, 3), size, strict=True):
-            old = x.shape[axis]
-            source = (2 * torch.arange(new, device=x.device) + 1) * old // (2 * new)  # half-pixel centres
-            x = x.index_select(axis, source)
-        return _back(x, data_format)
-    if interpolation != "bilinear":
-        raise ValueError(f'ops.resize_images: expected "nearest" or "bilinear"; received {interpolation!r}')
-    out = F.interpolate(floating(x), tuple(size), mode="bilinear", align_corners=False, antialias=False)
-    return _back(out.to(images.dtype), data_format)
+def _bilinear(images, size, interpolation, data_format):
+    if not all(isinstance(n, int) for n in size):
+        return None
+    x = floating(_channels_first(images, data_format))
+    return _back(F.interpolate(x, size, mode=interpolation, align_corners=False), data_format)
 
 
-def one_hot(x, num_classes, axis=-1, dtype=None):
-    classes = torch.arange(num_classes, device=x.device)
-    hot = x.unsqueeze(-1) == classes
-    return hot.movedim(-1, axis).to(native(dtype or "float32"))
-
-
-def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=1e-3):
+def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None):
+    epsilon = normalization.EPSILON if epsilon is None else epsilon
     if not isinstance(x, torch.Tensor) or not x.dtype.is_floating_point:
         return normalization.layer_normalization.op.body(x, gamma, beta, axis, epsilon)
     axes = sorted(a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis))
@@ -142,11 +133,34 @@ def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=1e-3):
     return out if axes == last else out.movedim(last, axes)
 
 
-def dot_product_attention(query, key, value, bias=None, mask=None, scale=None, is_causal=False):
+def dot_product_attention(
+    query,
+    key,
+    value,
+    bias=None,
+    mask=None,
+    scale=None,
+    is_causal=False,
+    flash_attention=None,
+    attn_logits_soft_cap=None,
+):
+    check_heads(query, key, value)
     arrays = [a for a in (query, key, value, bias) if a is not None]
     half_masked = mask is not None and query.dtype is torch.float16  # cannot hold the logit of a hidden position
-    if half_masked or any(a.dtype is not query.dtype for a in arrays) or _beyond_fused():
-        return attention.dot_product_attention.op.body(query, key, value, bias, mask, scale, is_causal)
+    mixed = half_masked or any(a.dtype is not query.dtype for a in arrays)
+    if flash_attention is False or attn_logits_soft_cap is not None or mixed or _beyond_fused():
+        given = (bias, mask, scale, is_causal, flash_attention, attn_logits_soft_cap)
+        return attention.dot_product_attention.op.body(query, key, value, *given)
+    if not flash_attention:
+        return _scaled_dot_product(query, key, value, bias, mask, scale, is_causal)
+    try:
+        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.FLASH_ATTENTION):
+            return _scaled_dot_product(query, key, value, bias, mask, scale, is_causal)
+    except RuntimeError as error:
+        raise no_fused_kernel(f"PyTorch has none for these arguments ({error})") from error
+
+
+def _scaled_dot_product(query, key, value, bias, mask, scale, is_causal):
     groups = query.shape[2] // key.shape[2]
     if groups > 1:
         key, value = key.repeat_interleave(groups, 2), value.repeat_interleave(groups, 2)
@@ -178,8 +192,7 @@ RULES = {
     "conv_transpose": conv_transpose,
     "max_pool": max_pool,
     "average_pool": average_pool,
-    "resize_images": resize_images,
-    "one_hot": one_hot,
+    "resize": resizing(_bilinear, ("bilinear",)),
     "layer_normalization": layer_normalization,
     "dot_product_attention": dot_product_attention,
 }

@@ -64,7 +64,7 @@ def _(info, in_dims, key, data, low, high, method, shape, dtype):
     return draw(lead(key, in_dims[0]), lead(data, in_dims[1]), low, high, method, shape, dtype), 0
 
 
-def _checked(key):
+def checked_key(key):
     if key.dtype is not torch.uint32 or key.ndim != 1:
         raise TypeError(
             f"expected one key, uint32 of shape (2,); received {key.dtype} of shape {tuple(key.shape)}. "
@@ -75,13 +75,13 @@ def _checked(key):
 
 def _draw(method, key, shape, dtype, low=0.0, high=1.0, data=None):
     shape = [shape] if isinstance(shape, int) else [int(s) for s in shape]
-    data = _checked(key)[0] if data is None else data.to(key.device)
+    data = checked_key(key)[0] if data is None else data.to(key.device)
     return draw(key, data, low, high, method, shape, dtype)
 
 
 def fold_in(key, data):
     data = data.to(torch.int64) if isinstance(data, torch.Tensor) else torch.tensor(int(data))
-    return _draw("fold_in", _checked(key), (2,), "uint32", data=(data & 0xFFFFFFFF).to(torch.uint32))
+    return _draw("fold_in", checked_key(key), (2,), "uint32", data=(data & 0xFFFFFFFF).to(torch.uint32))
 
 
 def _floats(method, key, shape, dtype, low=0.0, high=1.0):

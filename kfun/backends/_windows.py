@@ -36,3 +36,13 @@ def transpose_padding(size: int, stride: int, dilation: int, padding: str, outpu
         total = effective + effective % 2 - 2 + output_padding
     before = min((total + 1) // 2, effective - 1)
     return before, total - before
+
+
+def transpose_cut(size: int, stride: int, dilation: int, padding: str, extra: int | None) -> tuple[int, int]:
+    """What Keras's output of a transposed convolution lacks of the full one at each end of an axis.
+
+    A negative number says by how much it is longer. The arguments are those of `transpose_padding`.
+    """
+    full = (size - 1) * dilation
+    before, after = transpose_padding(size, stride, dilation, padding, extra)
+    return full - before, full - after

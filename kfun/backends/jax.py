@@ -144,17 +144,6 @@ def einsum(subscripts, *operands):
     return jnp.einsum(subscripts, *operands)
 
 
-def one_hot(x, num_classes, axis=-1, dtype=None):
-    return jax.nn.one_hot(x, num_classes, axis=axis, dtype=dtypes.name(dtype or "float32"))
-
-
-def resize_images(images, size, interpolation="bilinear", data_format=None):
-    b, h, w, ch = (0, 2, 3, 1) if data_format == "channels_first" else (0, 1, 2, 3)
-    shape = [0] * 4
-    shape[b], shape[h], shape[w], shape[ch] = images.shape[b], *size, images.shape[ch]
-    return jax.image.resize(images, shape, interpolation, antialias=False).astype(images.dtype)
-
-
 def while_loop(cond, body, loop_vars, maximum_iterations=None):
     single = not isinstance(loop_vars, (tuple, list))
     state = (loop_vars,) if single else tuple(loop_vars)
@@ -275,14 +264,11 @@ RULES = {
     "triu": lambda x, k=0: jnp.triu(x, k),
     "matmul": _matmul,
     "einsum": einsum,
-    "qr": lambda x, mode="reduced": tuple(jnp.linalg.qr(x, mode)),
     "conv": convolution.conv,
     "depthwise_conv": convolution.depthwise_conv,
     "conv_transpose": convolution.conv_transpose,
     "max_pool": convolution.max_pool,
     "average_pool": convolution.average_pool,
-    "resize_images": resize_images,
-    "one_hot": one_hot,
     "scan": scan,
     "while_loop": while_loop,
     "cond": lambda pred, true_fn, false_fn: lax.cond(pred, true_fn, false_fn),
@@ -315,6 +301,7 @@ TRANSFORMS = {
     "vmap": jax.vmap,
     "jit": jax.jit,
     "checkpoint": jax.checkpoint,
+    **_jax_functional.TRANSFORMS,
 }
 
 KIND = Kind("jax", (jax.Array, Tracer), RULES, _convert, transforms=TRANSFORMS, prepare=prepare, host=host)

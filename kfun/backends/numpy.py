@@ -108,6 +108,6 @@ RULES = {
     "vectorized_map": lambda function, elements: vmap(function)(elements),
 }
 
-TRANSFORMS = {"vmap": vmap, "jit": jit}
+TRANSFORMS = {"vmap": vmap, "jit": jit, **_numpy_functional.TRANSFORMS}
 
 KIND = Kind("numpy", (np.ndarray, np.generic), RULES, from_python, transforms=TRANSFORMS)

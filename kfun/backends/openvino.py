@@ -50,11 +50,10 @@ _RANDOM = "random numbers are drawn before export; dropout and noise are inactiv
 REASONS = {f"random_{name}": _RANDOM for name in ("split", "fold_in", "bits", "uniform", "normal", "truncated_normal")}
 REASONS |= {f"random_{name}": _RANDOM for name in ("randint", "permutation", "bernoulli", "categorical")}
 REASONS["convert_to_numpy"] = _openvino_shaping.NO_DATA  # constants have data, so there is a rule as well
-REASONS["qr"] = "it has no QR decomposition; factor the matrix before export"
 REASONS |= (
     _openvino_numeric.REASONS | _openvino_select.REASONS | _openvino_matrix.REASONS | _openvino_functional.REASONS
 )
 
-TRANSFORMS = {"evaluate": evaluate}
+TRANSFORMS = {"evaluate": evaluate, **_openvino_functional.TRANSFORMS}
 
 KIND = register(Kind("openvino", (Value, Dim), RULES, as_value, priority=10, reasons=REASONS, transforms=TRANSFORMS))

@@ -19,8 +19,8 @@ import numpy as np
 
 from kfun import tree
 from kfun.errors import MissingExtraError
+from kfun.export._signature import inputs_of, outputs_of
 from kfun.ops._kinds import backend
-from kfun.spec import Spec
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -49,10 +49,7 @@ def trace(layer: Any, params: Any, state: Any, *specs: Any, names: Sequence[str]
 
     from kfun.backends import openvino as adapter
 
-    leaves, structure = jax.tree.flatten(specs, is_leaf=lambda s: isinstance(s, Spec))
-    names = list(names) if names is not None else [f"input_{i}" for i in range(len(leaves))]
-    if len(names) != len(leaves) or len(set(names)) != len(names):
-        raise ValueError(f"expected {len(leaves)} different names for the inputs; received {names}")
+    leaves, names, structure = inputs_of(specs, names)
     params, state = tree.to_numpy((params, state))
     parameters = []
     for spec, name in zip(leaves, names, strict=True):
@@ -62,12 +59,12 @@ def trace(layer: Any, params: Any, state: Any, *specs: Any, names: Sequence[str]
         inputs = jax.tree.unflatten(structure, [adapter.Value(p) for p in parameters])
         outputs, _ = layer.apply(params, state, *inputs, training=False)
         results, seen = [], set(parameters)
-        for path, output in jax.tree_util.tree_flatten_with_path(outputs)[0]:
+        for name, output in outputs_of(outputs):
             produced = adapter.as_value(output).output
             if produced.get_node() in seen:  # a name belongs to a tensor: one that has a name gets a copy
                 produced = o.identity(produced).output(0)
             seen.add(produced.get_node())
-            results.append(_named(o.result(produced), "_".join(["output", *map(_key, path)])))
+            results.append(_named(o.result(produced), name))
     return ov.Model(results, parameters, type(layer).__name__)
 
 
@@ -78,10 +75,6 @@ def _openvino(function: str) -> Any:
         return importlib.import_module("openvino")
     except ImportError as error:
         raise MissingExtraError("openvino", "openvino", f"kfun.export.openvino.{function}") from error
-
-
-def _key(part: Any) -> str:
-    return str(getattr(part, "key", getattr(part, "idx", getattr(part, "name", part))))
 
 
 def _named(node: Any, name: str) -> Any:

@@ -277,7 +277,7 @@ class UpSampling2D(_Spatial):
         if self.interpolation == "bilinear":
             sizes = ops.shape(x)
             target = tuple(sizes[axis] * factor for axis, factor in zip(axes, self.size, strict=True))
-            return ops.resize_images(x, target, "bilinear", self.data_format)
+            return ops.resize(x, target, "bilinear", data_format=self.data_format)
         return _repeated(x, axes, self.size)
 
 

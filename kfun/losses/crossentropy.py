@@ -12,7 +12,7 @@ import numpy as np
 
 from kfun import ops
 from kfun.losses._base import Loss
-from kfun.losses._shapes import EPSILON, as_arrays, dtype_of, labels_of, pair, sizes
+from kfun.losses._shapes import EPSILON, as_arrays, labels_of, pair, sizes
 
 
 def binary_crossentropy(y_true, y_pred, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1):
@@ -29,7 +29,7 @@ def binary_crossentropy(y_true, y_pred, from_logits: bool = False, label_smoothi
         ValueError: if the shapes differ.
     """
     y_true, y_pred = pair("binary_crossentropy", y_true, y_pred, broadcast=False)
-    return ops.mean(_binary(_smoothed(y_true, label_smoothing, 2), y_pred, from_logits), axis)
+    return ops.mean(ops.binary_crossentropy(_smoothed(y_true, label_smoothing, 2), y_pred, from_logits), axis)
 
 
 def binary_focal_crossentropy(
@@ -55,19 +55,10 @@ def binary_focal_crossentropy(
     y_pred = ops.sigmoid(y_pred) if from_logits else y_pred
     y_false = ops.subtract(1.0, y_true)
     p = ops.add(ops.multiply(y_true, y_pred), ops.multiply(y_false, ops.subtract(1.0, y_pred)))
-    focal = ops.multiply(ops.power(ops.subtract(1.0, p), gamma), _binary(y_true, y_pred, False))
+    focal = ops.multiply(ops.power(ops.subtract(1.0, p), gamma), ops.binary_crossentropy(y_true, y_pred))
     if apply_class_balancing:
         focal = ops.multiply(ops.add(ops.multiply(alpha, y_true), ops.multiply(1.0 - alpha, y_false)), focal)
     return ops.mean(focal, axis)
-
-
-def _binary(y_true, y_pred, from_logits):
-    if from_logits:
-        log_p, log_q = ops.log_sigmoid(y_pred), ops.log_sigmoid(ops.negative(y_pred))
-    else:
-        y_pred = ops.clip(y_pred, EPSILON, 1.0 - EPSILON)
-        log_p, log_q = ops.log(y_pred), ops.log(ops.subtract(1.0, y_pred))
-    return ops.negative(ops.add(ops.multiply(y_true, log_p), ops.multiply(ops.subtract(1.0, y_true), log_q)))
 
 
 def categorical_crossentropy(y_true, y_pred, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1):
@@ -86,7 +77,7 @@ def categorical_crossentropy(y_true, y_pred, from_logits: bool = False, label_sm
     """
     y_true, y_pred = _one_hot_pair("categorical_crossentropy", y_true, y_pred)
     y_true = _smoothed(y_true, label_smoothing, ops.shape(y_true)[-1])
-    return ops.negative(ops.sum(ops.multiply(y_true, _log_probability(y_pred, from_logits, axis)), axis))
+    return ops.categorical_crossentropy(y_true, y_pred, from_logits, axis)
 
 
 def categorical_focal_crossentropy(
@@ -135,17 +126,12 @@ def sparse_categorical_crossentropy(
         labels = ops.where(valid, labels, 0)
         # Any probabilities do where the loss is not used, if only they are not all 0.
         y_pred = ops.where(ops.expand_dims(valid, axis), y_pred, 1.0)
-    one_hot = ops.one_hot(labels, ops.shape(y_pred)[axis], axis, dtype_of(y_pred))
-    values = ops.negative(ops.sum(ops.multiply(one_hot, _log_probability(y_pred, from_logits, axis)), axis))
+    values = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits, axis)
     return values if valid is None else ops.where(valid, values, 0.0)
 
 
 def _probability(y_pred, axis):
     return ops.clip(ops.divide(y_pred, ops.sum(y_pred, axis, True)), EPSILON, 1.0 - EPSILON)
-
-
-def _log_probability(y_pred, from_logits, axis):
-    return ops.log_softmax(y_pred, axis) if from_logits else ops.log(_probability(y_pred, axis))
 
 
 def _smoothed(y_true, label_smoothing, classes):

@@ -211,6 +211,17 @@ def derived(declared: Callable | None = None, *, name: str | None = None) -> Any
     return _declare(declared, declared, name)
 
 
+def spelled(op_function: Callable) -> Callable:
+    """Decorates the function that users call in place of an op: it fills in arguments that are no backend's matter."""
+
+    def decorate(function: Callable) -> Callable:
+        op = op_function.op  # type: ignore[attr-defined]
+        function.op, op.public = op, function  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
 def coverage(*backends: str) -> dict[str, dict[str, str]]:
     """How each backend does each op.
 
@@ -220,7 +231,7 @@ def coverage(*backends: str) -> dict[str, dict[str, str]]:
     Returns:
         `{op: {backend: "rule" | "derived" | "no: reason"}}`.
     """
-    names = backends or ("jax", "numpy", "torch", "tensorflow", "openvino")
+    names = backends or ("jax", "numpy", "torch", "tensorflow", "openvino", "onnx")
     kinds = []
     for name in names:
         with contextlib.suppress(ImportError):

@@ -24,8 +24,9 @@ ADAPTERS = {
     "torch": "kfun.backends.torch",
     "tensorflow": "kfun.backends.tensorflow",
     "openvino": "kfun.backends.openvino",
+    "onnx_ir": "kfun.backends.onnx",
 }
-_BY_NAME = {"numpy": "kfun.backends.numpy"}
+_BY_NAME = {"numpy": "kfun.backends.numpy", "onnx": "kfun.backends.onnx"}
 
 
 class Kind:
@@ -102,8 +103,8 @@ def _third_party() -> dict[str, str]:
 
 
 def kind_named(name: str) -> Kind:
-    """The kind of a backend by name: `"jax"`, `"torch"`, `"tensorflow"`, `"numpy"`, `"openvino"`
-    or one that a package registered under the entry-point group `kfun.backends`.
+    """The kind of a backend by name: `"jax"`, `"torch"`, `"tensorflow"`, `"numpy"`, `"openvino"`,
+    `"onnx"` or one that a package registered under the entry-point group `kfun.backends`.
 
     Raises:
         ValueError: if no backend has that name.
@@ -111,7 +112,7 @@ def kind_named(name: str) -> Kind:
     """
     module = _BY_NAME.get(name) or ADAPTERS.get(name) or _third_party().get(name)
     if module is None:
-        known = {*_BY_NAME, *ADAPTERS, *_third_party()} - {"jaxlib"}
+        known = {*_BY_NAME, *ADAPTERS, *_third_party()} - {"jaxlib", "onnx_ir"}
         raise ValueError(f"unknown backend {name!r}; {nearest(name, known)}")
     # A module that is there already is looked up: compilers that trace through here cannot import.
     return (sys.modules.get(module) or importlib.import_module(module)).KIND

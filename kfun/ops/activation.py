@@ -70,6 +70,10 @@ def hard_silu(x: Array) -> Array:
     return e.multiply(x, hard_sigmoid(x))
 
 
+swish = silu
+hard_swish = hard_silu
+
+
 @derived
 def hard_tanh(x: Array) -> Array:
     """`x` limited to [-1, 1]."""

@@ -6,9 +6,12 @@ have no integer results (`exp`, `divide`, ...) turn integers into floats.
 
 from __future__ import annotations
 
+import math
+
 from kfun import dtypes
-from kfun.ops._dispatch import Array, derived, primitive
-from kfun.ops.creation import cast
+from kfun.ops._dispatch import OPS, Array, DType, derived, primitive, spelled
+from kfun.ops._operands import arrays, floating, limits
+from kfun.ops.creation import cast, ones_like, zeros_like
 
 
 @primitive
@@ -206,9 +209,17 @@ def logical_not(x: Array) -> Array:
     """Elementwise not, of values taken as bool."""
 
 
-@primitive
-def where(condition: Array, x1: Array, x2: Array) -> Array:
-    """`x1` where `condition` holds, else `x2`; all three broadcast."""
+@primitive(name="where")
+def _where(condition: Array, x1: Array, x2: Array) -> Array:
+    """`x1` where `condition` holds, else `x2`."""
+
+
+@spelled(_where)
+def where(condition: Array, x1: Array = None, x2: Array = None) -> Array:
+    """`x1` where `condition` holds, else `x2`; all three broadcast. With the condition alone, its `nonzero`."""
+    if x1 is None and x2 is None:
+        return OPS["nonzero"].public(condition)
+    return _where(condition, x1, x2)
 
 
 @derived
@@ -242,3 +253,96 @@ def logaddexp(x1: Array, x2: Array) -> Array:
 def squared_difference(x1: Array, x2: Array) -> Array:
     """`(x1 - x2) ** 2`."""
     return square(subtract(x1, x2))
+
+
+absolute = abs
+true_divide = divide
+
+
+@derived
+def fabs(x: Array) -> Array:
+    """Absolute value, floating also for integers."""
+    return abs(floating(x))
+
+
+@derived
+def trunc(x: Array) -> Array:
+    """`x` without its fraction: rounds towards 0. Integers stay as they are."""
+    return where(less(x, 0), ceil(x), floor(x))
+
+
+@derived
+def fmod(x1: Array, x2: Array) -> Array:
+    """Remainder of the division that rounds towards 0: has the sign of `x1`, as in C."""
+    x1, x2 = arrays(x1, x2)
+    if dtypes.is_float(dtypes.name(x1.dtype)) or dtypes.is_float(dtypes.name(x2.dtype)):
+        rest = mod(abs(x1), abs(x2))
+        return where(less(x1, 0), negative(rest), rest)
+    rest = mod(x1, abs(x2))  # the least integer has no absolute value
+    return where(logical_and(less(x1, 0), not_equal(rest, 0)), subtract(rest, abs(x2)), rest)
+
+
+@derived
+def fmax(x1: Array, x2: Array) -> Array:
+    """The larger of two, of which NaN never wins over a number."""
+    x1, x2 = arrays(x1, x2)
+    return where(isnan(x1), x2, where(isnan(x2), x1, maximum(x1, x2)))
+
+
+@derived
+def fmin(x1: Array, x2: Array) -> Array:
+    """The smaller of two, of which NaN never wins over a number."""
+    x1, x2 = arrays(x1, x2)
+    return where(isnan(x1), x2, where(isnan(x2), x1, minimum(x1, x2)))
+
+
+@derived
+def divide_no_nan(x1: Array, x2: Array) -> Array:
+    """`x1 / x2`, and 0 where `x2` is 0; the gradient there is 0 too."""
+    x1, x2 = arrays(x1, x2)
+    empty = equal(x2, 0)
+    return where(empty, 0.0, divide(x1, where(empty, ones_like(x2), x2)))
+
+
+@derived
+def logical_xor(x1: Array, x2: Array) -> Array:
+    """Whether exactly one of two values, taken as bool, is true."""
+    return logical_and(logical_or(x1, x2), logical_not(logical_and(x1, x2)))
+
+
+@derived
+def isposinf(x: Array) -> Array:
+    """Whether each element is plus infinity."""
+    return equal(x, math.inf)
+
+
+@derived
+def isneginf(x: Array) -> Array:
+    """Whether each element is minus infinity."""
+    return equal(x, -math.inf)
+
+
+@derived
+def signbit(x: Array) -> Array:
+    """Whether the sign is negative, of -0.0 too."""
+    return logical_or(less(x, 0), less(divide(1.0, x), 0))
+
+
+@derived
+def saturate_cast(x: Array, dtype: DType) -> Array:
+    """`x` in another type, numbers outside its range as the nearest number inside; NaN is 0 in an integer.
+
+    Args:
+        x: real.
+        dtype: of the result.
+    """
+    source, target = dtypes.name(x.dtype), dtypes.name(dtype)
+    if "bool" in (source, target):
+        return cast(x, target)
+    (least, largest), (low, high) = limits(source), limits(target)
+    inside = clip(x, max(least, low), min(largest, high))
+    if not dtypes.is_float(source) or dtypes.is_float(target):
+        return cast(inside, target)
+    # As floats the ends of a wide integer type lie just outside of it.
+    whole = cast(where(isnan(x), zeros_like(x), where(greater_equal(x, float(high)), zeros_like(x), inside)), target)
+    return where(greater_equal(x, float(high)), high, whole)

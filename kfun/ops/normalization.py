@@ -8,18 +8,41 @@ from kfun.ops import linalg as l
 from kfun.ops import reduction as r
 from kfun.ops import shaping as s
 from kfun.ops._dispatch import Array, derived
-from kfun.ops._precision import dtype_of, widened
+from kfun.ops._precision import dtype_of, narrowed, widened
+
+EPSILON = 1e-7  # Keras's backend.epsilon()
+
+
+_HALF_RANGE = 65504.0  # of float16, also for bfloat16: Keras's
 
 
 @derived
-def moments(x: Array, axes, keepdims: bool = False) -> tuple:
-    """Mean and population variance over `axes`, in two passes and at least float32."""
+def moments(x: Array, axes, keepdims: bool = False, synchronized: bool = False) -> tuple:
+    """Mean and population variance over `axes`, in two passes and at least float32.
+
+    Args:
+        x: floating; results in half precision are kept finite.
+        axes: an int or several.
+        keepdims: whether the axes stay, with size 1.
+        synchronized: must be False. The moments are those of the whole of `x`, of all devices where
+            it is sharded over them under `kfun.jit`.
+
+    Raises:
+        ValueError: if `synchronized`.
+    """
+    if synchronized:
+        raise ValueError(
+            "ops.moments: expected synchronized=False; received True. A sharded array gives the moments of all its "
+            "shards already; between processes of their own, average the means and mean squares"
+        )
     wide = widened(x)
     mean = r.mean(wide, axes, True)
     centred = e.subtract(wide, mean)
     variance = r.mean(e.multiply(centred, centred), axes, keepdims)
     mean = mean if keepdims else s.squeeze(mean, axes)
-    return c.cast(mean, dtype_of(x)), c.cast(variance, dtype_of(x))
+    if dtype_of(x) in ("float16", "bfloat16"):
+        mean, variance = (e.clip(m, -_HALF_RANGE, _HALF_RANGE) for m in (mean, variance))
+    return narrowed(mean, x), narrowed(variance, x)
 
 
 @derived
@@ -39,11 +62,20 @@ def batch_normalization(
 
 
 @derived
-def layer_normalization(x: Array, gamma: Array = None, beta: Array = None, axis=-1, epsilon: float = 1e-3) -> Array:
+def layer_normalization(
+    x: Array, gamma: Array = None, beta: Array = None, axis=-1, epsilon: float | None = None
+) -> Array:
     """Zero mean and unit variance over `axis`, then `* gamma + beta` (arXiv:1607.06450).
 
     Written with a division by the square root, which OpenVINO fuses to one operation.
+
+    Args:
+        x: floating.
+        gamma, beta: of the sizes of `x` along `axis`.
+        axis: an int or several.
+        epsilon: added to the variance, 1e-7 by default.
     """
+    epsilon = EPSILON if epsilon is None else epsilon
     axes = tuple(axis) if isinstance(axis, (list, tuple)) else (axis,)
     wide = widened(x)
     centred = e.subtract(wide, r.mean(wide, axes, True))
@@ -58,12 +90,12 @@ def layer_normalization(x: Array, gamma: Array = None, beta: Array = None, axis=
 
 
 @derived
-def rms_normalization(x: Array, scale: Array = 1, axis=-1, epsilon: float | None = None) -> Array:
-    """`x / sqrt(mean(x^2) + epsilon) * scale` over `axis` (arXiv:1910.07467)."""
+def rms_normalization(x: Array, scale: Array = None, axis=-1, epsilon: float | None = None) -> Array:
+    """`x / sqrt(mean(x^2) + epsilon) * scale` over `axis` (arXiv:1910.07467); `epsilon` is 1e-7 by default."""
     wide = widened(x)
     mean = r.mean(e.multiply(wide, wide), axis, True)
-    out = e.divide(wide, e.sqrt(e.add(mean, 1e-6 if epsilon is None else epsilon)))
-    return c.cast(e.multiply(out, scale), dtype_of(x))
+    out = e.divide(wide, e.sqrt(e.add(mean, EPSILON if epsilon is None else epsilon)))
+    return c.cast(out if scale is None else e.multiply(out, scale), dtype_of(x))
 
 
 @derived

@@ -55,6 +55,11 @@ def getitem(x: Array, index) -> Array:
     """`x[index]` for basic indexing: ints, slices, None, Ellipsis, and one integer array at most."""
 
 
+def get_item(x, key):
+    """`x[key]`, as `getitem`."""
+    return getitem(x, key)
+
+
 @primitive
 def take(x: Array, indices: Array, axis=None) -> Array:
     """`x[..., indices, ...]` along `axis` (of the flat array if None).

@@ -357,9 +357,9 @@ def _convolutions():
     yield Case("conv", (X((2, 5, 5, 3)), X((3, 3, 3, 2), dtype="float32")), dtypes=FLOATS)
     for interpolation, types in (("nearest", ("uint8", "float32")), ("bilinear", F32)):
         for size in ((5, 9), (10, 3), (4, 6)):
-            yield Case("resize_images", (X((2, 5, 6, 3)), size, interpolation), dtypes=types)
+            yield Case("resize", (X((2, 5, 6, 3)), size, interpolation), dtypes=types)
         options = {"data_format": "channels_first"}
-        yield Case("resize_images", (X((2, 3, 5, 6)), (7, 4), interpolation), options, dtypes=F32)
+        yield Case("resize", (X((2, 3, 5, 6)), (7, 4), interpolation), options, dtypes=F32)
 
 
 def _layers():

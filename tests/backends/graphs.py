@@ -1,21 +1,20 @@
-"""Helpers of the tests of OpenVINO: graph inputs, traced models, the comparison with JAX."""
+"""Helpers of the tests of OpenVINO: graph inputs, traced models, what the compiled graph has."""
 
 from __future__ import annotations
 
 import collections
+import functools
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
 
-from kfun import dtypes
 from kfun.ops._kinds import backend
+from tests.backends import graph_suites
 
 pytest.importorskip("openvino")
 
 from kfun.backends import openvino as adapter  # isort: skip
-from kfun.backends.openvino import Value, evaluate  # isort: skip
+from kfun.backends.openvino import Value  # isort: skip
 
 import openvino as ov
 from openvino import opset16 as o
@@ -25,18 +24,7 @@ def graph_input(shape, dtype="float32"):
     return Value(o.parameter(ov.PartialShape([-1 if s is None else s for s in shape]), adapter.native(dtype)))
 
 
-def agree(f, *arrays, shapes=None, rtol=1e-5, atol=1e-6):
-    """Compares a function's graph with JAX; returns the graph's results."""
-    expected = jax.tree.leaves(jax.jit(f)(*map(jnp.asarray, arrays)))
-    results = evaluate(f, *arrays, shapes=shapes)
-    for r, e in zip(jax.tree.leaves(results), expected, strict=True):
-        np.testing.assert_allclose(r, np.asarray(e), rtol, atol)
-        assert not hasattr(r, "dtype") or dtypes.name(r.dtype) == dtypes.name(e.dtype)
-    return results
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+agree = functools.partial(graph_suites.agree, adapter)
 
 
 def model_of(f, *shapes):

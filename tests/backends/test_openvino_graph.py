@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from kfun import ops
-from tests.backends.graphs import agree, graph_input, model_of, normal, runtime
+from tests.backends import graph_suites
+from tests.backends.graph_suites import normal
+from tests.backends.graphs import adapter, agree, graph_input, model_of, runtime
 
 
 class TestLayout:
@@ -91,99 +93,8 @@ class TestFused:
         agree(lambda q: ops.dot_product_attention(q, q, q, mask=mask), normal(2, 3, 2, 4), atol=1e-5)
 
 
-class TestControl:
+class TestControl(graph_suites.Control):
     """Static sizes as well as open ones: the CPU plugin reuses memory where sizes are known."""
 
-    def both(self, f, *arrays):
-        agree(f, *arrays, atol=1e-5)
-        agree(f, *arrays, shapes=[(None,) * a.ndim for a in arrays], atol=1e-5)
-
-    @pytest.mark.parametrize("reverse", [False, True])
-    def test_scan_over_trees_lifts_what_it_closes_over(self, reverse):
-        def f(x, w, h):
-            def step(carry, item):
-                h = ops.tanh(item["z"] + ops.matmul(carry["h"], w) + ops.sum(w))
-                return {"n": carry["n"] + 1, "h": h}, (h, {"m": ops.max(item["z"]), "t": item["i"]})
-
-            xs = {"z": x, "i": ops.arange(ops.shape(x)[0])}
-            return ops.scan(step, {"h": h, "n": np.int32(0)}, xs, reverse=reverse)
-
-        self.both(f, normal(5, 2, 3), normal(3, 3, seed=1), normal(2, 3, seed=2))
-
-    def test_nested_loops_and_branches(self):
-        def f(x, w):
-            scaled = x * 2
-
-            def outer(total, row):
-                def inner(i, v):
-                    return ops.cond(ops.sum(v) > 0, lambda: v * w - row, lambda: v + scaled[0] + ops.cast(i, "float32"))
-
-                new = ops.fori_loop(0, 3, inner, row + ops.sum(scaled))
-                return total + new, ops.while_loop(lambda v: ops.sum(v) < 50.0, lambda v: ops.abs(v) * 2 + w, new)
-
-            return ops.scan(outer, ops.zeros_like(w), x)
-
-        self.both(f, normal(4, 3), normal(3, seed=1))
-
-    @pytest.mark.parametrize(
-        "step",
-        [
-            lambda c, x: ((c[1], c[0]), c[0]),
-            lambda c, x: ((c[0] + c[1], c[0]), c[1]),
-            lambda c, x: ((x, c[0]), c[1]),
-            lambda c, x: ((x + c[0], c[1]), x),
-            lambda c, x: ((ops.squeeze(c[1][None] + 1.0, 0), ops.squeeze(c[0][None] + c[1][None], 0)), c[0][None]),
-        ],
-    )
-    def test_carries_that_change_places(self, step):
-        self.both(lambda a, b, x: ops.scan(step, (a, b), x), normal(3), normal(3, seed=1), normal(5, 3, seed=2))
-
-    def test_what_is_closed_over_is_not_overwritten(self):
-        def f(a, b, x):
-            def step(c, z):
-                return ops.reshape(ops.reshape(b, (3, 1)) + ops.reshape(c, (3, 1)), (3,)) * 0.3 + z, None
-
-            return ops.scan(step, a, x), b
-
-        self.both(f, normal(3), normal(3, seed=1), normal(5, 3, seed=2))
-
-    def test_loops_of_no_steps(self):
-        empty = np.zeros((0, 3), "float32")
-        self.both(lambda x: ops.scan(lambda c, z: (c + z, c * 2), ops.ones((3,)), x)[0], empty)
-        self.both(lambda x: ops.while_loop(lambda v: ops.sum(v) < -1e9, lambda v: v * 2, x), normal(3))
-        self.both(lambda x: ops.while_loop(lambda i, v: i < 3, lambda i, v: (i + 1, v * 2), (9, x)), normal(3))
-
-    def test_while_loop_with_a_limit(self):
-        def f(x):
-            return ops.while_loop(lambda i, v: i < 100, lambda i, v: (i + 1, v * 2), [0, x], maximum_iterations=4)
-
-        self.both(f, normal(3))
-
-    def test_trip_counts_from_sizes(self):
-        def f(x):
-            t = ops.shape(x)[0]
-            total = ops.fori_loop(0, t, lambda i, v: v + x[i] * (i + 1), ops.zeros((3,)))
-            return total, ops.scan(lambda c, _: (c * 0.5, None), ops.ones((2,)), None, length=t)[0]
-
-        self.both(f, normal(6, 3))
-
-    def test_vectorized_map(self):
-        def f(x, w):
-            return ops.vectorized_map(lambda row: {"y": ops.matmul(row["a"], w) + row["b"]}, {"a": x, "b": x[:, 0]})
-
-        self.both(f, normal(4, 3), normal(3, 2, seed=1))
-
-    def test_a_carry_that_changes_is_refused(self):
-        x = graph_input((None, 3))
-        with pytest.raises(TypeError, match="carry changes from"):
-            ops.scan(lambda c, z: (ops.cast(c, "float16"), None), x[0], x)
-        with pytest.raises(TypeError, match="carry changes structure"):
-            ops.scan(lambda c, z: ((c[0],), None), (x[0], x[0]), x)
-        with pytest.raises(TypeError, match="differ in structure"):
-            ops.cond(ops.sum(x) > 0, lambda: (x, x), lambda: [x])
-
-    def test_values_do_not_leave_a_body(self):
-        x, kept = graph_input((None, 3)), []
-        ops.scan(lambda c, z: (c + z, kept.append(c * z)), x[0], x)
-        with pytest.raises(ValueError, match="inside of a loop or branch"):
-            kept[0] + 1
+    adapter = adapter
+    graph_input = staticmethod(graph_input)

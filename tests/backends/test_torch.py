@@ -147,7 +147,7 @@ def test_weak_scalars_and_strong_zero_axis_tensors():
         (lambda x: ops.squeeze(x, 0), "expected size 1"),
         (lambda x: ops.pad(x, 1, "wrap"), "expected mode"),
         (lambda x: ops.max_pool(x[None, :, :, None], 2, padding="full"), "expected padding"),
-        (lambda x: ops.resize_images(x[None, :, :, None], (2, 2), "area"), "expected"),
+        (lambda x: ops.resize(x[None, :, :, None], (2, 2), "area"), "expected"),
         (lambda x: ops.cast(x, "float31"), "unknown dtype"),
         (lambda x: ops.scan(lambda c, x: (c, x), x, x, length=7), "one length"),
     ],

@@ -1,4 +1,4 @@
-"""The catalogue on other backends: the numbers of JAX, also in training; OpenVINO graphs with open sizes."""
+"""The catalogue on other backends: the numbers of JAX, also in training; graphs with open sizes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import kfun
 from kfun import Spec, tree
 from kfun.ops._kinds import kind_named
 from kfun.testing_layers import check_layer_backends
-from tests.conftest import BACKENDS
+from tests.conftest import BACKENDS, GRAPHS
 from tests.layers.catalogue import ROWS
 
 EAGER = [b for b in BACKENDS if b in ("numpy", "torch", "tensorflow")]
@@ -28,7 +28,7 @@ def same_as_jax(name, backend):
         check_layer_backends(case.of.kfun(), *inputs, call_args=call_args, training=case.modes(), backends=(backend,))
 
 
-def graph_with_open_sizes(name):
+def graph_with_open_sizes(name, backend):
     """The layer built as a graph whose batch size, and number of steps, are known when it runs."""
     case = ROWS[name].cases[0]
     inputs, call_args = case.drawn()
@@ -36,7 +36,7 @@ def graph_with_open_sizes(name):
     params, state = layer.init(kfun.random.key(3), *map(Spec.of, inputs))
     expected = jax.tree.leaves(layer.apply(params, state, *inputs, **call_args)[0])
     params, state = tree.to_numpy((params, state))
-    evaluate = kind_named("openvino").transforms["evaluate"]
+    evaluate = kind_named(backend).transforms["evaluate"]
     for open_axes in (0, 1, 2):
         shapes = [tuple(None if i < min(open_axes, x.ndim - 1) else s for i, s in enumerate(x.shape)) for x in inputs]
         received = evaluate(lambda *xs: layer.apply(params, state, *xs, **call_args)[0], *inputs, shapes=shapes)
@@ -57,14 +57,14 @@ def test_every_layer_same_as_jax(name, backend):
     same_as_jax(name, backend)
 
 
-@pytest.mark.skipif("openvino" not in BACKENDS, reason="OpenVINO is not installed")
+@pytest.mark.parametrize("backend", GRAPHS)
 @pytest.mark.parametrize("name", QUICK)
-def test_graph_with_open_sizes(name):
-    graph_with_open_sizes(name)
+def test_graph_with_open_sizes(name, backend):
+    graph_with_open_sizes(name, backend)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("openvino" not in BACKENDS, reason="OpenVINO is not installed")
+@pytest.mark.parametrize("backend", GRAPHS)
 @pytest.mark.parametrize("name", [name for name in ROWS if name not in QUICK])
-def test_every_graph_with_open_sizes(name):
-    graph_with_open_sizes(name)
+def test_every_graph_with_open_sizes(name, backend):
+    graph_with_open_sizes(name, backend)

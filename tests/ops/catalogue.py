@@ -7,9 +7,12 @@ import functools
 from kfun import ops
 from tests.ops import (
     rows_activation,
+    rows_arrangement,
+    rows_bits,
     rows_creation,
     rows_elementwise,
     rows_functional,
+    rows_image,
     rows_linalg,
     rows_matrix,
     rows_nn,
@@ -18,6 +21,8 @@ from tests.ops import (
     rows_reduction,
     rows_select,
     rows_shaping,
+    rows_signal,
+    rows_statistics,
 )
 from tests.ops.rows import Case, Row
 
@@ -25,15 +30,20 @@ _FAMILIES = (
     rows_elementwise,
     rows_reduction,
     rows_select,
+    rows_statistics,
     rows_shaping,
+    rows_signal,
     rows_creation,
     rows_activation,
     rows_linalg,
     rows_nn,
     rows_random,
     rows_numeric,
+    rows_arrangement,
+    rows_bits,
     rows_matrix,
     rows_functional,
+    rows_image,
 )
 ROWS: dict[str, Row] = {r.name: r for family in _FAMILIES for r in family.ROWS}
 

@@ -64,7 +64,37 @@ def _mish(x):
     return (x * np.tanh(np.logaddexp(0, x))).astype("float32")
 
 
+def _squareplus(x, b=4):
+    x = x.astype("float64")
+    return (np.where(x < 0, b / (np.sqrt(x * x + b) - x), x + np.sqrt(x * x + b)) / 2).astype("float32")
+
+
+def _thresholds(draw):
+    return [
+        case(_WIDE, 1.0, -2.0),
+        case(draw.normal(3, 4), -0.5, 0.0),
+        case(draw.normal(2), threshold=0, default_value=9),
+    ]
+
+
+def _sparsities(draw):
+    x = draw.normal(2, 3, 4)
+    return [
+        case(x),
+        case(x, 1),
+        case(x, axis=0),
+        case(np.float32([[3.0, 1.0, 0.5], [0.9, 0.8, -2.0]])).but(grad=False),  # on a kink
+        case(draw.normal(4, scale=100)),
+        case(draw.normal(2, 3).astype("float16")).but(grad=False, rtol=2e-3, atol=1e-3),
+    ]
+
+
 ROWS = [
+    *(row(name, _plain, keras_op(name)) for name in ("sparse_plus", "sparse_sigmoid")),
+    *(row(name, _parametrized(0.3, 2), keras_op(name)) for name in ("hard_shrink", "soft_shrink")),
+    row("threshold", _thresholds, keras_op("threshold")),
+    row("squareplus", _parametrized(0.5, 9), _squareplus),
+    row("sparsemax", _sparsities, keras_op("sparsemax"), atol=1e-5),
     *(row(name, _plain, keras_op(name)) for name in _PLAIN),
     # atol far below the smallest values: the tails are accurate too.
     row("sigmoid", _plain, scipy.special.expit, atol=1e-30),

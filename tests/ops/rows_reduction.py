@@ -55,6 +55,8 @@ def _extremes(draw):
         case(draw.integers(-5, 6, 3, 4), 0),
         case(np.float32([[1, np.nan], [-np.inf, np.inf]]), 1).but(grad=False),
         case(draw.normal(0, 3), 1),
+        case(draw.distinct(2, 3), 1, initial=0.5),
+        case(draw.normal(2, 0), 1, initial=-1.5).but(grad=False),  # there is nothing to differentiate
     ]
 
 
@@ -123,8 +125,8 @@ def _log_sum_exp(x, axis=None, keepdims=False):
 def _listed(f):
     """NumPy's reduction `f` with axes as a list too."""
 
-    def reference(x, axis=None, keepdims=False):
-        return f(x, axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=keepdims)
+    def reference(x, axis=None, keepdims=False, **more):
+        return f(x, axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=keepdims, **more)
 
     return reference
 

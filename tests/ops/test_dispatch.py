@@ -19,9 +19,9 @@ from kfun import ops
 from kfun.errors import MixedBackendsError, UnsupportedOp
 from kfun.ops import _dispatch, _kinds
 from kfun.ops._kinds import Kind, kind_named, kind_of_type, register
-from tests.conftest import BACKENDS
+from tests.conftest import BACKENDS, GRAPHS
 
-EAGER = [b for b in BACKENDS if b != "openvino"]
+EAGER = [b for b in BACKENDS if b not in GRAPHS]
 
 
 def of(backend, x):
@@ -288,7 +288,7 @@ import sys
 import {module}
 from kfun import ops, random
 ops.softmax(ops.add(ops.ones((2, 2)), random.normal(random.key(0), (2, 2))))
-loaded = {{"torch", "tensorflow", "openvino", "keras"}} & set(sys.modules)
+loaded = {{"torch", "tensorflow", "openvino", "onnx_ir", "onnx", "keras"}} & set(sys.modules)
 sys.exit(f"importing {module} loaded {{loaded}}" if loaded else 0)
 """
 

@@ -11,10 +11,10 @@ from hypothesis.extra import numpy as hnp
 
 from kfun import dtypes, ops
 from kfun.ops import _kinds
-from tests.conftest import BACKENDS
+from tests.conftest import BACKENDS, GRAPHS
 
 # JAX compiles each op for each drawn shape.
-EAGER = [pytest.param(b, marks=pytest.mark.slow if b == "jax" else ()) for b in BACKENDS if b != "openvino"]
+EAGER = [pytest.param(b, marks=pytest.mark.slow if b == "jax" else ()) for b in BACKENDS if b not in GRAPHS]
 every_backend = pytest.mark.parametrize("backend", EAGER)
 DTYPES = ("bool", "uint8", "int32", "float16", "float32")
 SMALL = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)

@@ -1,0 +1,54 @@
+"""Integer division, and Python's operators on graph values and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kfun.backends._graph_rules import install_operators
+from kfun.backends._onnx_value import Dim, Value, as_value, cast, dim_of, emit
+
+
+def floor_divide_integers(x: Value, y: Value) -> Value:
+    """`floor(x / y)`: ONNX's Div truncates, so a remainder of the other sign takes one away."""
+    y = _divisor(y)
+    quotient = emit("Div", x, y)
+    if x.dtype.startswith("uint"):
+        return quotient
+    rest = emit("Sub", x, emit("Mul", quotient, y))
+    zero = as_value(0, x.dtype)
+    signs_differ = emit("Xor", emit("Less", rest, zero), emit("Less", y, zero))
+    below = emit("And", emit("Not", emit("Equal", rest, zero)), signs_differ)
+    return emit("Sub", quotient, cast(below, x.dtype))
+
+
+def remainder_integers(x: Value, y: Value) -> Value:
+    """`x - y * floor(x / y)`, as ONNX's Mod gives it."""
+    return emit("Mod", x, _divisor(y))
+
+
+def _divisor(y: Value) -> Value:
+    """`y` with 1 in the place of 0, by which onnxruntime refuses to divide, even where the result is not used."""
+    if y.constant is not None and y.constant.all():
+        return y
+    return emit("Where", emit("Equal", y, as_value(0, y.dtype)), as_value(1, y.dtype), y)
+
+
+def _size(compute: Callable) -> Callable:
+    def method(x: Any, y: Any) -> Dim:
+        return dim_of(compute(*(s.vector if isinstance(s, Dim) else as_value([int(s)], "int64") for s in (x, y))))
+
+    return method
+
+
+install_operators(
+    Value,
+    Dim,
+    {
+        "add": _size(lambda x, y: emit("Add", x, y)),
+        "sub": _size(lambda x, y: emit("Sub", x, y)),
+        "mul": _size(lambda x, y: emit("Mul", x, y)),
+        "floordiv": _size(floor_divide_integers),
+        "mod": _size(remainder_integers),
+    },
+)

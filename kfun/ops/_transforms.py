@@ -1,0 +1,37 @@
+"""Function transformations are looked up by the arrays that the function is given, as ops are."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from kfun.errors import UnsupportedOp
+from kfun.ops._kinds import Kind, default_kind, kind_of
+
+
+def native(name: str, values: Any) -> Callable:
+    """The transformation `name` of the framework that decides among `values`."""
+    return _lookup(kind_of(values, name) or default_kind(), name)
+
+
+def _lookup(kind: Kind, name: str) -> Callable:
+    function = kind.transforms.get(name)
+    if function is None:
+        raise UnsupportedOp(name, kind.name, kind.reasons.get(name, "the backend has no such transformation"))
+    return function
+
+
+def transformed(name: str, fun: Callable, **options: Any) -> Callable:
+    """`fun` under the transformation `name` of the framework of the arguments of each call."""
+    made: dict[str, Callable] = {}
+
+    @functools.wraps(fun)
+    def call(*args, **kwargs):
+        kind = kind_of((*args, *kwargs.values()), name) or default_kind()
+        run = made.get(kind.name)
+        if run is None:
+            run = made[kind.name] = _lookup(kind, name)(fun, **options)
+        return run(*args, **kwargs)
+
+    return call
