@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from kfun.backends._onnx_value import OPSET, Body, Value, _Within, emit
+from kfun.backends._onnx_value import OPSET, Body, Value, Within, emit
 
 
 def model_of(
@@ -54,7 +54,7 @@ def _results(body: Body | None, inputs: Sequence[Value], outputs: Sequence[Value
     results = []
     for x in outputs:
         if x.constant is not None or x.body is not body or id(x.output) in seen:
-            with _Within(body):
+            with Within(body):
                 x = emit("Identity", x)
         seen.add(id(x.output))
         results.append(x.output)

@@ -238,7 +238,7 @@ def searchsorted(sorted_sequence, values, side="left"):
     dtype = promoted(sorted_sequence, values)
     values = shaping.expand_dims(as_value(values, dtype), -1)
     below = emit("Less" if side == "left" else "LessOrEqual", as_value(sorted_sequence, dtype), values)
-    return emit("ReduceSum", cast(below, "int32"), integers([-1]), keepdims=0)
+    return emit("ReduceSum", cast(below, "int32"), integers([values.ndim - 1]), keepdims=0)
 
 
 RULES = {

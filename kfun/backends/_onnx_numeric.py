@@ -46,16 +46,12 @@ def _shift_right(x: Value, by: Value) -> Value:
     return emit("Where", below, emit("BitwiseNot", bits), bits)
 
 
-def _bits(op: str, logical: str) -> Callable:
-    return binary(op, logical=logical)
-
-
 RULES = {
     **{name: _in_float32(name, op) for name, op in _TRIGONOMETRY.items()},
     "fmod": binary(lambda x, y: emit("Mod", x, y, fmod=1)),
-    "bitwise_and": _bits("BitwiseAnd", "And"),
-    "bitwise_or": _bits("BitwiseOr", "Or"),
-    "bitwise_xor": _bits("BitwiseXor", "Xor"),
+    "bitwise_and": binary("BitwiseAnd", logical="And"),
+    "bitwise_or": binary("BitwiseOr", logical="Or"),
+    "bitwise_xor": binary("BitwiseXor", logical="Xor"),
     "bitwise_not": unary(lambda x: emit("Not" if x.dtype == "bool" else "BitwiseNot", x), floating=False),
     "bitwise_left_shift": binary(_shift("LEFT")),
     "bitwise_right_shift": binary(_shift_right),

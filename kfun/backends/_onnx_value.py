@@ -108,7 +108,7 @@ class Dim:
     def vector(self) -> Value:
         """The size as an int64 array of shape `[1]`."""
         if self._vector is None:
-            with _Within(self.body):
+            with Within(self.body):
                 self._vector = self._make()
         return self._vector
 
@@ -117,7 +117,7 @@ class Dim:
         """The scalar int64 graph value."""
         if self._scalar is None:
             vector = self.vector
-            with _Within(self.body):
+            with Within(self.body):
                 self._scalar = emit("Squeeze", vector, integers([0]))
         return self._scalar
 
@@ -142,7 +142,7 @@ def dim_of(x: Value) -> Dim:
     return Dim(lambda: cast(vector, "int64"), _body.get())
 
 
-class _Within:
+class Within:
     """Makes new nodes part of a graph that is being built: None is the outermost."""
 
     def __init__(self, body: Body | None):
@@ -156,7 +156,7 @@ class _Within:
         _body.reset(self._token)
 
 
-class Body(_Within):
+class Body(Within):
     """The graph inside a loop or a branch; `with body:` makes new nodes part of it."""
 
     def __init__(self):

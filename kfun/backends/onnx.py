@@ -1,10 +1,11 @@
 """The ONNX adapter: ops on graph values build a graph, so that export is a layer's `apply`.
 
-Sizes that are known only at run time are `Dim`s and may stand wherever an op takes a size. The
-models are of opset 21 without extensions, and run on every onnxruntime since 1.20. Where that
-differs from the other backends on the CPU: types without a kernel are computed in a wider one,
-float64 in float32 for convolutions, pooling, erf and arctan2; and the extremes over an axis may
-give a number for NaN.
+Sizes that are known only at run time are `Dim`s and may stand wherever an op takes a size; ONNX's
+own shape inference, node by node, keeps them and the known ones apart. The models are of opset 21
+without extensions. Where onnxruntime's CPU differs from the other backends: types without a kernel
+are computed in a wider one; float64 in float32 where that is all there is (convolutions, average
+pooling, resizing, erf, det); uint64 beyond int64 in comparisons of extremes wraps; argmax takes NaN
+for infinity.
 """
 
 from __future__ import annotations

@@ -123,6 +123,11 @@ class TestValues(OnONNX, graph_suites.Values):
         x, y = np.int32([5, -5, 7]), np.int32([0, 2, 0])
         self.both(lambda x, y: (ops.where(y == 0, 0, x // y), ops.where(y == 0, 0, x % y)), x, y)
 
+    def test_division_of_the_least_integer(self):
+        """By -1 its result is not representable: the processor traps."""
+        x = np.int32([-(2**31), -(2**31) + 1, 5, -7])
+        self.both(lambda x, y: (x // y, x % y, x // -1, x % -1), x, np.int32([-1, -1, -1, 2]))
+
     @pytest.mark.parametrize("dtype", [*dtypes.INTEGERS, "bool", "float16", "bfloat16", "float64"])
     def test_every_type_has_a_kernel(self, dtype):
         """onnxruntime lacks kernels for many types: a wider one computes."""
