@@ -75,7 +75,9 @@ def promote(*dtypes: str) -> str:
     if any(d not in _EDGES for d in dtypes):
         raise TypeError(f"no implicit promotion between {', '.join(dtypes)}: cast one with ops.cast")
     common = frozenset.intersection(*(_above(d) for d in dtypes))
-    return next(d for d in common if common <= _above(d))
+    found = next(d for d in common if common <= _above(d))
+    # uint64 with a signed type: no integer holds both, and no operand says which float.
+    return "float64" if found == "float" and "float" not in dtypes and "uint64" in dtypes else found
 
 
 def weak(value: object) -> str | None:
@@ -94,8 +96,6 @@ def _name(dtype) -> str:
         name = {"int": "int32", "float": "float32", "half": "float16"}.get(dtype, dtype)
     elif dtype in _WEAK:
         name = settle(_WEAK[dtype])
-    elif hasattr(dtype, "as_numpy_dtype"):  # tensorflow
-        name = dtype.name
     elif type(dtype).__module__.partition(".")[0] == "torch":
         name = str(dtype).removeprefix("torch.")
     else:
@@ -111,6 +111,8 @@ def name(dtype) -> str:
     Raises:
         ValueError: if the dtype is not one of `kfun.dtypes.ALL`.
     """
+    if hasattr(dtype, "as_numpy_dtype"):  # TensorFlow's, as keys of a memo, stop torch.compile
+        dtype = dtype.name
     try:
         return _name(dtype)
     except TypeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 
 # Before any framework is imported.
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -12,6 +13,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import hypothesis
+import numpy as np
 import pytest
 
 from kfun.testing import installed_backends
@@ -22,6 +24,14 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("seeded")
 
 BACKENDS = installed_backends()
+GRAPHS = [b for b in ("openvino", "onnx") if b in BACKENDS]  # these build graphs and hold no numbers
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """compat draws weights and the order of batches from Python's and NumPy's global generators, as Keras does."""
+    random.seed(0)
+    np.random.seed(0)
 
 
 @pytest.fixture(params=BACKENDS)

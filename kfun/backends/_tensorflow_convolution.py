@@ -104,10 +104,10 @@ def _plain_conv(x, kernel, strides, padding, dilation):
 def _grouped_kernels_work(dtype):
     """Whether this build and device have the gradients of grouped convolutions outside XLA."""
     with tf.init_scope(), tf.GradientTape() as tape:
-        x, kernel = tf.ones((1, 2, 2, 4), dtype), tf.ones((1, 1, 2, 4), dtype)
+        x, kernel = tf.ones((1, 4, 4, 4), dtype), tf.ones((3, 3, 2, 4), dtype)  # a window of one is a product
         tape.watch((x, kernel))
         try:
-            out = tf.nn.conv2d(x, kernel, 1, "VALID", "NHWC")
+            out = tf.nn.conv2d(x, kernel, 1, "SAME", "NHWC")
             tape.gradient(out, (x, kernel))
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
             return False

@@ -16,6 +16,7 @@ PAIRS, FLOATING = table(NATIVE), table(NATIVE, floating=True)
 _SPELLINGS = {**NATIVE, **{d: d for d in NAMES}, bool: torch.bool, int: torch.int32, float: torch.float32}
 _VIEWED = {torch.bfloat16: torch.int16, torch.float8_e4m3fn: torch.int8, torch.float8_e5m2: torch.int8}
 _NARROW = {torch.uint16, torch.uint32}
+PLAIN = {torch.float32, torch.float64, torch.float16, torch.bfloat16}  # two of one need no promotion in any op
 
 
 def native(dtype) -> torch.dtype:
@@ -61,6 +62,8 @@ def same_type(*arrays):
     """The arrays in their promoted type."""
     target = arrays[0].dtype
     for x in arrays[1:]:
+        if x.dtype is target:
+            continue
         target = PAIRS.get((target, x.dtype))
         if target is None:
             result_dtype(*arrays, dtype_of=lambda a: NAMES[a.dtype])  # says which types do not promote
@@ -71,6 +74,8 @@ def convert(x):
     """A tensor of NumPy data (sharing its memory where writeable), a Python scalar or a list."""
     if isinstance(x, torch.Tensor):
         return x
+    if torch.compiler.is_compiling() and isinstance(x, np.ndarray):
+        return torch.from_numpy(x)  # a compiler knows neither flags nor strides of NumPy's
     if isinstance(x, (list, tuple)) and _holds_tensors(x):
         return torch.stack(same_type(*[convert(e) for e in x]))
     if type(x) in (bool, int, float, complex):

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from kfun.backends._promotion import promoting
-from kfun.backends._torch_array import FLOATING, PAIRS, cast, floating, widen
+from kfun.backends._torch_array import FLOATING, PAIRS, PLAIN, cast, floating, widen
 
 
 def _keep_scalars(value, dtype):
@@ -27,8 +27,12 @@ def _binary(f, pairs=PAIRS, scalar=cast):
     lacking = (torch.uint16, torch.uint32)
 
     def either(x1, x2):
-        few = getattr(x1, "dtype", None) in lacking or getattr(x2, "dtype", None) in lacking
-        return narrow(x1, x2) if few else rule(x1, x2)
+        first, second = getattr(x1, "dtype", None), getattr(x2, "dtype", None)
+        if first is second and first in PLAIN:
+            return f(x1, x2)
+        if torch.uint64 in (first, second):
+            raise TypeError("PyTorch computes nothing with uint64: cast it to int64 or float64 with ops.cast first")
+        return narrow(x1, x2) if first in lacking or second in lacking else rule(x1, x2)
 
     return either
 
@@ -82,6 +86,8 @@ def round_(x, decimals=0):
 
 
 def where(condition, x1, x2):
+    if getattr(condition, "dtype", None) is torch.bool and getattr(x1, "dtype", 0) is getattr(x2, "dtype", 1):
+        return torch.where(condition, x1, x2)
     return torch.where(cast(condition, torch.bool), *_together(x1, x2))
 
 

@@ -25,6 +25,8 @@ def _reduced(f, x, axis, keepdims):
 
 
 def sum_(x, axis=None, keepdims=False):
+    if x.dtype is torch.float32 and type(axis) is int:  # the common case, without the detours
+        return torch.sum(x, axis, keepdims)
     out = _summed_type(x.dtype)
     wide = torch.int64 if out is torch.uint32 else out
     return cast(_reduced(lambda x, a, k: torch.sum(x, a, keepdim=k, dtype=wide), widen(x), axis, keepdims), out)
@@ -42,6 +44,8 @@ def prod(x, axis=None, keepdims=False):
 
 
 def mean(x, axis=None, keepdims=False):
+    if x.dtype is torch.float32 and type(axis) is int:
+        return torch.mean(x, axis, keepdims)
     x = floating(x)
     wide = torch.float32 if x.dtype in _HALF else x.dtype
     return cast(_reduced(lambda x, a, k: torch.mean(x, a, keepdim=k, dtype=wide), x, axis, keepdims), x.dtype)

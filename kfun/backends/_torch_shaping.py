@@ -241,12 +241,13 @@ def _triangle(f):
 
 
 def concatenate(xs, axis=0):
-    xs = same_type(*xs)
+    if len({x.dtype for x in xs}) > 1:
+        xs = same_type(*xs)
     return torch.cat([x.reshape(-1) for x in xs], 0) if axis is None else torch.cat(xs, axis)
 
 
 RULES = {
-    "reshape": lambda x, newshape: x.reshape(_many(newshape)),
+    "reshape": lambda x, newshape: torch.reshape(x, newshape if type(newshape) is tuple else _many(newshape)),
     "transpose": transpose,
     "expand_dims": expand_dims,
     "squeeze": squeeze,
