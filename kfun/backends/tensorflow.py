@@ -108,4 +108,6 @@ RULES = {
     "full_like": lambda x, fill_value, dtype=None: _like(x, fill_value, dtype),
 }
 
-KIND = Kind("tensorflow", (tf.Tensor, tf.Variable), RULES, _convert, transforms=TRANSFORMS | _tensorflow_functional.TRANSFORMS)
+KIND = Kind(
+    "tensorflow", (tf.Tensor, tf.Variable), RULES, _convert, transforms=TRANSFORMS | _tensorflow_functional.TRANSFORMS
+)

@@ -35,4 +35,12 @@ RULES = {
 }
 
 # Parameters are named for themselves, so that a compiler that traces a first call meets no search.
-KIND = register(Kind("torch", (torch.Tensor, torch.nn.Parameter), RULES, _torch_array.convert, transforms=TRANSFORMS | _torch_functional.TRANSFORMS))
+KIND = register(
+    Kind(
+        "torch",
+        (torch.Tensor, torch.nn.Parameter),
+        RULES,
+        _torch_array.convert,
+        transforms=TRANSFORMS | _torch_functional.TRANSFORMS,
+    )
+)
