@@ -54,16 +54,15 @@ def beta(key: Array, alpha: Array, beta: Array, shape=None, dtype: DType = "floa
 
 def _gamma(key, alpha, shape, dtype, logarithm):
     dtype = dtypes.name(dtype)
-    drawn = "float32" if dtype == "float64" else dtype  # the digits of float32, as in `uniform`
     shape = c.shape(alpha) if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
-    alpha = s.reshape(s.broadcast_to(c.cast(control.stop_gradient(alpha), drawn), shape), (-1,))
+    alpha = s.reshape(s.broadcast_to(c.cast(control.stop_gradient(alpha), dtype), shape), (-1,))
     if math.prod(shape) == 0:
-        return c.cast(s.reshape(alpha, shape), dtype)
+        return s.reshape(alpha, shape)
     large = e.greater_equal(alpha, 1.0)
     d = e.subtract(e.where(large, alpha, e.add(alpha, 1.0)), 1.0 / 3.0)
     key, sub = _pieces(split(key, math.prod(shape)), 2)
     volume = _marsaglia_tsang(key, d)
-    draws = _uniform(sub, drawn)
+    draws = _uniform(sub, dtype)
     if logarithm:
         lost = e.log1p(e.negative(draws))
         boost = e.where(e.logical_or(large, e.equal(lost, 0)), 0.0, e.divide(lost, alpha))
@@ -71,7 +70,7 @@ def _gamma(key, alpha, shape, dtype, logarithm):
     else:
         boost = e.where(large, 1.0, e.power(e.subtract(1.0, draws), e.divide(1.0, alpha)))
         out = e.multiply(e.multiply(d, volume), boost)
-    return c.cast(s.reshape(out, shape), dtype)
+    return s.reshape(out, shape)
 
 
 def _marsaglia_tsang(keys, d):
@@ -118,21 +117,31 @@ def _pieces(keys, num):
     return [s.getitem(pieces, (slice(None), i)) for i in range(num)]
 
 
-_DIGITS = {"float32": (32, 23), "float16": (16, 10), "bfloat16": (8, 7)}  # random bits, of which in the fraction
+_DIGITS = {
+    "float64": (64, 52),
+    "float32": (32, 23),
+    "float16": (16, 10),
+    "bfloat16": (8, 7),
+}  # random bits, of which in the fraction
 
 
 def _uniform(keys, dtype):
     """A uniform number of each key: what `uniform(key, (), dtype)` gives."""
     width, digits = _DIGITS[dtype]
     words = s.getitem(split_each(keys, 1), (slice(None), 0))  # of the counter 0
-    word = b.bitwise_xor(s.getitem(words, (slice(None), 0)), s.getitem(words, (slice(None), 1)))
+    high, low = (s.getitem(words, (slice(None), i)) for i in range(2))
+    if dtype == "float64":
+        low = b.bitwise_right_shift(low, np.uint32(64 - digits))
+        return e.add(e.multiply(c.cast(high, dtype), 2.0**-32), e.multiply(c.cast(low, dtype), 2.0**-digits))
+    word = b.bitwise_xor(high, low)
     top = b.bitwise_right_shift(b.bitwise_and(word, np.uint32(2**width - 1)), np.uint32(width - digits))
     return e.multiply(c.cast(top, dtype), 2.0**-digits)
 
 
 def _normal(keys, dtype):
     """A normal number of each key: what `normal(key, (), dtype)` gives."""
-    low = {"float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}[dtype] - 1.0  # the first above -1
+    precision = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}[dtype]
+    low = 2.0**-precision - 1.0  # the first above -1
     u = e.maximum(e.add(e.multiply(_uniform(keys, dtype), 2.0), low), low)  # 1 - low rounds to 2
     return e.multiply(e.erfinv(u), math.sqrt(2.0))
 
@@ -156,7 +165,6 @@ def binomial(key: Array, counts: Array, probabilities: Array, shape=None, dtype:
     """
     dtype = dtypes.name(dtype)
     drawn = dtypes.inexact(dtypes.weak(probabilities) or dtype_of(probabilities))
-    drawn = "float32" if drawn == "float64" else drawn
     shape = np.broadcast_shapes(c.shape(counts), c.shape(probabilities)) if shape is None else shape
     n, p = (s.broadcast_to(c.cast(x, drawn), shape) for x in (counts, probabilities))
     rare = e.less(p, 0.5)

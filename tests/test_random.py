@@ -56,6 +56,29 @@ def test_normals_agree_within_rounding(backend, name, seed):
     np.testing.assert_allclose(received, expected, rtol=1e-5, atol=3e-5)
 
 
+WIDE = {
+    "uniform": lambda key: random.uniform(key, (20,), "float64", -3.0, 5.0),
+    "normal": lambda key: random.normal(key, (20,), "float64"),
+    "truncated_normal": lambda key: random.truncated_normal(key, (20,), "float64"),
+    "gamma": lambda key: random.gamma(key, np.linspace(0.2, 3, 20), dtype="float64"),
+    "beta": lambda key: random.beta(key, np.linspace(0.2, 3, 20), 2.0, dtype="float64"),
+    "binomial": lambda key: random.binomial(key, np.full(20, 50.0), np.linspace(0.1, 0.9, 20), dtype="float64"),
+    "of few": lambda key: random.randint(key, (20,), -5, 12, "int64"),
+    "of many": lambda key: random.randint(key, (20,), -3, 10**12, "int64"),
+    "of all": lambda key: random.randint(key, (20,), -(2**63), 2**63 - 1, "int64"),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+@pytest.mark.parametrize("backend", OTHERS)
+def test_64_bits_are_drawn_as_by_jax_with_x64(backend, name):
+    with jax.enable_x64(True):
+        expected, received = drawn("jax", 11, WIDE[name]), drawn(backend, 11, WIDE[name])
+    assert received.dtype == expected.dtype
+    assert received.dtype.itemsize == 8
+    np.testing.assert_allclose(received, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
 def test_keys_are_those_of_jax(seed):
     with jax.enable_x64(True):

@@ -50,6 +50,8 @@ def _words(key, shape):
 
 def bits(key, shape=(), width=32):
     high, low = _words(key, shape)
+    if width == 64:
+        return high.astype(np.uint64) << np.uint64(32) | low
     return np.asarray(high ^ low).astype(f"uint{width}")
 
 
@@ -62,10 +64,9 @@ def fold_in(key, data):
 
 
 def uniform(key, shape=(), dtype="float32", minval=0.0, maxval=1.0):
-    """Random mantissas of floats in [1, 2). float64 takes the digits of float32, as on JAX without x64."""
-    target = native(dtype)
-    drawn = np.dtype(np.float32) if target == np.float64 else target
-    size, mantissa = (8 * drawn.itemsize, {"float32": 23, "float16": 10, "bfloat16": 7}[drawn.name])
+    """Random mantissas of floats in [1, 2), less 1; float64 as on JAX with x64."""
+    drawn = np.dtype(native(dtype))
+    size, mantissa = (8 * drawn.itemsize, {"float64": 52, "float32": 23, "float16": 10, "bfloat16": 7}[drawn.name])
     width = 8 if mantissa < 8 else size
     whole = np.dtype(f"uint{size}")
     one = np.ones((), drawn).view(whole)
@@ -74,44 +75,44 @@ def uniform(key, shape=(), dtype="float32", minval=0.0, maxval=1.0):
     floats = (floats - drawn.type(1)).astype(drawn)
     if size == 32:  # one fused operation, rounded once: what compilers make of it
         floats = floats.astype(np.float64)
-    return np.maximum(low, (floats * (high - low) + low).astype(drawn)).astype(target)
+    return np.maximum(low, (floats * (high - low) + low).astype(drawn))
 
 
 def normal(key, shape=(), dtype="float32"):
-    target = native(dtype)
-    drawn = np.dtype(np.float32) if target == np.float64 else target
+    drawn = np.dtype(native(dtype))
     low = np.nextafter(drawn.type(-1), drawn.type(0))
-    return _from_uniform(uniform(key, shape, drawn, low, 1.0)).astype(target)
+    return _from_uniform(uniform(key, shape, drawn, low, 1.0))
 
 
 def _from_uniform(u):
     """`sqrt(2) * erfinv(u)`."""
-    return (np.sqrt(np.float32(2)) * special.erfinv(u.astype(np.float32))).astype(u.dtype)
+    wide = u if u.dtype == np.float64 else u.astype(np.float32)
+    return (np.sqrt(wide.dtype.type(2)) * special.erfinv(wide)).astype(u.dtype)
 
 
 def truncated_normal(key, shape=(), dtype="float32", lower=-2.0, upper=2.0):
-    target = native(dtype)
-    drawn = np.dtype(np.float32) if target == np.float64 else target
+    drawn = np.dtype(native(dtype))
+    wide = np.float64 if drawn == np.float64 else np.float32
     low, high = drawn.type(lower), drawn.type(upper)
-    ends = [special.erf(np.float32(b) / np.sqrt(np.float32(2))) for b in (low, high)]
+    ends = [special.erf(wide(b) / np.sqrt(wide(2))) for b in (low, high)]
     out = _from_uniform(uniform(key, shape, drawn, *ends))
     inside = np.nextafter(low, drawn.type(np.inf)), np.nextafter(high, drawn.type(-np.inf))
-    return np.clip(out, *inside).astype(target)
+    return np.clip(out, *inside)
 
 
 def randint(key, shape, minval, maxval, dtype="int32"):
-    """64 random bits modulo the span of the range, in the arithmetic of 32 bits."""
-    target = native(dtype)
-    info = np.iinfo(f"{target.kind.replace('i', 'int').replace('u', 'uint')}{min(8 * target.itemsize, 32)}")
-    low = np.clip(np.asarray(minval), info.min, info.max).astype(np.int64)
-    high = np.clip(np.asarray(maxval), info.min, info.max + 1).astype(np.int64)
-    span = np.maximum(high - low, 1).astype(np.uint64)  # of an empty range, minval
-    word = np.uint64(2**32 - 1)
-    upper, lower = (bits(k, shape).astype(np.uint64) for k in split(key))
-    factor = np.uint64(2**16) % span
-    factor = (factor * factor & word) % span
-    offset = (((upper % span) * factor & word) + lower % span & word) % span
-    return (low + offset.astype(np.int64)).astype(target)
+    """Two random words modulo the span of the range, in the arithmetic of one: 32 bits, 64 for 64-bit types."""
+    target = np.dtype(native(dtype))
+    info, width = np.iinfo(target), max(32, 8 * target.itemsize)
+    low, high = (int(np.clip(int(bound), info.min, info.max + 1)) for bound in (minval, maxval))
+    span = np.uint64(max(high - low, 1) % 2**64)  # of an empty range, minval; 0 stands for all 2**64 numbers
+    word = np.uint64(2**width - 1)
+    upper, lower = (bits(k, shape, width).astype(np.uint64) for k in split(key))
+    if span:
+        factor = np.uint64(2 ** (width // 2)) % span
+        factor = (factor * factor & word) % span
+        lower = (((upper % span) * factor & word) + lower % span & word) % span
+    return (np.uint64(low % 2**64) + lower).astype(target)
 
 
 def permutation(key, n):

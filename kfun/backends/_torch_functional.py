@@ -102,9 +102,12 @@ def _compiled(method, batch, shape, dtype):
 def draw_by(
     key: torch.Tensor, first: torch.Tensor, second: torch.Tensor, method: str, batch: int, shape: list[int], dtype: str
 ) -> torch.Tensor:
-    """Draws with parameters that are arrays: key `[B..., 2]` uint32, parameters float32 `[B..., *shape]`."""
-    run = _compiled(method, batch, tuple(shape), dtype)
-    return torch.from_dlpack(run(*(x.detach().cpu().numpy() for x in (key, first, second)))).to(key.device)
+    """Draws with parameters that are arrays: key `[B..., 2]` uint32, parameters `[B..., *shape]`."""
+    import jax
+
+    with jax.enable_x64(True):
+        run = _compiled(method, batch, tuple(shape), dtype)
+        return torch.from_dlpack(run(*(x.detach().cpu().numpy() for x in (key, first, second)))).to(key.device)
 
 
 @draw_by.register_fake
@@ -122,14 +125,13 @@ def _(info, in_dims, key, first, second, method, batch, shape, dtype):
 
 
 def _drawn(method, key, parameters, shape, dtype):
-    parameters = [convert(p).detach().to(torch.float32) for p in parameters]
+    parameters = [convert(p).detach() for p in parameters]
+    parameters = [p if p.dtype is torch.float64 else p.to(torch.float32) for p in parameters]
     if shape is None:
         shape = torch.broadcast_shapes(*(p.shape for p in parameters))
     shape = [shape] if isinstance(shape, int) else list(shape)
     first, second = (p.expand(shape) for p in (parameters[0], parameters[-1]))
-    target = native(dtype)
-    drawn = torch.float32 if target is torch.float64 else target
-    return draw_by(checked_key(key), first, second, method, 0, shape, NAMES[drawn]).to(target)
+    return draw_by(checked_key(key), first, second, method, 0, shape, NAMES[native(dtype)])
 
 
 def split_each(keys, num=2):

@@ -43,25 +43,38 @@ _METHODS = {
 
 @torch.library.custom_op("kfun::draw", mutates_args=())
 def draw(
-    key: torch.Tensor, data: torch.Tensor, low: float, high: float, method: str, shape: list[int], dtype: str
+    key: torch.Tensor,
+    data: torch.Tensor,
+    low: float,
+    high: float,
+    limits: list[int],
+    method: str,
+    shape: list[int],
+    dtype: str,
 ) -> torch.Tensor:
-    """Draws of one method: key `[B..., 2]` uint32, data `[B...]` uint32 to fold in, result `[B..., *shape]`."""
-    bounds = [np.int32(int(b)) if method == "randint" else np.float32(b) for b in (low, high)]
-    run = _compiled(method, key.ndim - 1, tuple(shape), dtype)
-    return torch.from_dlpack(run(key.cpu().numpy(), data.cpu().numpy(), *bounds)).to(key.device)
+    """Draws of one method: key `[B..., 2]` uint32, data `[B...]` uint32 to fold in, result `[B..., *shape]`.
+
+    The bounds are `low` and `high` for floats, the two `limits` for integers.
+    """
+    import jax
+
+    bounds = limits or [np.float64(b) if dtype == "float64" else np.float32(b) for b in (low, high)]
+    with jax.enable_x64(True):  # 64 bits where they are asked for; the others stay as they are
+        run = _compiled(method, key.ndim - 1, tuple(shape), dtype)
+        return torch.from_dlpack(run(key.cpu().numpy(), data.cpu().numpy(), *bounds)).to(key.device)
 
 
 @draw.register_fake
-def _(key, data, low, high, method, shape, dtype):
+def _(key, data, low, high, limits, method, shape, dtype):
     return key.new_empty((*key.shape[:-1], *shape), dtype=native(dtype))
 
 
 @draw.register_vmap
-def _(info, in_dims, key, data, low, high, method, shape, dtype):
+def _(info, in_dims, key, data, low, high, limits, method, shape, dtype):
     def lead(x, dim):
         return x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
 
-    return draw(lead(key, in_dims[0]), lead(data, in_dims[1]), low, high, method, shape, dtype), 0
+    return draw(lead(key, in_dims[0]), lead(data, in_dims[1]), low, high, limits, method, shape, dtype), 0
 
 
 def checked_key(key):
@@ -73,10 +86,10 @@ def checked_key(key):
     return key
 
 
-def _draw(method, key, shape, dtype, low=0.0, high=1.0, data=None):
+def _draw(method, key, shape, dtype, low=0.0, high=1.0, data=None, limits=()):
     shape = [shape] if isinstance(shape, int) else [int(s) for s in shape]
     data = checked_key(key)[0] if data is None else data.to(key.device)
-    return draw(key, data, low, high, method, shape, dtype)
+    return draw(key, data, low, high, list(limits), method, shape, dtype)
 
 
 def fold_in(key, data):
@@ -85,10 +98,7 @@ def fold_in(key, data):
 
 
 def _floats(method, key, shape, dtype, low=0.0, high=1.0):
-    """float64 takes the digits of float32, as on JAX without x64."""
-    target = native(dtype)
-    drawn = torch.float32 if target is torch.float64 else target
-    return _draw(method, key, shape, NAMES[drawn], float(low), float(high)).to(target)
+    return _draw(method, key, shape, NAMES[native(dtype)], float(low), float(high))
 
 
 def uniform(key, shape=(), dtype="float32", minval=0.0, maxval=1.0):
@@ -108,9 +118,8 @@ def truncated_normal(key, shape=(), dtype="float32", lower=-2.0, upper=2.0):
 
 
 def randint(key, shape, minval, maxval, dtype="int32"):
-    target = native(dtype)
-    drawn = {torch.int64: torch.int32, torch.uint64: torch.uint32}.get(target, target)
-    return _draw("randint", key, shape, NAMES[drawn], float(minval), float(maxval)).to(target)
+    limits = [min(max(int(bound), -(2**63)), 2**63 - 1) for bound in (minval, maxval)]
+    return _draw("randint", key, shape, NAMES[native(dtype)], limits=limits)
 
 
 RULES = {
