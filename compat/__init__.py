@@ -9,7 +9,9 @@ _NAMES = {
     "InputSpec": "compat.core.input_spec", "KerasTensor": "compat.core.operation", "Operation": "compat.core.operation",
     "Initializer": "compat.initializers", "Regularizer": "compat.regularizers", "Loss": "compat.losses",
     "install": "compat._install", "Metric": "compat.metrics", "Optimizer": "compat.optimizers",
-    "DTypePolicy": "compat.core.policy",
+    "DTypePolicy": "compat.core.policy", "FloatDTypePolicy": "compat.dtype_policies",
+    "StatelessScope": "compat.core.scopes", "SymbolicScope": "compat.core.scopes", "name_scope": "compat.core.scopes",
+    "device": "compat.core.scopes", "remat": "compat.core.remat", "RematScope": "compat.core.remat",
 }  # fmt: skip
 _MODULES = (
     "activations", "applications", "backend", "callbacks", "config", "constraints", "datasets", "dtype_policies",
@@ -18,6 +20,11 @@ _MODULES = (
 )  # fmt: skip
 
 __version__ = "3.15.1"
+
+
+def version() -> str:
+    """The version of Keras whose API this is."""
+    return __version__
 
 
 def __getattr__(name: str) -> Any:

@@ -37,8 +37,20 @@ def get_uid(prefix: str = "") -> int:
     return naming.next_number(prefix)
 
 
-def result_type(*dtypes_) -> str:
+def result_type(*dtypes) -> str:
     """The type that a computation on these types gives."""
+    from kfun.dtypes import name, promote, settle
+
+    return settle(promote(*map(name, dtypes)))
+
+
+def is_float_dtype(dtype) -> bool:
+    """Whether a dtype (floatx for None) is floating."""
     from kfun import dtypes
 
-    return dtypes.settle(dtypes.promote(*map(dtypes.name, dtypes_)))
+    return dtypes.is_float(standardize_dtype(dtype))
+
+
+def is_int_dtype(dtype) -> bool:
+    """Whether a dtype (floatx for None) is an integer, signed or not; bool is none."""
+    return standardize_dtype(dtype).startswith(("int", "uint"))

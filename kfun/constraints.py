@@ -25,7 +25,7 @@ def _norms(w: Any, axis: Any) -> Any:
 class MaxNorm(Constraint):
     """Scales down what is longer than `max_value`, lengths taken along `axis`."""
 
-    max_value: float = 2.0
+    max_value: float = 2
     axis: Any = 0
 
     def __call__(self, w):

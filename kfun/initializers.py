@@ -118,14 +118,19 @@ class VarianceScaling(Initializer):
         mode: `"fan_in"`, `"fan_out"` or `"fan_avg"`.
         distribution: `"truncated_normal"`, `"untruncated_normal"` or `"uniform"`.
         seed: an int, or None to draw from the key.
+        input_axes, output_axes: the axes whose sizes multiply to the input and to the output fan; both or
+            neither. By default the last two, and the receptive field before them counts for both.
     """
 
     scale: float = 1.0
     mode: str = "fan_in"
     distribution: str = "truncated_normal"
     seed: int | None = None
+    input_axes: tuple[int, ...] | None = None
+    output_axes: tuple[int, ...] | None = None
 
     def check(self):
+        _check_axes(self)
         if self.scale <= 0:
             raise ValueError(f"{type(self).__name__}: expected a positive scale; received {self.scale}")
         modes, distributions = ("fan_in", "fan_out", "fan_avg"), ("truncated_normal", "untruncated_normal", "uniform")
@@ -135,7 +140,7 @@ class VarianceScaling(Initializer):
             raise ValueError(f"unknown distribution {self.distribution!r}; expected one of {distributions}")
 
     def draw(self, key, shape, dtype):
-        fan_in, fan_out = fans(shape)
+        fan_in, fan_out = fans(shape, self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, n)
         if self.distribution == "uniform":
@@ -147,8 +152,24 @@ class VarianceScaling(Initializer):
         return ops.multiply(random.truncated_normal(key, shape, dtype), math.sqrt(variance) / 0.87962566103423978)
 
 
-def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Input and output fan of a weight of this shape."""
+def _check_axes(initializer: Any) -> None:
+    if (initializer.input_axes is None) != (initializer.output_axes is None):
+        raise ValueError(
+            f"{type(initializer).__name__}: expected both of input_axes and output_axes or neither; received "
+            f"{initializer.input_axes} and {initializer.output_axes}"
+        )
+
+
+def fans(shape: tuple[int, ...], input_axes: Any = None, output_axes: Any = None) -> tuple[int, int]:
+    """Input and output fan of a weight of this shape; of given axes the products of their sizes.
+
+    Raises:
+        ValueError: if the shape has no such axis.
+    """
+    if input_axes is not None and output_axes is not None:
+        if any(not -len(shape) <= axis < len(shape) for axis in (*input_axes, *output_axes)):
+            raise ValueError(f"input_axes {input_axes} and output_axes {output_axes} are not all axes of {shape}")
+        return math.prod(shape[a] for a in input_axes), math.prod(shape[a] for a in output_axes)
     if len(shape) < 2:
         n = shape[0] if shape else 1
         return n, n
@@ -157,14 +178,19 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _scaled(name: str, doc: str, scale: float, mode: str, distribution: str) -> type[Initializer]:
-    """A named case of `VarianceScaling` whose only field is its seed."""
+    """A named case of `VarianceScaling`: its fields are the seed and the axes of the fans."""
 
     def draw(self, key, shape, dtype):
-        return VarianceScaling(scale, mode, distribution).draw(key, shape, dtype)
+        axes = {"input_axes": self.input_axes, "output_axes": self.output_axes}
+        return VarianceScaling(scale, mode, distribution, **axes).draw(key, shape, dtype)
 
+    axes = "tuple[int, ...] | None"
     body = {
-        "__annotations__": {"seed": "int | None"},
+        "__annotations__": {"seed": "int | None", "input_axes": axes, "output_axes": axes},
         "seed": None,
+        "input_axes": None,
+        "output_axes": None,
+        "check": _check_axes,
         "draw": draw,
         "__doc__": doc,
         "__module__": __name__,
@@ -203,6 +229,61 @@ class Orthogonal(Initializer):
         return ops.cast(ops.multiply(ops.reshape(q, shape), self.gain), dtype)
 
 
+class STFT(Initializer):
+    """A kernel that computes one part of a short-time Fourier transform as a convolution.
+
+    For the shape `(frame, 1, bins)` it is `window[t] * cos(2 pi t k / n)`, or minus the sine, with
+    t < frame, k < bins and `n = 2 (bins - 1)`.
+
+    Args:
+        side: `"real"` or `"imag"`.
+        window: the name of one of `scipy.signal.get_window`, its values `[frame]`, or None for none.
+        scaling: `"density"` divides by the window's Euclidean norm, `"spectrum"` by its sum, None by 1;
+            without a window by 1 in any case.
+        periodic: whether a named window is periodic, else symmetric.
+
+    Raises:
+        ValueError: for an unknown side, window or scaling, a shape of another rank, or window values of
+            another number than frames.
+    """
+
+    side: str = "real"
+    window: Any = "hann"
+    scaling: str | None = "density"
+    periodic: bool = False
+
+    def check(self):
+        if self.side not in ("real", "imag"):
+            raise ValueError(f"STFT: expected side 'real' or 'imag'; received {self.side!r}")
+        if self.scaling not in ("density", "spectrum", None):
+            raise ValueError(f"STFT: expected scaling 'density', 'spectrum' or None; received {self.scaling!r}")
+        if isinstance(self.window, str):
+            self._window(1)  # raises for an unknown name
+
+    def _window(self, frame: int) -> np.ndarray:
+        if isinstance(self.window, str):
+            from scipy.signal import get_window
+
+            return get_window(self.window, frame, self.periodic)
+        values = np.asarray(self.window, "float64")
+        if values.shape != (frame,):
+            raise ValueError(f"STFT: expected a window of shape ({frame},), a value a frame; received {values.shape}")
+        return values
+
+    def draw(self, key, shape, dtype):
+        if len(shape) != 3:
+            raise ValueError(f"STFT makes kernels of shape (frame, 1, bins); received shape {shape}")
+        frame, _, bins = shape
+        angles = np.arange(frame)[:, None] * np.arange(bins) * (2 * math.pi / max(2 * (bins - 1), 1))
+        waves = np.cos(angles) if self.side == "real" else -np.sin(angles)  # [frame, bins]
+        if self.window is not None:
+            window = self._window(frame)
+            scale = {"density": np.linalg.norm(window), "spectrum": window.sum(), None: 1.0}[self.scaling]
+            waves = waves * (window / scale)[:, None]
+        kernel = np.broadcast_to(waves[:, None], shape)
+        return ops.cast(ops.convert_to_tensor(kernel.astype("float64" if dtype == "float64" else "float32")), dtype)
+
+
 class Stacked(Initializer):
     """`n` independent draws of another initializer along a new leading axis."""
 
@@ -221,7 +302,7 @@ def _names() -> dict[str, type[Initializer]]:
         for c in REGISTRY.values()
         if issubclass(c, Initializer) and c not in hidden and c.__name__[0] != "_"
     }
-    snake = {re.sub(r"(?<!^)(?=[A-Z])", "_", n).lower(): c for n, c in own.items()}
+    snake = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", n).lower(): c for n, c in own.items()}
     return own | snake | {"normal": RandomNormal, "uniform": RandomUniform, "zero": Zeros, "one": Ones}
 
 

@@ -177,9 +177,13 @@ def runner(params: dict, state: dict, key: Any, training: bool) -> tuple[Callabl
     """`(run, new state, keys)` for a composite's apply: `run(name, layer, args, kwargs)` applies a sublayer.
 
     `keys` gives the key of each call, None if there is none; the new state fills as sublayers run.
+    A tuple as `key` has the key of each call.
     """
     state = dict(state)
-    keys = (None if key is None else random.fold_in(key, n) for n in itertools.count())
+    if isinstance(key, tuple):
+        keys = iter(key)
+    else:
+        keys = (None if key is None else random.fold_in(key, n) for n in itertools.count())
 
     def run(name: str, layer: Layer, args: tuple, kwargs: dict) -> Any:
         p, s = params.get(name, {}), state.get(name, {})

@@ -44,4 +44,20 @@ CLASSES = {
 }  # fmt: skip
 get = getter("constraint", CLASSES, Constraint)
 
+
+def serialize(constraint: Any) -> Any:
+    """The constraint as JSON data."""
+    from compat.saving import serialize_keras_object
+
+    return serialize_keras_object(constraint)
+
+
+def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
+    """The constraint of JSON data, or of a name."""
+    from compat.saving import deserialize_keras_object
+
+    found = deserialize_keras_object(config, custom_objects=custom_objects)
+    return get(found) if isinstance(found, str) else found
+
+
 __getattr__ = unknown_names_of(globals())

@@ -65,11 +65,20 @@ def bind(cls_name: str, parameters: dict[str, Any], args: tuple, kwargs: dict, o
     return own, rest
 
 
+def said(config: dict, defaults: dict[str, Any], unsaid: Any) -> dict:
+    """A config without those of the arguments `unsaid` that are at their default.
+
+    Keras leaves these out of its config whatever their value; here a file keeps what differs.
+    """
+    return {n: v for n, v in config.items() if n not in unsaid or v != defaults[n]}
+
+
 class Face:
     """Base of generated classes that wrap one definition: initializers, regularizers, constraints."""
 
     definition_class: type
     _parameters: dict[str, Any]
+    _unsaid: tuple[str, ...] = ()  # arguments that the config has only where they are not at their default
 
     def __init__(self, *args: Any, **kwargs: Any):
         self._arguments, _ = bind(type(self).__name__, self._parameters, args, kwargs)
@@ -84,7 +93,7 @@ class Face:
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        return dict(self._arguments)
+        return said(self._arguments, self._parameters, self._unsaid)
 
     @classmethod
     def from_config(cls, config: dict) -> Face:
@@ -96,9 +105,26 @@ class Face:
         return f"{type(self).__name__}({shown})"
 
 
-def face(base: type, definition: type, module: str, name: str | None = None) -> type:
-    """A class named like `definition`, of its arguments, over `base`."""
-    parameters = parameters_of(definition)
+def inserted(parameters: dict[str, Any], after: str | None, extra: dict[str, Any]) -> dict[str, Any]:
+    """Arguments with further ones after one of them, or at the end."""
+    out: dict[str, Any] = {}
+    for name, default in parameters.items():
+        out[name] = default
+        if name == after:
+            out |= extra
+    return out | extra
+
+
+def face(
+    base: type,
+    definition: type,
+    module: str,
+    name: str | None = None,
+    extra: dict[str, Any] | None = None,
+    after: str | None = None,
+) -> type:
+    """A class named like `definition`, of its arguments and `extra` ones, over `base`."""
+    parameters = inserted(parameters_of(definition), after, extra or {})
     cls = type(
         name or definition.__name__,
         (base,),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from compat.core import faces
+from compat.core import faces, remat
 from compat.core.layer import Layer, _constraint, _regularizer
 from compat.core.operation import Operation
 from compat.core.seeds import SeedGenerator
@@ -143,7 +143,7 @@ class Generated(Layer):
         attribute, shown = self._children.get(name, (name, name))
         child = self.__dict__.get(attribute)
         if not isinstance(child, Layer):
-            child = _part(shown, self)
+            child = new_part(shown, self)
             object.__setattr__(self, attribute, child)
         child._kf.built_in = f"{self._kf.built_in or self.name}/{child.name}"
         return child
@@ -166,11 +166,16 @@ class Generated(Layer):
         call_args = {k: v for k, v in call_args.items() if v is not None}
         training = call_args.pop("training", False)
         params, state = self.gather()
-        key = self.seed_generator.next() if training and "seed_generator" in self.__dict__ else None
-        outputs, new = self.definition.apply(params, state, *inputs, key=key, training=training, **call_args)
+        key = self._key(training)
+        definition = remat.definition_of(self)
+        outputs, new = definition.apply(params, state, *inputs, key=key, training=training, **call_args)
         if new:
             self.put(new)
         return outputs
+
+    def _key(self, training: bool) -> Any:
+        """The random key of a call."""
+        return self.seed_generator.next() if training and "seed_generator" in self.__dict__ else None
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The mask of the outputs, as the definition has it."""
@@ -206,8 +211,9 @@ def _fresh(initializer: Any, used: set) -> Any:
     return initializer
 
 
-def _part(name: str, owner: Layer) -> Part:
-    part = Part(name=name, dtype=owner.dtype_policy)
+def new_part(name: str, owner: Layer, cls: type[Part] = Part) -> Part:
+    """A part of a layer, for a subtree of its weights."""
+    part = cls(name=name, dtype=owner.dtype_policy)
     part.__dict__["_kf_owner"] = owner.__dict__.get("_kf_owner", owner)
     part.__dict__["_children"] = {}
     for method in ("_variable", "_child"):

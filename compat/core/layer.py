@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from compat.core import masks, naming, policy, scope
+from compat.core import masks, naming, policy, remat, scope
 from compat.core.operation import Operation, refuse_unknown
 from compat.core.variable import Variable
 from kfun import abstract, dtypes, ops
@@ -127,7 +127,7 @@ class Layer(Operation):
         dtype = dtypes.name(dtype) if dtype is not None else self.variable_dtype
         if initializer is None:
             initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
-        with naming.at(self._kf.built_in or self.name):
+        with naming.at(self._kf.built_in or naming.path_of(self.name)):
             variable = Variable(
                 _initializer(initializer), shape, dtype, trainable, autocast, aggregation, name=name or "variable"
             )
@@ -231,17 +231,21 @@ class Layer(Operation):
     @property
     def dtype(self) -> str:
         """The type of the variables."""
-        return self.dtype_policy.variable_dtype
+        return self._own_policy().variable_dtype
 
     @property
     def variable_dtype(self) -> str:
         """The type of the variables."""
-        return self.dtype_policy.variable_dtype
+        return self._own_policy().variable_dtype
 
     @property
     def compute_dtype(self) -> str:
         """The type of the computation."""
-        return self.dtype_policy.compute_dtype
+        return self._own_policy().compute_dtype
+
+    def _own_policy(self) -> Any:
+        given = self.dtype_policy
+        return given[self.path] if given.by_path else given
 
     input_dtype = compute_dtype
 
@@ -297,6 +301,10 @@ class Layer(Operation):
         plan = call_plan(type(self))
         self._check_inputs(args)
         self._build_for(args, kwargs)
+        if is_symbolic((args, kwargs)):  # records what was said; what was not is told when the graph runs
+            if not plan.training and not plan.takes_any:
+                kwargs.pop("training", None)
+            return self._symbolic(args, kwargs)
         training = kwargs.get("training")
         if training is None:
             training = _training.get()
@@ -306,8 +314,6 @@ class Layer(Operation):
             kwargs["training"] = training
         elif not plan.training and not plan.takes_any:
             kwargs.pop("training", None)
-        if is_symbolic((args, kwargs)):
-            return self._symbolic(args, kwargs)
         previous = self._fill_masks(plan, args, kwargs)
         token = _training.set(training)
         try:
@@ -320,11 +326,12 @@ class Layer(Operation):
     def _in_compute_dtype(self, args: tuple, kwargs: dict) -> Any:
         mixed = self.compute_dtype != self.variable_dtype
         outer = scope.autocast_dtype()
+        call = self.call if self._kf.remat is None else remat.call_of(self)
         if not mixed and outer is None:
-            return self.call(*args, **kwargs)
+            return call(*args, **kwargs)
         wanted = self.compute_dtype if self.autocast and dtypes.is_float(self.compute_dtype) else None
         with scope.autocast(wanted):
-            return self.call(*args, **kwargs)
+            return call(*args, **kwargs)
 
     def _converted(self, tree: Any) -> Any:
         """Arrays of other libraries made native; floats cast to the compute type."""
@@ -464,7 +471,7 @@ class Layer(Operation):
         for value in loss if isinstance(loss, (list, tuple)) else [loss]:
             inside = scope.current()
             if inside is not None:
-                inside.losses.append((self, value))
+                inside.added.append((self, value))
             else:
                 self._kf.losses.append(value)
 
@@ -481,7 +488,7 @@ class Layer(Operation):
         layers = self._all_layers()
         if inside is not None:
             ids = {id(layer) for layer in layers}
-            found = [value for layer, value in inside.losses if id(layer) in ids]
+            found = [value for layer, value in inside.added if id(layer) in ids]
         else:
             found = [value for layer in layers for value in layer._kf.losses]
         regularized = [v for v in self.trainable_weights if v.regularizer is not None]
@@ -538,8 +545,8 @@ class Layer(Operation):
         if not config or self.built:
             return
         shapes = config.get("shapes_dict") or {"inputs_shape": config.get("input_shape")}
+        self._kf.built_in, self._kf.build_shapes = naming.path_of(self.name), shapes
         with naming.under(self.name):
-            self._kf.built_in, self._kf.build_shapes = naming.path_of(self.name), shapes
             self._run_build({k: _tuples(v) for k, v in shapes.items()})
         self.built = True
 

@@ -6,7 +6,7 @@ import functools
 import inspect
 from typing import Any
 
-from compat.core import naming
+from compat.core import naming, remat
 from kfun.errors import nearest
 from kfun.graph import SymbolicTensor, tensors
 
@@ -21,6 +21,7 @@ class Internals:
         self.other: list[Any] = []
         self.losses: list[Any] = []
         self.build_shapes: Any = None
+        self.remat = remat.current()
         self.built_in = ""  # the path of names around the layer when it was built
 
 

@@ -16,10 +16,13 @@ class DTypePolicy:
 
     Args:
         name: a dtype (both types), or `"mixed_float16"` or `"mixed_bfloat16"` (variables float32,
-            computation in half precision).
+            computation in half precision); floatx if None.
     """
 
-    def __init__(self, name: str = "float32"):
+    by_path = False  # whether each layer looks its own policy up, by its path
+
+    def __init__(self, name: str | None = None):
+        name = floatx() if name is None else name
         if not isinstance(name, str):
             raise TypeError(f"DTypePolicy: expected a name; received {name!r}")
         self.name = name
@@ -58,7 +61,9 @@ def get(identifier: Any) -> DTypePolicy:
     if isinstance(identifier, DTypePolicy):
         return identifier
     if isinstance(identifier, dict):
-        return DTypePolicy(**identifier.get("config", identifier))
+        from compat.saving import deserialize_keras_object
+
+        return deserialize_keras_object(identifier) if "class_name" in identifier else DTypePolicy(**identifier)
     return DTypePolicy(identifier if isinstance(identifier, str) else dtypes.name(identifier))
 
 

@@ -29,7 +29,7 @@ class Scope:
         self.values: dict[int, Any] = {}
         self.held: list[Any] = []  # keeps the variables alive whose ids are keys
         self.abstract, self.collect_losses = abstract, collect_losses
-        self.losses: list[Any] = []
+        self.added: list[Any] = []  # `(layer, loss)` of each `add_loss`
         for variable, value in (values or {}).items():
             self.set(variable, value)
 
@@ -42,6 +42,12 @@ class Scope:
     def get(self, variable: Any) -> Any:
         """The value of `variable` inside this scope, None if it has none."""
         return self.values.get(id(variable))
+
+    def child(self) -> Scope:
+        """A scope that begins with the values and losses of this one and leaves it as it is."""
+        made = Scope(abstract=self.abstract, collect_losses=self.collect_losses)
+        made.values, made.held, made.added = dict(self.values), list(self.held), list(self.added)
+        return made
 
     def __enter__(self) -> Scope:
         self._token = _current.set(self)

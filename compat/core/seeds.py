@@ -69,7 +69,7 @@ def key_of(seed: Any) -> Any:
     if seed is None:
         if not _GLOBAL:
             _GLOBAL.append(SeedGenerator())
-        return _GLOBAL[0].next()
+        return _GLOBAL[0].next(ordered=False)
     return np.array([int(seed) & 0xFFFFFFFF, 0], np.uint32)
 
 

@@ -72,12 +72,14 @@ GlorotUniform = _make("GlorotUniform")
 HeNormal = _make("HeNormal")
 HeUniform = _make("HeUniform")
 Identity = _make("Identity")
+Identity._unsaid = ("gain",)
 LecunNormal = _make("LecunNormal")
 LecunUniform = _make("LecunUniform")
 Ones = _make("Ones")
 Orthogonal = _make("Orthogonal")
 RandomNormal = _make("RandomNormal")
 RandomUniform = _make("RandomUniform")
+STFT = _make("STFT")
 TruncatedNormal = _make("TruncatedNormal")
 VarianceScaling = _make("VarianceScaling")
 Zeros = _make("Zeros")
@@ -90,8 +92,9 @@ CLASSES |= {
     "uniform": RandomUniform,
     "IdentityInitializer": Identity,
     "OrthogonalInitializer": Orthogonal,
+    "STFTInitializer": STFT,
 }
-IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
+IdentityInitializer, OrthogonalInitializer, STFTInitializer = Identity, Orthogonal, STFT
 constant, glorot_normal, glorot_uniform, he_normal, he_uniform = (
     Constant, GlorotNormal, GlorotUniform, HeNormal, HeUniform,
 )  # fmt: skip
@@ -99,6 +102,7 @@ identity, lecun_normal, lecun_uniform, ones, orthogonal = Identity, LecunNormal,
 random_normal, random_uniform, truncated_normal, variance_scaling, zeros = (
     RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling, Zeros,
 )  # fmt: skip
+stft = STFT
 
 get = getter("initializer", CLASSES, Initializer)
 

@@ -12,9 +12,22 @@ from compat.core.input_spec import InputSpec as InputSpec
 from compat.core.layer import Layer as Layer
 from compat.layers._attention import Headed as _Headed
 from compat.layers._attention import Scored as _Scored
+from compat.layers._cells import StackedRNNCells as StackedRNNCells
+from compat.layers._core import Penalty as _Penalty
+from compat.layers._core import Reversible as _Reversible
+from compat.layers._core import Table as _Table
+from compat.layers._ecosystem import EquinoxLayer as EquinoxLayer
+from compat.layers._ecosystem import KfunLayer as KfunLayer
+from compat.layers._ecosystem import TFSMLayer as TFSMLayer
+from compat.layers._ecosystem import TorchModuleWrapper as TorchModuleWrapper
+from compat.layers._jax_layers import FlaxLayer as FlaxLayer
+from compat.layers._jax_layers import JaxLayer as JaxLayer
 from compat.layers._lambda import Lambda as Lambda
-from compat.layers._wrappers import RNN as RNN
+from compat.layers._recurrent import GeneratedCell as _Cell
+from compat.layers._recurrent import OverCell as _OverCell
+from compat.layers._recurrent import Recurrent as _Recurrent
 from compat.layers._wrappers import Bidirectional as Bidirectional
+from compat.layers._wrappers import SpectralNormalization as SpectralNormalization
 from compat.layers._wrappers import TimeDistributed as TimeDistributed
 from compat.layers._wrappers import Wrapper as Wrapper
 from kfun import layers as _kfun
@@ -25,14 +38,20 @@ _RNN = "kernel recurrent bias"
 _NAMED = {"data_format": {"name": None}}
 
 
-def _make(name: str, **options: Any) -> type:
-    return _class(getattr(_kfun, name), __name__, **options)
+def _make(name: str, hidden: str = "", **options: Any) -> type:
+    """A class of a definition; `hidden` arguments are taken, and like Keras's not in the signature."""
+    cls: Any = _class(getattr(_kfun, name), __name__, **options)
+    shown = [p for p in cls.__signature__.parameters.values() if p.name not in hidden.split()]
+    cls.__signature__ = cls.__signature__.replace(parameters=shown)
+    return cls
 
 
 Activation = _make("Activation")
 Dense = _make("Dense", weights=_KERNEL)
 EinsumDense = _make("EinsumDense", weights=_KERNEL, activity=False)
-Embedding = _make("Embedding", weights="embeddings", activity=False)
+_WEIGHTS = {"mask_zero": {"weights": None}}
+Embedding = _make("Embedding", weights="embeddings", activity=False, base=_Table, insert=_WEIGHTS)
+ReversibleEmbedding = _make("ReversibleEmbedding", weights="embeddings", activity=False, base=_Reversible)
 Identity = _make("Identity")
 Masking = _make("Masking")
 Rescaling = _make("Rescaling")
@@ -48,7 +67,9 @@ DepthwiseConv2D = _make("DepthwiseConv2D", weights="depthwise bias", masking=Fal
 SeparableConv1D = _make("SeparableConv1D", weights="depthwise pointwise bias", masking=False)
 SeparableConv2D = _make("SeparableConv2D", weights="depthwise pointwise bias", masking=False)
 Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
-Convolution2DTranspose = Conv2DTranspose
+Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspose
+Convolution3DTranspose = Conv3DTranspose
+SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
 
 MaxPooling1D = _make("MaxPooling1D", masking=False, insert=_NAMED)
 MaxPooling2D = _make("MaxPooling2D", masking=False, insert=_NAMED)
@@ -56,6 +77,12 @@ MaxPooling3D = _make("MaxPooling3D", masking=False, insert=_NAMED)
 AveragePooling1D = _make("AveragePooling1D", masking=False, insert=_NAMED)
 AveragePooling2D = _make("AveragePooling2D", masking=False, insert=_NAMED)
 AveragePooling3D = _make("AveragePooling3D", masking=False, insert=_NAMED)
+AdaptiveAveragePooling1D = _make("AdaptiveAveragePooling1D", masking=False)
+AdaptiveAveragePooling2D = _make("AdaptiveAveragePooling2D", masking=False)
+AdaptiveAveragePooling3D = _make("AdaptiveAveragePooling3D", masking=False)
+AdaptiveMaxPooling1D = _make("AdaptiveMaxPooling1D", masking=False)
+AdaptiveMaxPooling2D = _make("AdaptiveMaxPooling2D", masking=False)
+AdaptiveMaxPooling3D = _make("AdaptiveMaxPooling3D", masking=False)
 GlobalMaxPooling1D = _make("GlobalMaxPooling1D", masking=False)
 GlobalMaxPooling2D = _make("GlobalMaxPooling2D", masking=False)
 GlobalMaxPooling3D = _make("GlobalMaxPooling3D", masking=False)
@@ -75,13 +102,15 @@ LayerNormalization = _make("LayerNormalization", weights=_NORM, activity=False)
 RMSNormalization = _make("RMSNormalization")
 UnitNormalization = _make("UnitNormalization")
 
+_DRAWN = {"seed": None, "name": None, "dtype": None}
+ActivityRegularization = _make("ActivityRegularization", base=_Penalty)
 AlphaDropout = _make("AlphaDropout", seed_after="noise_shape")
 Dropout = _make("Dropout", seed_after="noise_shape")
 GaussianDropout = _make("GaussianDropout", seed_after="rate")
 GaussianNoise = _make("GaussianNoise", seed_after="stddev")
-SpatialDropout1D = _make("SpatialDropout1D", seed_after="rate")
-SpatialDropout2D = _make("SpatialDropout2D", seed_after="rate")
-SpatialDropout3D = _make("SpatialDropout3D", seed_after="rate")
+SpatialDropout1D = _make("SpatialDropout1D", insert={"rate": _DRAWN}, hidden="kwargs")
+SpatialDropout2D = _make("SpatialDropout2D", insert={"data_format": _DRAWN}, hidden="kwargs")
+SpatialDropout3D = _make("SpatialDropout3D", insert={"data_format": _DRAWN}, hidden="kwargs")
 
 Flatten = _make("Flatten", masking=False)
 Permute = _make("Permute", masking=False)
@@ -112,12 +141,26 @@ PReLU = _make("PReLU", weights="alpha", activity=False)
 ReLU = _make("ReLU")
 Softmax = _make("Softmax")
 
-SimpleRNNCell = _make("SimpleRNNCell", weights=_RNN, activity=False, seed_after="recurrent_dropout")
-LSTMCell = _make("LSTMCell", weights=_RNN, activity=False, seed_after="recurrent_dropout")
-GRUCell = _make("GRUCell", weights=_RNN, activity=False, insert={"reset_after": {"seed": None}})
-SimpleRNN = _make("SimpleRNN", weights=_RNN, seed_after="unroll", children={"cell": ("cell", "simple_rnn_cell")})
-LSTM = _make("LSTM", weights=_RNN, seed_after="recurrent_dropout", children={"cell": ("cell", "lstm_cell")})
-GRU = _make("GRU", weights=_RNN, seed_after="recurrent_dropout", children={"cell": ("cell", "gru_cell")})
+_CELL: dict[str, Any] = {"weights": _RNN, "activity": False, "base": _Cell}
+_LOOP = "unroll zero_output_for_mask"
+_CUDNN = {"use_cudnn": "auto"}
+
+
+def _recurrent(name: str, cell: str, hidden: str = "zero_output_for_mask", **insert: Any) -> type:
+    children = {"cell": ("cell", cell), "states": ("_carried", "states")}
+    return _make(name, weights=_RNN, base=_Recurrent, children=children, hidden=hidden, insert=insert)
+
+
+SimpleRNNCell = _make("SimpleRNNCell", seed_after="recurrent_dropout", **_CELL)
+LSTMCell = _make("LSTMCell", seed_after="recurrent_dropout", **_CELL)
+GRUCell = _make("GRUCell", insert={"reset_after": {"seed": None}}, **_CELL)
+RNN = _make("RNN", base=_OverCell, children={"states": ("_carried", "states")})
+SimpleRNN = _recurrent("SimpleRNN", "simple_rnn_cell", unroll={"seed": None})
+LSTM = _recurrent("LSTM", "lstm_cell", recurrent_dropout={"seed": None}, unroll=_CUDNN)
+GRU = _recurrent("GRU", "gru_cell", recurrent_dropout={"seed": None}, reset_after=_CUDNN)
+ConvLSTM1D = _recurrent("ConvLSTM1D", "conv_lstm_cell", _LOOP, recurrent_dropout={"seed": None})
+ConvLSTM2D = _recurrent("ConvLSTM2D", "conv_lstm_cell", _LOOP, recurrent_dropout={"seed": None})
+ConvLSTM3D = _recurrent("ConvLSTM3D", "conv_lstm_cell", _LOOP, recurrent_dropout={"seed": None})
 
 _HEADS = {n: (f"{n}_dense", n) for n in ("query", "key", "value")} | {
     "attention_output": ("output_dense", "attention_output"),
@@ -125,8 +168,7 @@ _HEADS = {n: (f"{n}_dense", n) for n in ("query", "key", "value")} | {
 }  # fmt: skip
 MultiHeadAttention = _make("MultiHeadAttention", weights=_KERNEL, base=_Headed, children=_HEADS, seed_after="use_gate")
 GroupQueryAttention = _make(
-    "GroupQueryAttention", weights=_KERNEL, base=_Headed, children=_HEADS,
-    seed_after=list(_kfun.GroupQueryAttention.__dataclass_fields__)[-3],
+    "GroupQueryAttention", weights=_KERNEL, base=_Headed, children=_HEADS, seed_after="use_gate",
 )  # fmt: skip
 Attention = _make("Attention", base=_Scored, seed_after="dropout", takes_list=True)
 AdditiveAttention = _make("AdditiveAttention", base=_Scored, takes_list=True)
@@ -141,9 +183,19 @@ def _function(cls: type, name: str) -> Any:
     return merge
 
 
-add, average, concatenate = _function(Add, "add"), _function(Average, "average"), _function(Concatenate, "concatenate")
-dot, maximum, minimum = _function(Dot, "dot"), _function(Maximum, "maximum"), _function(Minimum, "minimum")
+add, average = _function(Add, "add"), _function(Average, "average")
+maximum, minimum = _function(Maximum, "maximum"), _function(Minimum, "minimum")
 multiply, subtract = _function(Multiply, "multiply"), _function(Subtract, "subtract")
+
+
+def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
+    """`Concatenate(axis, **kwargs)(inputs)`."""
+    return Concatenate(axis=axis, **kwargs)(inputs)
+
+
+def dot(inputs: Any, axes: Any = -1, **kwargs: Any) -> Any:
+    """`Dot(axes, **kwargs)(inputs)`."""
+    return Dot(axes=axes, **kwargs)(inputs)
 
 
 def serialize(layer: Any) -> Any:

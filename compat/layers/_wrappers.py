@@ -1,12 +1,16 @@
-"""Layers around other layers: `RNN` over a cell, `Bidirectional`, `TimeDistributed`."""
+"""Layers around other layers: `Bidirectional`, `TimeDistributed`, `SpectralNormalization`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from compat.core.generated import Generated, layer_class
-from compat.core.layer import Layer
+from compat.core.layer import Layer, call_plan, replace_shapes
+from compat.layers._cells import flat
+from kfun import dtypes, ops
 from kfun import layers as _kfun
+from kfun.layer import Layer as Definition
+from kfun.layers.spectral_normalization import spectrally_normalized
 
 
 class Wrapper(Layer):
@@ -24,9 +28,7 @@ class Wrapper(Layer):
 
     def build(self, input_shape: Any = None) -> None:
         """Builds the inner layer."""
-        if not self.layer.built:
-            self.layer.build(input_shape)
-            self.layer.built = True
+        build_inner(self.layer, input_shape)
         self.built = True
 
     def get_config(self) -> dict:
@@ -41,18 +43,46 @@ class Wrapper(Layer):
         return cls(**_with_layers(config, custom_objects))
 
 
+def build_inner(layer: Layer, shape: Any) -> None:
+    """Builds a layer that another one holds, for inputs of this shape."""
+    if not layer.built:
+        layer._build_for((replace_shapes(shape, layer.compute_dtype),), {})
+
+
 def _with_layers(config: dict, custom_objects: dict | None = None) -> dict:
     from compat.saving import deserialize_keras_object
 
-    names = ("layer", "backward_layer", "cell")
+    names = ("layer", "backward_layer")
     return {
         k: deserialize_keras_object(v, custom_objects=custom_objects) if k in names and isinstance(v, dict) else v
         for k, v in config.items()
     }
 
 
+class UserLayer(Definition):
+    """A layer that a user wrote, as a definition. Its variables are its own, and are read as they are when it runs."""
+
+    layer: Any
+
+    @property
+    def uses_mask(self) -> bool:  # type: ignore[override]
+        """Whether its `call` takes a mask."""
+        return call_plan(type(self.layer)).mask
+
+    def weights(self, *inputs):
+        """Nothing: the layer is built here, and holds its variables."""
+        build_inner(self.layer, inputs[0].shape)
+        return {}
+
+    def apply(self, params, state, *inputs, key=None, training=False, **call_args):
+        return self.layer(*inputs, **call_args), state
+
+    def compute_mask(self, *inputs, mask=None):
+        return self.layer.compute_mask(inputs[0], mask)
+
+
 class _Around(Generated):
-    """Base of generated wrappers: the inner layer is one of compat's, whose definition goes into the wrapper's."""
+    """Base of generated wrappers: the definition of the inner layer goes into the wrapper's."""
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> Any:
@@ -60,16 +90,74 @@ class _Around(Generated):
         return cls(**_with_layers(config, custom_objects))
 
     def _field(self, value: Any) -> Any:
-        if isinstance(value, Layer) and not isinstance(value, Generated):
-            raise TypeError(
-                f"{type(self).__name__}: expected one of the built-in layers inside; received {value!r}. "
-                "Write the loop over a layer of your own with ops.scan in its call"
-            )
-        return super()._field(value)
+        return UserLayer(value) if isinstance(value, Layer) and not _is_ours(value) else super()._field(value)
+
+    def _key(self, training: bool) -> Any:
+        return self.layer._key(training) if isinstance(self.layer, Generated) else None
 
 
-RNN = layer_class(_kfun.RNN, "compat.layers", base=_Around)
+def _is_ours(layer: Layer) -> bool:
+    """Whether a layer is its definition and no more: a generated one whose call nobody has overridden."""
+    return isinstance(layer, Generated) and type(layer).__module__.partition(".")[0] == "compat"
+
+
 TimeDistributed = layer_class(_kfun.TimeDistributed, "compat.layers", base=_Around)
+
+
+class SpectralNormalization(Wrapper):
+    """Divides a layer's kernel by its spectral norm in training (Miyato et al. 2018, arXiv:1802.05957).
+
+    A call in training also puts the divided kernel in the kernel's place. Inside of `fit`, where the
+    optimizer has the kernel, that lasts for the step, as in Keras on JAX.
+
+    Args:
+        layer: the layer, with a weight `kernel` or `embeddings`.
+        power_iterations: how often a call in training improves the estimate of the norm.
+
+    Raises:
+        ValueError: if `power_iterations` is not positive, or the layer has no such weight.
+    """
+
+    def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any):
+        super().__init__(layer, **kwargs)
+        if power_iterations <= 0:
+            raise ValueError(
+                f"SpectralNormalization: power_iterations: expected a positive integer; received {power_iterations}"
+            )
+        self.power_iterations = power_iterations
+
+    def build(self, input_shape: Any = None) -> None:
+        """Builds the layer, and makes the vector of the estimate."""
+        super().build(input_shape)
+        kernel = getattr(self.layer, "kernel", None)
+        kernel = getattr(self.layer, "embeddings", None) if kernel is None else kernel
+        if kernel is None:
+            raise ValueError(
+                "SpectralNormalization: expected a layer with a weight 'kernel' or 'embeddings'; received "
+                f"{self.layer!r}"
+            )
+        self.kernel = kernel
+        self.vector_u = self.add_weight(
+            (1, kernel.shape[-1]), _kfun.SpectralNormalization.start, kernel.dtype, trainable=False, name="vector_u"
+        )
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """The layer's output, in the type of the input if that is floating."""
+        if training:
+            vector, kernel = self.normalized_weights()
+            self.vector_u.assign(vector)
+            self.kernel.assign(kernel)
+        outputs = self.layer(inputs)
+        return ops.cast(outputs, inputs.dtype) if dtypes.is_float(dtypes.name(inputs.dtype)) else outputs
+
+    def normalized_weights(self) -> tuple[Any, Any]:
+        """`(vector_u, kernel)` after a step, neither put in its place."""
+        kernel, vector = spectrally_normalized(self.kernel.value, self.vector_u.value, self.power_iterations)
+        return vector, kernel
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return super().get_config() | {"power_iterations": self.power_iterations}
 
 
 class Bidirectional(Generated):
@@ -112,13 +200,34 @@ class Bidirectional(Generated):
 
     def build(self, *shapes: Any) -> None:
         """Makes the variables of both layers."""
-        super().build(*shapes)
+        super().build(shapes[0])
         if self._first_weights is not None:
             self.set_weights(self._first_weights)
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool | None = None) -> Any:
         """Runs both layers and merges their outputs."""
-        return self._apply((sequences,), {"initial_state": initial_state, "mask": mask, "training": training})
+        states = None if initial_state is None else flat(initial_state)
+        outputs = self._apply((sequences,), {"initial_state": states, "mask": mask, "training": training})
+        for layer in (self.forward_layer, self.backward_layer):
+            layer._after_run()
+        return outputs
+
+    def _key(self, training: bool) -> Any:
+        return self.forward_layer._key(training), self.backward_layer._key(training)
+
+    @property
+    def states(self) -> Any:
+        """The states that stateful layers keep, those of the forward layer first; else None."""
+        if self.forward_layer.states is None:
+            return None
+        return (*self.forward_layer.states, *self.backward_layer.states)
+
+    def reset_state(self) -> None:
+        """Sets the states that stateful layers keep to 0."""
+        self.forward_layer.reset_state()
+        self.backward_layer.reset_state()
+
+    reset_states = reset_state
 
     def get_config(self) -> dict:
         """The constructor's arguments."""

@@ -82,7 +82,7 @@ class LossFunctionWrapper(Loss):
         """The constructor's arguments."""
         from compat.saving import serialize_keras_object
 
-        config = super().get_config() | {"fn": serialize_keras_object(self.fn)}
+        config = super().get_config() | {"fn": function_config(self.fn)}
         return config | {k: serialize_keras_object(v) for k, v in self._fn_kwargs.items()}
 
 
@@ -112,8 +112,11 @@ class _Generated(Loss):
     def get_config(self) -> dict:
         """The constructor's arguments."""
         own = {k: v for k, v in self._arguments.items() if k not in ("name", "reduction", "dtype")}
-        return super().get_config() | own
+        return super().get_config() | faces.said(own, self._parameters, _UNSAID.get(type(self).__name__, ()))
 
+
+# Arguments that Keras's config lacks.
+_UNSAID = {"CosineSimilarity": ("axis",), "Huber": ("delta",), "SparseCategoricalCrossentropy": ("axis",)}
 
 # Arguments that Keras has after one of the common ones.
 _AFTER = {
@@ -203,7 +206,17 @@ def serialize(loss: Any) -> Any:
     """The loss as JSON data."""
     from compat.saving import serialize_keras_object
 
-    return serialize_keras_object(loss)
+    return serialize_keras_object(loss) if isinstance(loss, Loss) else function_config(loss)
+
+
+def function_config(function: Any) -> Any:
+    """The JSON data of a loss's or metric's function: Keras writes those that it provides like this."""
+    from compat.saving import serialize_keras_object
+
+    name = serialize_keras_object(function)
+    if not isinstance(name, str) or isinstance(function, str):
+        return name
+    return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
 
 
 def deserialize(name: Any, custom_objects: dict | None = None) -> Any:

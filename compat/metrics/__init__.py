@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from compat import losses
 from compat._unknown import unknown_names_of
 from compat.core import faces, naming, scope
 from compat.core.variable import Variable
@@ -134,6 +135,8 @@ class _Generated(Metric):
         super().__init__(dtype=dtype, name=name)
         given = {} if dtype is None else {"dtype": self._dtype}
         self.definition = self.definition_class(**own, name=self.name, **given)
+        if dtype is None and hasattr(self.definition, "state_dtype"):
+            self._dtype = self.definition.state_dtype
         self._tree: dict[str, Any] | None = None
         if not _sized_by_data(self.definition):
             self._make({})
@@ -183,7 +186,9 @@ class _Generated(Metric):
         from compat.saving import serialize_keras_object
 
         own = {k: serialize_keras_object(v) for k, v in self._arguments.items() if k not in ("name", "dtype")}
-        return super().get_config() | own
+        if "thresholds" in own and "num_thresholds" in own and own["thresholds"] is not None:
+            own["num_thresholds"] = len(own["thresholds"]) + 2  # AUC adds one below 0 and one above 1
+        return super().get_config() | faces.said(own, self._parameters, _UNSAID.get(type(self).__name__, ()))
 
 
 def _sized_by_data(definition: Any) -> bool:
@@ -194,6 +199,18 @@ def _sized_by_data(definition: Any) -> bool:
         return True
     return False
 
+
+# Arguments that Keras's config lacks.
+_UNSAID = {
+    "AUC": ("thresholds",), "CosineSimilarity": ("axis",), "SparseTopKCategoricalAccuracy": ("from_sorted_ids",),
+}  # fmt: skip
+
+# Metrics whose default name is numbered from the second of a class on.
+_NUMBERED = (
+    "AUC", "BinaryIoU", "FalseNegatives", "FalsePositives", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU", "Precision",
+    "PrecisionAtRecall", "Recall", "RecallAtPrecision", "SensitivityAtSpecificity", "SpecificityAtSensitivity",
+    "TrueNegatives", "TruePositives",
+)  # fmt: skip
 
 # After how many of its own arguments a metric of Keras has `name` and `dtype`, where not after all.
 _NAME_AT = {
@@ -206,6 +223,7 @@ _NAME_AT = {
 def _make(definition: type) -> type:
     fields = {n: d for n, d in faces.parameters_of(definition).items() if n != "dtype"}
     default = next(f.default for f in definition.__dataclass_fields__.values() if f.name == "name")
+    default = None if definition.__name__ in _NUMBERED else default
     names = list(fields)
     place = _NAME_AT.get(definition.__name__, len(names))
     parameters = {n: fields[n] for n in names[:place]} | {"name": default, "dtype": None}
@@ -224,20 +242,37 @@ CLASSES = {n: _make(c) for n, c in _names.CLASSES.items() if n not in ("MeanMetr
 globals().update(CLASSES)
 FUNCTIONS = {n: f for n, (f, _) in _loss_names.FUNCTIONS.items()} | _names.FUNCTIONS
 globals().update(FUNCTIONS)
-_SNAKE = {n: c for c in CLASSES.values() for n in (_names._named.snake_case(c.__name__), c._parameters["name"])}
+_SNAKE = {n: c for c in CLASSES.values() for n in (_names._named.snake_case(c.__name__), c._parameters["name"]) if n}
 
 
 class MeanMetricWrapper(_Generated):
     """The mean of a function `(y_true, y_pred, **kwargs) -> values`."""
 
     definition_class = _kfun.MeanMetricWrapper
+    _parameters = {}
 
     def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any):
-        Metric.__init__(self, dtype=dtype, name=name or getattr(fn, "__name__", None))
+        Metric.__init__(self, dtype=dtype, name=name)
         self._arguments = {"fn": fn, **kwargs}
         self.definition = _kfun.MeanMetricWrapper(fn, kwargs, name=self.name)
         self._tree = None
         self._make({})
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return super().get_config() | {"fn": losses.function_config(self._arguments["fn"])}
+
+    @classmethod
+    def from_config(cls, config: dict) -> MeanMetricWrapper:
+        """The metric of a config."""
+        from compat.saving import deserialize_keras_object
+
+        fn = config["fn"]
+        return cls(**config | {"fn": deserialize_keras_object(fn) if isinstance(fn, dict) else _function(fn)})
+
+
+def _function(fn: Any) -> Any:
+    return FUNCTIONS.get(fn, fn) if isinstance(fn, str) else fn
 
 
 def get(identifier: Any) -> Any:
@@ -270,7 +305,7 @@ def _named(identifier: str) -> Any:
     if name in CLASSES:
         return CLASSES[name]()
     if name in _SNAKE:
-        return _SNAKE[name](name=identifier)
+        return _SNAKE[name]()
     if name in FUNCTIONS:
         return MeanMetricWrapper(FUNCTIONS[name], name=identifier)
     found = registered(identifier)
@@ -285,7 +320,10 @@ def get_for(identifier: Any, y: Any, y_pred: Any) -> Any:
     if isinstance(identifier, str) and identifier.lower() in _names._BY_SHAPE:
         kind = _loss_names.kind_of_targets(identifier, y, y_pred)
         return _SNAKE[f"{kind}_{_names._BY_SHAPE[identifier.lower()]}"](name=identifier)
-    return get(identifier)
+    found = get(identifier)
+    if isinstance(identifier, str):  # logs show the name that was asked for
+        found.name = identifier
+    return found
 
 
 def check_names(metrics: Any) -> None:
@@ -303,7 +341,7 @@ def serialize(metric: Any) -> Any:
     """The metric as JSON data."""
     from compat.saving import serialize_keras_object
 
-    return serialize_keras_object(metric)
+    return serialize_keras_object(metric) if isinstance(metric, Metric) else losses.function_config(metric)
 
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from compat._unknown import unknown_names_of
 from compat.core import faces
 from compat.optimizers import schedules as schedules
-from compat.optimizers._optimizer import Generated as _Generated
-from compat.optimizers._optimizer import Optax as _Optax
+from compat.optimizers._generated import Generated as _Generated
+from compat.optimizers._loss_scale import LossScaleOptimizer as LossScaleOptimizer
+from compat.optimizers._multi import MultiOptimizer as MultiOptimizer
+from compat.optimizers._multi import OptimizerMap as OptimizerMap
+from compat.optimizers._optax import Optax as _Optax
 from compat.optimizers._optimizer import Optimizer as Optimizer
 from kfun import optim as _kfun
 from kfun.errors import nearest
@@ -16,7 +20,7 @@ from kfun.errors import nearest
 def _make(name: str) -> type:
     definition = getattr(_kfun, name)
     parameters = {n: d for n, d in faces.parameters_of(definition).items() if n != "exclude_from_weight_decay"}
-    parameters |= {"name": definition().prefix() if name != "LossScaleOptimizer" else None}
+    parameters = faces.inserted(parameters, "gradient_accumulation_steps", {"name": None})
     body = {
         "definition_class": definition, "_parameters": parameters, "__doc__": faces.text_of(definition),
         "__module__": __name__,
@@ -66,8 +70,6 @@ def get(identifier: Any) -> Any:
 
 def with_loss_scale(optimizer: Any) -> Any:
     """The optimizer with a dynamic loss scale, for float16 training."""
-    from compat.optimizers._loss_scale import LossScaleOptimizer
-
     return optimizer if isinstance(optimizer, LossScaleOptimizer) else LossScaleOptimizer(optimizer)
 
 
@@ -85,9 +87,4 @@ def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     return deserialize_keras_object(config, custom_objects=custom_objects)
 
 
-def __getattr__(name: str) -> Any:
-    if name == "LossScaleOptimizer":
-        from compat.optimizers._loss_scale import LossScaleOptimizer
-
-        return LossScaleOptimizer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = unknown_names_of(globals())

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.optimizers._optimizer import Generated
+from compat.core import naming
+from compat.core.operation import refuse_unknown
+from compat.core.variable import Variable
+from compat.optimizers._optimizer import Optimizer
 from kfun import ops
 from kfun import optim as _kfun
 
 
-class LossScaleOptimizer(Generated):
+class LossScaleOptimizer(Optimizer):
     """Another optimizer under a dynamic loss scale, so that float16 gradients do not underflow.
 
     Args:
-        inner_optimizer: the optimizer.
+        inner_optimizer: the optimizer: a name, one of this module, or an optax transformation.
         initial_scale: the first scale.
         dynamic_growth_steps: after so many finite steps the scale doubles.
         name: of the optimizer.
+
+    Raises:
+        ValueError: for an argument of all optimizers: it belongs to the inner one.
+        TypeError: for an unknown argument, or a loss scale inside a loss scale.
     """
 
-    definition_class = _kfun.LossScaleOptimizer
     _parameters = {"inner_optimizer": None, "initial_scale": 2.0**15, "dynamic_growth_steps": 2000, "name": None}
 
     def __init__(
@@ -28,27 +34,86 @@ class LossScaleOptimizer(Generated):
         initial_scale: float = 2.0**15,
         dynamic_growth_steps: int = 2000,
         name: str | None = None,
+        **kwargs: Any,
     ):
         from compat import optimizers
 
+        misplaced = [n for n in kwargs if n in _kfun.SGD.__dataclass_fields__]
+        if misplaced:
+            raise ValueError(f"LossScaleOptimizer: give {', '.join(misplaced)} to the inner optimizer")
+        refuse_unknown("LossScaleOptimizer", kwargs, self._parameters)
         self.inner_optimizer = optimizers.get(inner_optimizer)
-        self._arguments = {
-            "inner_optimizer": self.inner_optimizer, "initial_scale": initial_scale,
-            "dynamic_growth_steps": dynamic_growth_steps, "name": name,
-        }  # fmt: skip
-        self.definition = _kfun.LossScaleOptimizer(self.inner_optimizer.definition, initial_scale, dynamic_growth_steps)
-        self._setup(name, self.definition.build())
+        if isinstance(self.inner_optimizer, LossScaleOptimizer) or self.inner_optimizer is None:
+            raise TypeError(f"LossScaleOptimizer: expected an optimizer to wrap; received {inner_optimizer!r:.80}")
+        self.initial_scale, self.dynamic_growth_steps = float(initial_scale), dynamic_growth_steps
+        self._setup(name or naming.auto_name("LossScaleOptimizer"), None)
+
+    def _define(self, variables: list[Variable]) -> None:
+        self.inner_optimizer._define(variables)
+        self.definition = _kfun.LossScaleOptimizer(
+            self.inner_optimizer.definition, self.initial_scale, self.dynamic_growth_steps, name=self.name
+        )
+        self.transformation = self.definition.build()
+
+    def _show_parts(self, state: Any) -> None:
+        own = ("step_counter", "dynamic_scale")
+        inner = {k: v for k, v in state.items() if k not in own}
+        if isinstance(self.inner_optimizer.definition, _kfun.Optimizer):
+            self.inner_optimizer._show(self, inner, self._trained)
+        else:
+            self.inner_optimizer._show(self, inner["inner"], self._trained, "inner/")
+
+    def _parts(self) -> dict[str, Any]:
+        return {"inner_optimizer": self.inner_optimizer}
+
+    @property
+    def learning_rate(self) -> Any:
+        """The inner optimizer's."""
+        return self.inner_optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        self.inner_optimizer.learning_rate = value
+
+    lr = learning_rate
+
+    @property
+    def iterations(self) -> Variable:
+        """The inner optimizer's: how many finite steps were made."""
+        return self.inner_optimizer.iterations
+
+    @property
+    def step_counter(self) -> Variable:
+        """How many finite steps there were since the scale changed."""
+        return self._entry("step_counter")
+
+    @property
+    def dynamic_scale(self) -> Variable:
+        """The present scale."""
+        return self._entry("dynamic_scale")
 
     @property
     def use_ema(self) -> bool:
         """Whether the inner optimizer keeps a moving average."""
         return self.inner_optimizer.use_ema
 
+    def finalize_variable_values(self, var_list: Any) -> None:
+        self.inner_optimizer.finalize_variable_values(var_list)
+
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
+        """Names variables that the inner optimizer does not decay."""
+        self.inner_optimizer.exclude_from_weight_decay(var_list, var_names)
+
     def scale_loss(self, loss: Any) -> Any:
-        return ops.multiply(loss, self._entry("dynamic_scale").value)
+        return ops.multiply(loss, self.dynamic_scale.value)
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
         from compat.saving import serialize_keras_object
 
-        return {k: serialize_keras_object(v) for k, v in self._arguments.items()}
+        return {
+            "name": self.name,
+            "inner_optimizer": serialize_keras_object(self.inner_optimizer),
+            "initial_scale": self.initial_scale,
+            "dynamic_growth_steps": self.dynamic_growth_steps,
+        }

@@ -1,249 +1,209 @@
-"""`Optimizer`: the variables of a gradient transformation, and its stateful and stateless use."""
+"""`Optimizer`: the base of user-written optimizers."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-import jax
 import numpy as np
+import optax
 
 from compat.core import faces, naming, scope
 from compat.core.functional_net import _by_path
+from compat.core.operation import refuse_unknown
 from compat.core.variable import Variable
-from kfun import ops, tree
+from compat.initializers import definition_of as _initializer
+from compat.optimizers._base import Base
+from kfun import ops
 from kfun import optim as _kfun
+from kfun.optim import _transform
+from kfun.optim._optimizer import LearningRate
 
 
-class Optimizer:
-    """Base of optimizers. Its variables are the transformation's state, in Keras's order and by Keras's names."""
+class _Written(_kfun.Optimizer):
+    """What a user-written optimizer has in common with all: its learning rate and how gradients are treated."""
 
-    _parameters: dict[str, Any] = {}
-
-    def _setup(self, name: str | None, transformation: Any) -> None:
-        self.name = name or naming.auto_name(type(self).__name__)
-        self.transformation = transformation
-        self.built = False
-        self._variables: list[Variable] = []
-        self._trained: list[Variable] = []
-
-    def build(self, variables: list[Variable]) -> None:
-        """Makes the optimizer's variables for the variables that it will train."""
-        if self.built:
-            return
-        self._trained = list(variables)
-        params = {path: v.value for path, v in _by_path(self._trained).items()}
-        self._params = list(params)
-        with jax.ensure_compile_time_eval():
-            state = self.transformation.init(params)
-        flat = tree.flatten(state)
-        self._structure = jax.tree.structure(state)
-        self._paths = list(flat)  # in the order of the structure
-        listed = self._listing(params, flat)
-        self._variables, places = [], {}
-        for path, state_path, value in listed:
-            if state_path is not None:
-                places[state_path] = len(self._variables)
-            self._variables.append(_variable(path, value))
-        for path, value in flat.items():
-            if path not in places:
-                places[path] = len(self._variables)
-                self._variables.append(_variable(f"{self.name}/{path}", value))
-        self._places = [places[p] for p in self._paths]
-        self._by_state_path = {p: self._variables[i] for p, i in places.items()}
-        self.built = True
-
-    def _listing(self, params: dict, flat: dict) -> list[tuple[str, str | None, Any]]:
-        """`(path, path in the state, first value)` of each variable, in order."""
-        return [(f"{self.name}/{path}", path, value) for path, value in flat.items()]
-
-    @property
-    def variables(self) -> list[Variable]:
-        """Iterations, learning rate, slots."""
-        return list(self._variables)
-
-    @property
-    def iterations(self) -> Variable:
-        """How many steps were made."""
-        return self._entry("count")
-
-    @property
-    def learning_rate(self) -> Any:
-        """The learning rate: a variable, or what the schedule gives at the present step."""
-        schedule = self._schedule()
-        if schedule is not None:
-            return schedule(self.iterations.value if self.built else ops.zeros((), "int32"))
-        return self._entry("learning_rate") if self.built else self._first_rate()
-
-    @learning_rate.setter
-    def learning_rate(self, value: Any) -> None:
-        if self._schedule() is not None or callable(value):
-            self._set_schedule(value)
-        elif self.built:
-            self._entry("learning_rate").assign(value)
-        else:
-            self._set_first_rate(float(value))
-
-    lr = learning_rate
-
-    def _schedule(self) -> Any:
-        return None
-
-    def _set_schedule(self, value: Any) -> None:
-        raise ValueError(
-            f"{type(self).__name__}: the learning rate follows a schedule and cannot be set; compile with a number"
-        )
-
-    def _first_rate(self) -> Any:
-        raise AttributeError(f"{type(self).__name__} has no learning rate of its own")
-
-    def _set_first_rate(self, value: float) -> None:
-        raise AttributeError(f"{type(self).__name__} has no learning rate of its own")
-
-    def _entry(self, path: str) -> Variable:
-        if not self.built:
-            raise ValueError(f"{type(self).__name__}: call build(variables) first")
-        if path not in self._by_state_path:
-            raise AttributeError(f"{type(self).__name__} has no {path!r}")
-        return self._by_state_path[path]
-
-    def state_of(self, values: Any) -> Any:
-        """The transformation's state from the variables' values."""
-        return jax.tree.unflatten(self._structure, [values[i] for i in self._places])
-
-    def values_of(self, state: Any, old: Any) -> list[Any]:
-        """The variables' values from the transformation's state."""
-        new = list(old)
-        for place, leaf in zip(self._places, jax.tree.leaves(state), strict=True):
-            new[place] = leaf
-        return new
-
-    def stateless_apply(self, optimizer_variables: Any, grads: Any, trainable_variables: Any) -> tuple[list, list]:
-        """One step as a pure function of values.
-
-        Returns:
-            `(new trainable values, new optimizer values)`.
-        """
-        if not self.built:
-            raise ValueError(f"{type(self).__name__}: call build(variables) first")
-        if len(grads) != len(self._params):
-            raise ValueError(f"the optimizer trains {len(self._params)} variables; received {len(grads)} gradients")
-        params = dict(zip(self._params, trainable_variables, strict=True))
-        gradients = dict(zip(self._params, grads, strict=True))
-        state = self.state_of(optimizer_variables)
-        updates, state = self.transformation.update(gradients, state, params)
-        params = _kfun.apply_updates(params, updates)
-        new = []
-        for path, variable in zip(self._params, self._trained, strict=True):
-            value = params[path]
-            new.append(value if variable.constraint is None else variable.constraint(value))
-        return new, self.values_of(state, optimizer_variables)
-
-    def apply_gradients(self, grads_and_vars: Any) -> None:
-        """One step: `[(gradient, variable), ...]`."""
-        pairs = list(grads_and_vars)
-        self.apply([g for g, _ in pairs], [v for _, v in pairs])
-
-    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        """One step on the given variables, by default those it was built for."""
-        if trainable_variables is not None:
-            self.build(list(trainable_variables))
-            if [id(v) for v in trainable_variables] != [id(v) for v in self._trained]:
-                raise ValueError("the optimizer was built for other variables; make one optimizer per set of variables")
-        values = [v.value for v in self._trained]
-        values, own = self.stateless_apply([v.value for v in self._variables], list(grads), values)
-        for variable, value in zip((*self._trained, *self._variables), (*values, *own), strict=True):
-            variable.assign(value)
-
-    def scale_loss(self, loss: Any) -> Any:
-        """The loss whose gradient the optimizer expects."""
-        return loss
-
-    def stateless_scale_loss(self, optimizer_variables: Any, loss: Any) -> Any:
-        """`scale_loss` as a pure function of the optimizer's values."""
-        with scope.Scope(dict(zip(self._variables, optimizer_variables, strict=True))):
-            return self.scale_loss(loss)
-
-    def finalize_variable_values(self, var_list: Any) -> None:
-        """Sets the trained variables to their moving average, if `use_ema`."""
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return {"name": self.name}
-
-    @classmethod
-    def from_config(cls, config: dict, custom_objects: dict | None = None) -> Optimizer:
-        """The optimizer of a config."""
-        from compat.saving import deserialize_keras_object
-
-        config = {k: deserialize_keras_object(v) if isinstance(v, dict) else v for k, v in config.items()}
-        return cls(**config)
-
-    def save_own_variables(self, store: Any) -> None:
-        """Writes the variables into a mapping, numbered."""
-        for i, v in enumerate(self._variables):
-            store[str(i)] = v.numpy()
-
-    def load_own_variables(self, store: Any) -> None:
-        """Reads the variables from a mapping, numbered."""
-        if len(store) != len(self._variables):
-            raise ValueError(f"the optimizer has {len(self._variables)} variables; the file has {len(store)}")
-        for i, v in enumerate(self._variables):
-            v.assign(store[str(i)])
+    learning_rate: LearningRate = 0.001
 
 
-def _variable(path: str, value: Any) -> Variable:
-    head, _, name = path.rpartition("/")
-    with naming.at(head or "optimizer"):
-        return Variable(jax.numpy.copy(value), trainable=False, autocast=False, name=name)
+class Optimizer(Base):
+    """Base of user-written optimizers.
 
+    A subclass gives `update_step(gradient, variable, learning_rate)`, which moves one variable with
+    `self.assign...`, and makes variables of its own in `build(variables)` after `super().build(variables)`:
 
-class Generated(Optimizer):
-    """A face of a kfun optimizer."""
+        class Momentum(Optimizer):
+            def build(self, variables):
+                super().build(variables)
+                self.velocities = self.add_optimizer_variables(variables, "velocity")
 
-    definition_class: type
+            def update_step(self, gradient, variable, learning_rate):
+                velocity = self.velocities[self._get_variable_index(variable)]
+                self.assign(velocity, 0.9 * velocity + gradient)
+                self.assign_sub(variable, learning_rate * velocity)
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        own, _ = faces.bind(type(self).__name__, self._parameters, args, kwargs)
-        self._arguments = own
-        rate = own.get("learning_rate")
-        given = {k: v for k, v in own.items() if k != "name"}
-        if hasattr(rate, "definition"):
-            given["learning_rate"] = rate.definition
-        elif isinstance(rate, Variable):
-            given["learning_rate"] = float(rate)
-        self.definition = self.definition_class(**given, name=own["name"])
-        self._setup(own["name"], self.definition.build())
+    Args:
+        learning_rate: a number, a schedule or a function of the step.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            loss_scale_factor, gradient_accumulation_steps: as in `kfun.optim.Optimizer`.
+        name: by default the class in snake case, numbered.
+    """
 
-    @classmethod
-    def of(cls, definition: Any) -> Generated:
-        """The stateful face of a definition."""
-        from compat import optimizers
+    _parameters = faces.parameters_of(_Written) | {"name": None}
+    _parameters.pop("exclude_from_weight_decay")
 
-        found = optimizers.CLASSES.get(type(definition).__name__)
-        if found is None:
-            raise ValueError(f"{type(definition).__name__} has no stateful face")
-        made = found.__new__(found)
-        made._arguments = {n: getattr(definition, n) for n in found._parameters if n != "name"}
-        made.definition = definition
-        made._arguments["name"] = definition.prefix()
-        made._setup(definition.prefix(), definition.build())
-        return made
+    def __init__(
+        self,
+        learning_rate: Any,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        given = {n: v for n, v in locals().items() if n in self._parameters}
+        refuse_unknown(type(self).__name__, kwargs, self._parameters)
+        self._arguments = {n: given[n] for n in self._parameters}
+        self._begin(_Written)
+
+    def _begin(self, definition_class: type) -> None:
+        """Makes the definition of the arguments, and what can be made of it before the variables are known."""
+        arguments = self._arguments
+        arguments["name"] = arguments["name"] or naming.auto_name(type(self).__name__)
+        rate = arguments.get("learning_rate")
+        rate = float(rate) if isinstance(rate, Variable) else getattr(rate, "definition", rate)
+        self.definition = definition_class(**arguments | {"learning_rate": rate})
+        self._setup(arguments["name"], self._made())
+
+    def _made(self) -> Any:
+        """The transformation of the present definition."""
+        return self.definition.around(optax.GradientTransformation(self._init, self._update))
 
     def _replace(self, **changes: Any) -> None:
         self.definition = self.definition.replace(**changes)
-        self.transformation = self.definition.build()
+        self.transformation = self._made()
+
+    def build(self, variables: list[Variable]) -> None:
+        """Makes the optimizer's variables for the variables that it will train."""
+        if not self.built:
+            super().build(variables)
+            self._common = len(self._variables)  # what follows is a subclass's own
+
+    # ---- a step ----
+
+    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+        """Moves one variable by its gradient; a subclass overrides this."""
+        raise NotImplementedError(f"{type(self).__name__} must define update_step(gradient, variable, learning_rate)")
+
+    def _init(self, params: Any) -> dict[str, Any]:
+        state = _transform.from_rule(self.definition).init(params)
+        return state | {"own": []}
+
+    def _update(self, updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
+        """Runs `update_step` for every variable in a scope, where variables show the values of state and params."""
+        variables, own = _by_path(self._trained), self._own()
+        rate = _transform.rate_at(self.definition, state)
+        shrunk = {p: self._decayed(p, x, rate) for p, x in params.items()}
+        given = {v: shrunk[p] for p, v in variables.items()} | dict(zip(own, state["own"], strict=True))
+        count = self._by_state_path["count"]
+        with scope.Scope(given | {count: state["count"]}) as inside:
+            for path, gradient in updates.items():
+                self.update_step(gradient, variables[path], rate)
+            moves = {p: ops.subtract(inside.get(variables[p]), x) for p, x in params.items()}
+            new = [inside.get(v) for v in own]
+        return moves, {**state, "count": ops.add(state["count"], 1), "learning_rate": rate, "own": new}
+
+    def _decayed(self, path: str, x: Any, rate: Any) -> Any:
+        decay = self.definition.decay(path, x)
+        return x if not decay else ops.cast(ops.subtract(x, ops.multiply(x, ops.multiply(rate, decay))), x.dtype)
+
+    def _own(self) -> list[Variable]:
+        """The variables that the subclass made."""
+        return self._variables[self._common :]
+
+    def state_of(self, values: Any) -> Any:
+        state = super().state_of(values)
+        return {**state, "own": list(values[self._common :])} if len(values) > self._common else state
+
+    def values_of(self, state: Any, old: Any) -> list[Any]:
+        if len(old) == self._common:
+            return super().values_of(state, old)
+        return super().values_of({**state, "own": []}, old[: self._common]) + list(state["own"])
+
+    # ---- variables of a subclass ----
+
+    def add_variable(
+        self,
+        shape: Any,
+        initializer: Any = "zeros",
+        dtype: Any = None,
+        aggregation: str = "none",
+        layout: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """Makes a variable of the optimizer.
+
+        Args:
+            shape: sizes.
+            initializer: a name, an initializer or a function `(shape, dtype)`.
+            dtype: float32 by default.
+            aggregation: how copies on several devices combine; kept for files.
+            layout: must be None: an optimizer's variables follow the layout of what they belong to.
+            name: the last part of its path.
+        """
+        if layout is not None:
+            raise ValueError("add_variable: layout: the variables of an optimizer follow those that it trains")
+        with naming.at(self.name):
+            variable = Variable(_initializer(initializer), shape, dtype, False, False, aggregation, name=name)
+        self._variables.append(variable)
+        return variable
+
+    def add_variable_from_reference(
+        self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
+    ) -> Variable:
+        """Makes a variable of the shape and dtype of another one, named after it."""
+        name = f"{reference_variable.path.replace('/', '_')}_{name or 'variable'}"
+        return self.add_variable(reference_variable.shape, initializer, reference_variable.dtype, name=name)
+
+    def add_optimizer_variables(self, trainable_variables: Any, name: Any, initializer: Any = "zeros") -> Any:
+        """Makes a variable for each trained one; for several names a tuple of lists."""
+        if isinstance(name, str):
+            return [self.add_variable_from_reference(v, name, initializer) for v in trainable_variables]
+        each = initializer if isinstance(initializer, (list, tuple)) else [initializer] * len(name)
+        return tuple(self.add_optimizer_variables(trainable_variables, n, i) for n, i in zip(name, each, strict=True))
+
+    def _get_variable_index(self, variable: Variable) -> int:
+        return next(i for i, v in enumerate(self._trained) if v is variable)
+
+    def assign(self, variable: Variable, value: Any) -> None:
+        """Puts a value into a variable."""
+        variable.assign(value)
+
+    def assign_add(self, variable: Variable, value: Any) -> None:
+        """Adds to a variable."""
+        variable.assign_add(value)
+
+    def assign_sub(self, variable: Variable, value: Any) -> None:
+        """Subtracts from a variable."""
+        variable.assign_sub(value)
+
+    # ---- arguments ----
 
     def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
         """Names variables that do not decay: by object, or by patterns that are searched for in their paths."""
-        import re
-
         if self.built:
             raise ValueError("exclude_from_weight_decay must be called before the optimizer is built")
         patterns = [f"^{re.escape(v.path)}$" for v in var_list or []] + list(var_names or [])
         self._replace(exclude_from_weight_decay=(*self.definition.exclude_from_weight_decay, *patterns))
 
     def _schedule(self) -> Any:
-        rate = self.definition.learning_rate
+        rate = getattr(self.definition, "learning_rate", None)
         return rate if callable(rate) else None
 
     def _set_schedule(self, value: Any) -> None:
@@ -253,18 +213,12 @@ class Generated(Optimizer):
         self._replace(learning_rate=getattr(value, "definition", value))
 
     def _first_rate(self) -> Any:
-        return self.definition.learning_rate
+        rate = getattr(self.definition, "learning_rate", None)
+        return super()._first_rate() if rate is None else rate
 
     def _set_first_rate(self, value: float) -> None:
         self._arguments["learning_rate"] = value
         self._replace(learning_rate=value)
-
-    def _listing(self, params: dict, flat: dict) -> list[tuple[str, str | None, Any]]:
-        listed = []
-        for entry in self.definition.variables(params):
-            value = np.zeros(entry.shape, entry.dtype) if entry.state_path is None else flat[entry.state_path]
-            listed.append((entry.path, entry.state_path, value))
-        return listed
 
     @property
     def use_ema(self) -> bool:
@@ -288,21 +242,14 @@ class Generated(Optimizer):
         """The constructor's arguments, the learning rate as it is now."""
         from compat.saving import serialize_keras_object
 
+        rate = self._arguments.get("learning_rate")
+        if "<locals>" in getattr(rate, "__qualname__", ""):
+            raise ValueError(
+                f"{type(self).__name__}: the learning rate follows a function made inside another, which a file cannot "
+                "name. Use one of keras.optimizers.schedules, or a named function, to save the optimizer"
+            )
         config = {k: serialize_keras_object(v) for k, v in self._arguments.items()}
         if self._schedule() is None:
-            config["learning_rate"] = float(np.asarray(self.learning_rate)) if self.built else self._first_rate()
+            rate = np.asarray(self.learning_rate) if self.built else self._first_rate()
+            config["learning_rate"] = float(np.float32(rate))
         return config
-
-
-class Optax(Optimizer):
-    """Any optax transformation as an optimizer."""
-
-    def __init__(self, transformation: Any, name: str | None = None):
-        self._setup(name, transformation)
-
-    def get_config(self) -> dict:
-        """Not possible: an optax transformation is made of functions."""
-        raise ValueError(
-            "an optax transformation cannot be written to a file: save with include_optimizer=False, or use one of "
-            "keras.optimizers"
-        )

@@ -27,24 +27,21 @@ class LearningRateSchedule:
 class _Generated(Face, LearningRateSchedule):
     """A face of a kfun schedule."""
 
-    def __init__(self, *args: Any, name: str | None = None, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.name = name
-
     def __call__(self, step: Any) -> Any:
         return self.definition(step)
 
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return {**self._arguments, "name": self.name}
+
+def _make(definition: type, name: str, after: str | None = None) -> type:
+    """The face with Keras's argument `name`, last or after another one."""
+    return face(_Generated, definition, __name__, extra={"name": name}, after=after)
 
 
-CosineDecay = face(_Generated, _kfun.CosineDecay, __name__)
-CosineDecayRestarts = face(_Generated, _kfun.CosineDecayRestarts, __name__)
-ExponentialDecay = face(_Generated, _kfun.ExponentialDecay, __name__)
-InverseTimeDecay = face(_Generated, _kfun.InverseTimeDecay, __name__)
-PiecewiseConstantDecay = face(_Generated, _kfun.PiecewiseConstantDecay, __name__)
-PolynomialDecay = face(_Generated, _kfun.PolynomialDecay, __name__)
+CosineDecay = _make(_kfun.CosineDecay, "CosineDecay", "alpha")
+CosineDecayRestarts = _make(_kfun.CosineDecayRestarts, "SGDRDecay")
+ExponentialDecay = _make(_kfun.ExponentialDecay, "ExponentialDecay")
+InverseTimeDecay = _make(_kfun.InverseTimeDecay, "InverseTimeDecay")
+PiecewiseConstantDecay = _make(_kfun.PiecewiseConstantDecay, "PiecewiseConstant")
+PolynomialDecay = _make(_kfun.PolynomialDecay, "PolynomialDecay")
 
 
 def serialize(learning_rate_schedule: Any) -> Any:

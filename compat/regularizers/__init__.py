@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from compat._unknown import unknown_names_of
 from compat.core.faces import Face, face, getter
 from kfun import regularizers as _kfun
@@ -28,14 +30,22 @@ class Regularizer:
 class _Generated(Face, Regularizer):
     """A face of a kfun regularizer."""
 
+    _rounded: tuple[str, ...] = ()
+
     def __call__(self, x: Any) -> Any:
         return self.definition(x)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments; a factor that Keras keeps as a tensor is rounded to float32."""
+        config = super().get_config()
+        return config | {n: float(np.float32(config[n])) for n in self._rounded}
 
 
 L1 = face(_Generated, _kfun.L1, __name__)
 L2 = face(_Generated, _kfun.L2, __name__)
 L1L2 = face(_Generated, _kfun.L1L2, __name__)
 OrthogonalRegularizer = face(_Generated, _kfun.OrthogonalRegularizer, __name__)
+L1._rounded, OrthogonalRegularizer._rounded = ("l1",), ("factor",)
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 CLASSES = {
@@ -43,5 +53,21 @@ CLASSES = {
     "l1_l2": L1L2, "orthogonal_regularizer": OrthogonalRegularizer,
 }  # fmt: skip
 get = getter("regularizer", CLASSES, Regularizer)
+
+
+def serialize(regularizer: Any) -> Any:
+    """The regularizer as JSON data."""
+    from compat.saving import serialize_keras_object
+
+    return serialize_keras_object(regularizer)
+
+
+def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
+    """The regularizer of JSON data, or of a name."""
+    from compat.saving import deserialize_keras_object
+
+    found = deserialize_keras_object(config, custom_objects=custom_objects)
+    return get(found) if isinstance(found, str) else found
+
 
 __getattr__ = unknown_names_of(globals())

@@ -179,6 +179,8 @@ def public_module(cls: type) -> str:
         return module
     if cls.__name__ == "Functional":  # not public in Keras
         return "keras.src.models.functional"
+    if cls.__name__ == "DTypePolicyMap":  # unlike the other policies not in Keras's root
+        return "keras.dtype_policies"
     for name in ("models", *_MODULES):
         if cls.__name__ in _public(name) and _public(name)[cls.__name__] is cls:
             return f"keras.{name}"
@@ -326,10 +328,10 @@ def _function_named(name: Any, registered_as: Any) -> Any:
 
 
 def _builtin(name: str, module: str) -> Any:
-    if name in ("DTypePolicy", "FloatDTypePolicy"):
-        from compat.core.policy import DTypePolicy
+    if name in ("DTypePolicy", "FloatDTypePolicy", "DTypePolicyMap"):
+        from compat import dtype_policies
 
-        return DTypePolicy
+        return getattr(dtype_policies, name)
     wanted = module.removeprefix("keras.").removeprefix("src.")
     first = [m for m in _MODULES if m == wanted or wanted.startswith(f"{m}.")]
     for candidate in (*first, *(() if first else _MODULES)):

@@ -58,6 +58,8 @@ def _children(obj: Any) -> list[tuple[str, Any]]:
     from compat.core.functional import Functional
     from compat.core.sequential import Sequential
 
+    if not isinstance(obj, Layer) and hasattr(obj, "_parts"):  # an optimizer, maybe around others
+        return list(obj._parts().items())
     found: list[tuple[str, Any]] = []
     if isinstance(obj, (Functional, Sequential)):
         found.append(("layers", obj.layers))

@@ -10,6 +10,9 @@ from kfun.layers.attention_grouped import GroupQueryAttention as GroupQueryAtten
 from kfun.layers.attention_single import AdditiveAttention as AdditiveAttention
 from kfun.layers.attention_single import Attention as Attention
 from kfun.layers.batch_normalization import BatchNormalization as BatchNormalization
+from kfun.layers.conv_lstm import ConvLSTM1D as ConvLSTM1D
+from kfun.layers.conv_lstm import ConvLSTM2D as ConvLSTM2D
+from kfun.layers.conv_lstm import ConvLSTM3D as ConvLSTM3D
 from kfun.layers.convolution import Conv1D as Conv1D
 from kfun.layers.convolution import Conv2D as Conv2D
 from kfun.layers.convolution import Conv3D as Conv3D
@@ -23,11 +26,12 @@ from kfun.layers.convolution_transpose import Conv3DTranspose as Conv3DTranspose
 from kfun.layers.core import Activation as Activation
 from kfun.layers.core import Dense as Dense
 from kfun.layers.core import EinsumDense as EinsumDense
-from kfun.layers.core import Embedding as Embedding
 from kfun.layers.core import Identity as Identity
 from kfun.layers.core import Lambda as Lambda
 from kfun.layers.core import Masking as Masking
 from kfun.layers.core import Rescaling as Rescaling
+from kfun.layers.embedding import Embedding as Embedding
+from kfun.layers.embedding import ReversibleEmbedding as ReversibleEmbedding
 from kfun.layers.merging import Add as Add
 from kfun.layers.merging import Average as Average
 from kfun.layers.merging import Concatenate as Concatenate
@@ -52,6 +56,12 @@ from kfun.layers.pooling import GlobalMaxPooling3D as GlobalMaxPooling3D
 from kfun.layers.pooling import MaxPooling1D as MaxPooling1D
 from kfun.layers.pooling import MaxPooling2D as MaxPooling2D
 from kfun.layers.pooling import MaxPooling3D as MaxPooling3D
+from kfun.layers.pooling_adaptive import AdaptiveAveragePooling1D as AdaptiveAveragePooling1D
+from kfun.layers.pooling_adaptive import AdaptiveAveragePooling2D as AdaptiveAveragePooling2D
+from kfun.layers.pooling_adaptive import AdaptiveAveragePooling3D as AdaptiveAveragePooling3D
+from kfun.layers.pooling_adaptive import AdaptiveMaxPooling1D as AdaptiveMaxPooling1D
+from kfun.layers.pooling_adaptive import AdaptiveMaxPooling2D as AdaptiveMaxPooling2D
+from kfun.layers.pooling_adaptive import AdaptiveMaxPooling3D as AdaptiveMaxPooling3D
 from kfun.layers.recurrent import GRU as GRU
 from kfun.layers.recurrent import LSTM as LSTM
 from kfun.layers.recurrent import RNN as RNN
@@ -60,7 +70,8 @@ from kfun.layers.recurrent_cells import Cell as Cell
 from kfun.layers.recurrent_cells import GRUCell as GRUCell
 from kfun.layers.recurrent_cells import LSTMCell as LSTMCell
 from kfun.layers.recurrent_cells import SimpleRNNCell as SimpleRNNCell
-from kfun.layers.recurrent_cells import StackedRNNCells as StackedRNNCells
+from kfun.layers.recurrent_stack import StackedRNNCells as StackedRNNCells
+from kfun.layers.regularization import ActivityRegularization as ActivityRegularization
 from kfun.layers.regularization import AlphaDropout as AlphaDropout
 from kfun.layers.regularization import Dropout as Dropout
 from kfun.layers.regularization import GaussianDropout as GaussianDropout
@@ -81,5 +92,6 @@ from kfun.layers.reshaping import UpSampling3D as UpSampling3D
 from kfun.layers.reshaping import ZeroPadding1D as ZeroPadding1D
 from kfun.layers.reshaping import ZeroPadding2D as ZeroPadding2D
 from kfun.layers.reshaping import ZeroPadding3D as ZeroPadding3D
+from kfun.layers.spectral_normalization import SpectralNormalization as SpectralNormalization
 from kfun.layers.wrappers import Bidirectional as Bidirectional
 from kfun.layers.wrappers import TimeDistributed as TimeDistributed

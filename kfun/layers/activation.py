@@ -54,7 +54,7 @@ class PReLU(Layer):
         x `[B, ...]`, alpha `[...]`, with size 1 on shared axes.
     """
 
-    alpha_initializer: InitializerField = "zeros"
+    alpha_initializer: InitializerField = "Zeros"
     shared_axes: Any = None
 
     def check(self):

@@ -1,6 +1,6 @@
-"""Dense, EinsumDense, Embedding, Activation, and the like.
+"""Dense, EinsumDense, Activation, and the like.
 
-B batch, C features in, F features out, T positions, V vocabulary.
+B batch, C features in, F features out, T positions.
 """
 
 from __future__ import annotations
@@ -158,40 +158,6 @@ class EinsumDense(Layer):
         if self.bias_axes is not None:
             y = ops.add(y, params["bias"])
         return self.activation(y)
-
-
-class Embedding(Layer):
-    """A row of `embeddings` for each index.
-
-    Args:
-        input_dim: V, the number of rows.
-        output_dim: F.
-        embeddings_initializer: a name or an initializer.
-        mask_zero: whether index 0 is padding, to be masked in the layers that follow.
-
-    Shapes:
-        x `[B, ...]` integers in `[0, V)`; result `[B, ..., F]`.
-    """
-
-    input_dim: int
-    output_dim: int
-    embeddings_initializer: InitializerField = "uniform"
-    mask_zero: bool = False
-
-    def check(self):
-        positive(self.input_dim, "Embedding: input_dim")
-        positive(self.output_dim, "Embedding: output_dim")
-
-    def weights(self, x):
-        return {"embeddings": Weight((self.input_dim, self.output_dim), self.embeddings_initializer)}
-
-    def forward(self, params, x):
-        if not dtypes.is_integer(dtypes.name(x.dtype)):
-            x = ops.cast(x, "int32")
-        return ops.take(params["embeddings"], x, 0)
-
-    def compute_mask(self, *inputs, mask=None):
-        return ops.not_equal(inputs[0], 0) if self.mask_zero else None
 
 
 class Activation(Layer):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from kfun import initializers, ops
@@ -17,7 +18,8 @@ from kfun.initializers import InitializerField
 from kfun.layer import Layer, Weight, check_rank, known_size
 from kfun.layers.checks import label, shown
 from kfun.layers.core import check_width
-from kfun.layers.recurrent_cells import Cell, GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
+from kfun.layers.recurrent_cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
+from kfun.layers.recurrent_stack import StackedRNNCells
 from kfun.spec import Spec
 
 
@@ -32,12 +34,12 @@ class Recurrent(Layer):
 
     def weights(self, x):
         self._check_input(x)
-        weights: dict = {"cell": self.cell.weights(Spec((x.shape[0], *x.shape[2:]), x.dtype))}
+        own = self.cell.weights(Spec((x.shape[0], *x.shape[2:]), x.dtype))
+        weights: dict = {"cell": own} if own else {}
         if self.stateful:
-            batch = known_size(self, x, 0)
-            zeros = initializers.Zeros()
+            step, zeros = Spec((known_size(self, x, 0), *x.shape[2:]), x.dtype), initializers.Zeros()
             weights["states"] = {
-                str(i): Weight((batch, size), zeros, trainable=False) for i, size in enumerate(self.cell.state_size)
+                str(i): Weight(shape, zeros, trainable=False) for i, shape in enumerate(self.cell.state_shapes(step))
             }
         return weights
 
@@ -61,7 +63,7 @@ class Recurrent(Layer):
         weights = params.get("cell", {})
         first = ops.getitem(x, (slice(None), 0))
         states = self._first_states(weights, state, first, initial_state)
-        masks = self.cell.masks(key, first) if training else None
+        masks = self.cell.masks(key, first, states) if training else None
         kept = None if mask is None else self._kept(mask, x)
         outputs, last, states = self.run(weights, x, states, kept, masks)
         if self.stateful:
@@ -76,6 +78,10 @@ class Recurrent(Layer):
 
     def run(self, params: dict, x: Any, states: tuple, mask: Any, masks: Any) -> tuple[Any, Any, tuple]:
         """`(outputs [B, T, H] in the order of x, last output, last states)`, step by step."""
+        return self.loop(lambda x, states: self.cell.step(params, x, states, masks), x, states, mask)
+
+    def loop(self, advance: Callable, x: Any, states: tuple, mask: Any) -> tuple[Any, Any, tuple]:
+        """What `run` gives, from `advance(x, states) -> (y, new states)`, a step of the cell on what `x` has of it."""
         unroll = 1
         if self.unroll:
             unroll = x.shape[1]
@@ -84,17 +90,16 @@ class Recurrent(Layer):
         back = self.cell.output_state
 
         def step(states, xs):
-            y, new = self.cell.step(params, xs[0], states, masks)
+            y, new = advance(xs[0], states)
             new = tuple(ops.cast(n, s.dtype) for n, s in zip(new, states, strict=True))
             if len(xs) > 1:
-                keep = xs[1]
-                y = ops.where(keep, y, 0 if self.zero_output_for_mask else states[back])
-                new = tuple(ops.where(keep, n, s) for n, s in zip(new, states, strict=True))
+                y = _where(xs[1], y, 0 if self.zero_output_for_mask else states[back])
+                new = tuple(_where(xs[1], n, s) for n, s in zip(new, states, strict=True))
             return new, y
 
         xs = (ops.swapaxes(x, 0, 1),)
         if mask is not None:
-            xs += (ops.expand_dims(ops.swapaxes(mask, 0, 1), -1),)  # [T, B, 1]
+            xs += (ops.swapaxes(mask, 0, 1),)  # [T, B]
         states, outputs = ops.scan(step, states, xs, reverse=self.go_backwards, unroll=unroll)
         outputs = ops.swapaxes(outputs, 0, 1)
         return outputs, self.last_of(outputs), tuple(states)
@@ -143,6 +148,11 @@ class Recurrent(Layer):
         return tuple(ops.cast(g, z.dtype) for g, z in zip(given, zeros, strict=True))
 
 
+def _where(keep: Any, x: Any, y: Any) -> Any:
+    """`x` where `keep` `[B]` is True, else `y`."""
+    return ops.where(ops.expand_dims(keep, tuple(range(1, len(x.shape)))), x, y)
+
+
 def _stacked(value: Any) -> Any:
     return StackedRNNCells(tuple(value)) if isinstance(value, (list, tuple)) else value
 
@@ -179,7 +189,7 @@ class RNN(Recurrent):
             )
 
 
-class _OfUnits(Recurrent):
+class OfUnits(Recurrent):
     """A layer whose cell follows from its own fields, and whose loop backends have whole.
 
     The whole loop serves where a step drops nothing of the state and no unrolling is asked for.
@@ -214,7 +224,7 @@ class _OfUnits(Recurrent):
         return outputs, self.last_of(outputs), tuple(states)
 
 
-class SimpleRNN(_OfUnits):
+class SimpleRNN(OfUnits):
     """`h = activation(x kernel + bias + h recurrent_kernel)` over time.
 
     Args:
@@ -248,7 +258,7 @@ class SimpleRNN(_OfUnits):
         return ops.simple_rnn(x, *states, *kernels, mask, activation=self.activation, reverse=self.go_backwards)
 
 
-class LSTM(_OfUnits):
+class LSTM(OfUnits):
     """Long short-term memory over time (Hochreiter & Schmidhuber 1997).
 
     Args:
@@ -290,7 +300,7 @@ class LSTM(_OfUnits):
         return ops.lstm(x, *states, *kernels, mask, *functions, self.go_backwards)
 
 
-class GRU(_OfUnits):
+class GRU(OfUnits):
     """Gated recurrent units over time (Cho et al. 2014, arXiv:1406.1078).
 
     Args:

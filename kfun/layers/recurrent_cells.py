@@ -15,6 +15,7 @@ from kfun.layer import Layer, Weight, known_size
 from kfun.layers.checks import check_rate, label, need_key
 from kfun.layers.core import check_width, positive
 from kfun.layers.regularization import counted, drop
+from kfun.spec import Spec
 
 
 class Masks(NamedTuple):
@@ -46,12 +47,26 @@ class Cell(Layer):
         """Which of the states a masked step repeats as its output."""
         return 0
 
+    @property
+    def output_size(self) -> int:
+        """The width of the output, which is by default that of the state which a masked step repeats."""
+        return self.state_size[self.output_state]
+
+    @property
+    def draws(self) -> int:
+        """How many random keys, counted from the one that it is given, `masks` uses."""
+        return 0
+
+    def state_shapes(self, x: Spec) -> tuple[tuple, ...]:
+        """The shapes of the states for a step's input `x`."""
+        return tuple((x.shape[0], size) for size in self.state_size)
+
     def step(self, params: dict, x: Any, states: tuple, masks: Any) -> tuple[Any, tuple]:
         """One step: `(y, new states)` for `x` of shape `[B, ...]`; `masks` is what `masks()` gave, or None."""
         raise TypeError(f"{type(self).__name__} must define step(params, x, states, masks)")
 
-    def masks(self, key: Any, x: Any) -> Any:
-        """The dropout masks of a call in training; `x` `[B, C]` is the first step's. None if there is no dropout."""
+    def masks(self, key: Any, x: Any, states: tuple) -> Any:
+        """The dropout masks of a call in training, for the first step's `x` and states; None if nothing is dropped."""
         return None
 
     def zeros(self, params: dict, x: Any) -> tuple:
@@ -63,8 +78,9 @@ class Cell(Layer):
 
     def apply(self, params, state, x, *states, key=None, training=False):
         params, (x, *states) = self.to_compute(params, (x, *states))
-        masks = self.masks(key, x) if training else None
-        y, states = self.step(params, x, tuple(states) or self.zeros(params, x), masks)
+        states = tuple(states) or self.zeros(params, x)
+        masks = self.masks(key, x, states) if training else None
+        y, states = self.step(params, x, states, masks)
         return self.to_output((y, tuple(states))), state
 
 
@@ -91,13 +107,17 @@ class ForgetBias(Initializer):
         return ops.concatenate([draw(key, (size,), dtype) for draw, size in parts])
 
 
-class _GatedCell(Cell):
+class GatedCell(Cell):
     """What the three cells share: `gates` kernels side by side, dropout masks per gate or one for all."""
 
     gates = 1
 
     def check(self):
         positive(self.units, f"{label(self)}: units")
+        self.check_rates()
+
+    def check_rates(self) -> None:
+        """Raises ValueError unless both rates are in [0, 1)."""
         check_rate(self, "dropout", self.dropout, below_one=True)
         check_rate(self, "recurrent_dropout", self.recurrent_dropout, below_one=True)
 
@@ -118,19 +138,25 @@ class _GatedCell(Cell):
     def bias(self, width: int) -> Weight:
         return Weight((width,), self.bias_initializer)
 
-    def masks(self, key, x):
+    @property
+    def copies(self) -> int:
+        """How many masks there are of the inputs, and of the state."""
         # Keras drops each gate's copy apart as soon as there is recurrent dropout, else all alike.
-        count = self.gates if self.recurrent_dropout else 1
-        batch, channels = ops.shape(x)[0], ops.shape(x)[-1]
+        return self.gates if self.recurrent_dropout else 1
+
+    @property
+    def draws(self):
+        return self.copies * (bool(self.dropout) + bool(self.recurrent_dropout))
+
+    def masks(self, key, x, states):
         n, made = 0, []
-        for rate, shape in ((self.dropout, (batch, channels)), (self.recurrent_dropout, (batch, self.units))):
+        for rate, of in ((self.dropout, x), (self.recurrent_dropout, states[0])):
             if not rate:
                 made.append(None)
                 continue
-            # Of the type of the weights and the input alike: ones that are dropped.
-            ones = ops.tile(ops.ones_like(ops.getitem(x, (slice(None), slice(0, 1)))), (1, shape[1]))
-            made.append(tuple(drop(counted(need_key(self, key), n + i), ones, rate, shape) for i in range(count)))
-            n += count
+            ones = ops.ones_like(of)
+            made.append(tuple(drop(counted(need_key(self, key), n + i), ones, rate) for i in range(self.copies)))
+            n += self.copies
         return Masks(*made)
 
 
@@ -149,7 +175,7 @@ def _products(x: Any, kernel: Any, bias: Any, masks: tuple | None, n: int) -> li
     return ops.split(z, n, -1) if n > 1 else [z]
 
 
-class SimpleRNNCell(_GatedCell):
+class SimpleRNNCell(GatedCell):
     """`h = activation(x kernel + bias + h recurrent_kernel)`.
 
     Args:
@@ -183,7 +209,7 @@ class SimpleRNNCell(_GatedCell):
         return h, (h,)
 
 
-class LSTMCell(_GatedCell):
+class LSTMCell(GatedCell):
     """Long short-term memory (Hochreiter & Schmidhuber 1997).
 
     Args:
@@ -231,7 +257,7 @@ class LSTMCell(_GatedCell):
         return h, (h, c)
 
 
-class GRUCell(_GatedCell):
+class GRUCell(GatedCell):
     """Gated recurrent unit (Cho et al. 2014, arXiv:1406.1078).
 
     Args:
@@ -282,48 +308,3 @@ class GRUCell(_GatedCell):
         candidate = self.activation(ops.add(gx, candidate))
         h = ops.add(ops.multiply(update, h), ops.multiply(ops.subtract(1.0, update), candidate))
         return h, (h,)
-
-
-class StackedRNNCells(Cell):
-    """Cells one on top of the other, as one cell whose states are theirs in order.
-
-    Args:
-        cells: the cells, from the inputs up; their parameters sit under `cells_0`, `cells_1`, ...
-    """
-
-    cells: tuple
-
-    def check(self):
-        if not isinstance(self.cells, tuple) or not self.cells or not all(isinstance(c, Cell) for c in self.cells):
-            raise TypeError(f"{label(self)}: cells: expected one cell or more; received {self.cells!r}")
-
-    @property
-    def state_size(self):
-        return tuple(size for cell in self.cells for size in cell.state_size)
-
-    @property
-    def output_state(self):
-        return sum(len(cell.state_size) for cell in self.cells[:-1]) + self.cells[-1].output_state
-
-    def weights(self, x, *states):
-        weights = {}
-        for i, cell in enumerate(self.cells):
-            weights[f"cells_{i}"] = cell.weights(x)
-            x = cell.output_spec(x)[0]
-        return weights
-
-    def masks(self, key, x):
-        made = []
-        for i, cell in enumerate(self.cells):
-            made.append(cell.masks(counted(key, 100 * i) if key is not None else None, x))
-            width = cell.state_size[cell.output_state]
-            x = ops.tile(ops.getitem(x, (slice(None), slice(0, 1))), (1, width))
-        return tuple(made)
-
-    def step(self, params, x, states, masks):
-        new, states = [], list(states)
-        for i, cell in enumerate(self.cells):
-            own, states = states[: len(cell.state_size)], states[len(cell.state_size) :]
-            x, own = cell.step(params.get(f"cells_{i}", {}), x, tuple(own), masks[i] if masks else None)
-            new += own
-        return x, tuple(new)

@@ -13,6 +13,7 @@ import numpy as np
 from kfun import dtypes, ops, random
 from kfun.layer import Layer, check_rank
 from kfun.layers.checks import DataFormat, axes_shown, check_rate, label, need_key, spatial_axes
+from kfun.regularizers import L1L2
 
 # Of the self-normalizing activation selu: what it gives for minus infinity (Klambauer et al. 2017).
 _SELU_FLOOR = -1.6732632423543772 * 1.0507009873554805
@@ -179,3 +180,25 @@ class AlphaDropout(_Noise):
         a = ((1 - self.rate) * (1 + self.rate * _SELU_FLOOR**2)) ** -0.5
         b = -a * _SELU_FLOOR * self.rate
         return ops.add(ops.multiply(ops.where(kept, x, _SELU_FLOOR), a), b)
+
+
+class ActivityRegularization(Layer):
+    """Gives its input back, and says by `penalty` what its size adds to the loss.
+
+    Args:
+        l1: the factor of the sum of absolute values, not negative.
+        l2: the factor of the sum of squares, not negative.
+    """
+
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def check(self):
+        L1L2(self.l1, self.l2)  # which refuses negative factors
+
+    def forward(self, params, x):
+        return x
+
+    def penalty(self, x: Any) -> Any:
+        """`(l1 sum(|x|) + l2 sum(x^2)) / B`, the term of the loss for an input of B examples."""
+        return ops.divide(L1L2(self.l1, self.l2)(x), ops.cast(ops.shape(x)[0], x.dtype))

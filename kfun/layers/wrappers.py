@@ -72,6 +72,7 @@ class Bidirectional(Composite):
         return declared, self._both(run, x, **call_args)
 
     def apply(self, params, state, x, *, key=None, training=False, mask=None, initial_state=None):
+        """Runs both layers. `key` may be a pair, one for each."""
         params, (x,) = self.to_compute(params, (x,))
         run, state, _ = runner(params, state, key, training)
         return self.to_output(self._both(run, x, mask, initial_state)), state

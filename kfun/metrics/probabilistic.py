@@ -16,7 +16,7 @@ class BinaryCrossentropy(MeanOf):
     """
 
     from_logits: bool = False
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0
 
     def values(self, y_true, y_pred):
         return losses.binary_crossentropy(y_true, y_pred, self.from_logits, self.label_smoothing)
@@ -32,7 +32,7 @@ class CategoricalCrossentropy(MeanOf):
     """
 
     from_logits: bool = False
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0
     axis: int = -1
 
     def values(self, y_true, y_pred):

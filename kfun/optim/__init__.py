@@ -24,6 +24,8 @@ from kfun.optim._adam import Nadam as Nadam
 from kfun.optim._adam import ScheduleFreeAdamW as ScheduleFreeAdamW
 from kfun.optim._ftrl import Ftrl as Ftrl
 from kfun.optim._loss_scale import LossScaleOptimizer as LossScaleOptimizer
+from kfun.optim._multi import MultiOptimizer as MultiOptimizer
+from kfun.optim._multi import OptimizerMap as OptimizerMap
 from kfun.optim._muon import Muon as Muon
 from kfun.optim._optimizer import Optimizer as Optimizer
 from kfun.optim._optimizer import OptimizerVariable as OptimizerVariable
@@ -44,6 +46,7 @@ ftrl = function_of(Ftrl)
 lamb = function_of(Lamb)
 lion = function_of(Lion)
 loss_scale_optimizer = function_of(LossScaleOptimizer)
+multi_optimizer = function_of(MultiOptimizer)
 muon = function_of(Muon)
 nadam = function_of(Nadam)
 rmsprop = function_of(RMSprop)

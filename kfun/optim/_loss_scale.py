@@ -9,7 +9,7 @@ import optax
 
 from kfun import ops
 from kfun.ops._kinds import backend
-from kfun.optim._optimizer import Optimizer, OptimizerVariable, get
+from kfun.optim._optimizer import Optimizer, OptimizerVariable, get, variables_of
 from kfun.optim._transform import divide_by
 from kfun.optim._trees import backend_of, choose, flatten, rebuild
 
@@ -19,10 +19,11 @@ class LossScaleOptimizer(Optimizer, common=False):
 
     A step whose gradients are not all finite is skipped and halves the scale; after
     `dynamic_growth_steps` finite ones in a row the scale doubles. Multiply the loss by
-    `scale_loss(loss, state)`. Adds to the inner state `step_counter` (int32) and `dynamic_scale` (float32).
+    `scale_loss(loss, state)`. Adds to the inner state `step_counter` (int32) and `dynamic_scale` (float32);
+    an optax transformation's state, which need not be a dict, is its entry `inner`.
 
     Args:
-        inner_optimizer: whatever `kfun.optim.get` makes an `Optimizer` of; its own `loss_scale_factor` is dropped.
+        inner_optimizer: whatever `kfun.optim.get` takes; its own `loss_scale_factor` is dropped.
         initial_scale: the first scale.
         dynamic_growth_steps: see above.
     """
@@ -34,17 +35,25 @@ class LossScaleOptimizer(Optimizer, common=False):
 
     def check(self):
         inner = get(self.inner_optimizer)
-        if not isinstance(inner, Optimizer) or isinstance(inner, LossScaleOptimizer):
-            raise TypeError(f"LossScaleOptimizer: expected an Optimizer to wrap; received {inner!r:.120}")
-        object.__setattr__(self, "inner_optimizer", inner.replace(loss_scale_factor=None))
+        if isinstance(inner, LossScaleOptimizer):
+            raise TypeError(f"LossScaleOptimizer: expected an optimizer without a loss scale; received {inner!r:.120}")
+        inner = inner.replace(loss_scale_factor=None) if isinstance(inner, Optimizer) else inner
+        object.__setattr__(self, "inner_optimizer", inner)
 
     @property
     def learning_rate(self) -> Any:  # type: ignore[override]
         """The inner optimizer's."""
         return self.inner_optimizer.learning_rate
 
+    def _inner(self) -> tuple[optax.GradientTransformation, Any, Any]:
+        """The inner transformation, and what puts its state into a dict and takes it out."""
+        inner = self.inner_optimizer
+        if isinstance(inner, Optimizer):
+            return inner.build(), dict, dict
+        return inner, lambda state: {"inner": state}, lambda state: state["inner"]
+
     def assemble(self):
-        inner = self.inner_optimizer.build()
+        inner, wrap, unwrap = self._inner()
 
         def init(params):
             with backend(backend_of(flatten(params).values())):
@@ -52,7 +61,7 @@ class LossScaleOptimizer(Optimizer, common=False):
                     "step_counter": ops.zeros((), "int32"),
                     "dynamic_scale": ops.full((), self.initial_scale, "float32"),
                 }
-            return inner.init(params) | own
+            return wrap(inner.init(params)) | own
 
         def update(updates, state, params=None):
             state = dict(state)
@@ -61,7 +70,8 @@ class LossScaleOptimizer(Optimizer, common=False):
             finite = ops.all(ops.stack([ops.all(ops.isfinite(g)) for g in gradients.values()]))
 
             def act():
-                return inner.update(rebuild(updates, divide_by(scale)(gradients)), state, params)
+                moves, new = inner.update(rebuild(updates, divide_by(scale)(gradients)), unwrap(state), params)
+                return moves, wrap(new)
 
             def skip():
                 return rebuild(params, {p: ops.zeros_like(x) for p, x in flatten(params).items()}), state
@@ -86,4 +96,7 @@ class LossScaleOptimizer(Optimizer, common=False):
             OptimizerVariable(f"{prefix}/step_counter", "step_counter", (), "int32"),
             OptimizerVariable(f"{prefix}/dynamic_scale", "dynamic_scale", (), "float32"),
         ]
-        return own + self.inner_optimizer.variables(params, paths)
+        inner = variables_of(self.inner_optimizer, params, paths)
+        if isinstance(self.inner_optimizer, Optimizer):
+            return own + inner
+        return own + [entry._replace(state_path=f"inner/{entry.state_path}") for entry in inner]

@@ -49,7 +49,7 @@ class Muon(Optimizer):
     muon_a: float = 3.4445
     muon_b: float = -4.7750
     muon_c: float = 2.0315
-    adam_lr_ratio: float = 1.0
+    adam_lr_ratio: float = 1
     momentum: float = 0.95
     ns_steps: int = 5
     nesterov: bool = True

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, ParamSpec
 
 import optax
 
-from kfun import dtypes, ops
+from kfun import dtypes, ops, tree
 from kfun.definition import REGISTRY, Convert, Definition, from_config
 from kfun.errors import nearest
 from kfun.optim import _transform as transform
@@ -154,9 +154,12 @@ class Optimizer(Definition):
         return _build(self)
 
     def assemble(self) -> optax.GradientTransformation:
-        """The rule with its wrappers, from the inside out."""
+        """The rule with its wrappers."""
+        return self.around(transform.from_rule(self, self.gradient_accumulation_steps or 1))
+
+    def around(self, built: optax.GradientTransformation) -> optax.GradientTransformation:
+        """A rule, whose state is a dict with a `count`, in what all optimizers have in common, from the inside out."""
         every = self.gradient_accumulation_steps or 1
-        built = transform.from_rule(self, every)
         if self.clipnorm:
             built = transform.on_gradients(transform.clip_by_norm(self.clipnorm), built)
         elif self.global_clipnorm:
@@ -200,6 +203,14 @@ class Optimizer(Definition):
         """The variables of one group of slots for one array."""
         shape, dtype, flat = tuple(x.shape), dtypes.name(x.dtype), keras_path.replace("/", "_")
         return [OptimizerVariable(f"{self.prefix()}/{flat}_{n}", f"{n}/{path}", shape, dtype) for n in group]
+
+
+def variables_of(optimizer: Any, params: Any, paths: Mapping[str, str] | None = None) -> list[OptimizerVariable]:
+    """`Optimizer.variables`; for an optax transformation the leaves of its state, for which `params` are arrays."""
+    if isinstance(optimizer, Optimizer):
+        return optimizer.variables(params, paths)
+    state = tree.flatten(optimizer.init(params))
+    return [OptimizerVariable(f"optax/{p}", p, tuple(x.shape), dtypes.name(x.dtype)) for p, x in state.items()]
 
 
 @functools.lru_cache(maxsize=256)

@@ -50,7 +50,7 @@ def from_rule(rule: Optimizer, every: int = 1) -> optax.GradientTransformation:
     def update(updates, state, params=None):
         arrays, gradients = _matched(params, updates)
         dtype = dtypes.promote("float32", *(dtypes.name(x.dtype) for x in arrays.values()))
-        rate = _scheduled(schedule, state["count"], state["learning_rate"]) if schedule else state["learning_rate"]
+        rate = rate_at(rule, state)
         step = ops.cast(ops.add(ops.floor_divide(state["count"], every) if every > 1 else state["count"], 1), dtype)
         wide_rate = ops.cast(rate, dtype)
         scalars, shared = rule.prepare(wide_rate, step, {name: state[name] for name in rule.shared()})
@@ -84,6 +84,13 @@ def _step(rule, path, scalars, shrink, gradient, x, slots):
     if lost is not None:
         move = ops.subtract(move, lost)
     return ops.cast(move, dtype), {name: ops.cast(value, dtype) for name, value in slots.items()}
+
+
+def rate_at(rule: Optimizer, state: dict[str, Any]) -> Any:
+    """The learning rate of the next step: the state's, or what the rule's schedule gives."""
+    if callable(rule.learning_rate):
+        return _scheduled(rule.learning_rate, state["count"], state["learning_rate"])
+    return state["learning_rate"]
 
 
 def _scheduled(schedule, count, like):

@@ -119,16 +119,25 @@ class Row:
         options: `{field: values}`, whose product is compared with Keras in the slow sweep.
         oracle: how Keras's layer is called: `"inputs"` (one argument each), `"list"` (a list of
             inputs), `"states"` (an input and a list of states), or None: no such layer in Keras.
+        open_axes: how many leading axes have open sizes when the layer is built as a graph.
     """
 
     name: str
     cases: list[Case]
     options: dict[str, list] = dataclasses.field(default_factory=dict)
     oracle: str | None = "inputs"
+    open_axes: tuple[int, ...] = (0, 1, 2)
 
 
 def row(
-    name: str, config: dict, *inputs: Any, more: Any = (), options: Any = None, oracle: Any = "inputs", **extra: Any
+    name: str,
+    config: dict,
+    *inputs: Any,
+    more: Any = (),
+    options: Any = None,
+    oracle: Any = "inputs",
+    open_axes: tuple[int, ...] = (0, 1, 2),
+    **extra: Any,
 ):
     """A row; each of `more` is a dict of changes to the config, with `inputs`, `call`, `random`, ... under `case`."""
     first = Case(of(name, **config), inputs, **extra)
@@ -137,4 +146,4 @@ def row(
         case = changes.get("case", {})
         changed = {k: v for k, v in changes.items() if k != "case"}
         cases.append(dataclasses.replace(first, of=first.of.but(**changed), **case))
-    return Row(name, cases, options or {}, oracle)
+    return Row(name, cases, options or {}, oracle, open_axes)

@@ -17,6 +17,8 @@ def at(*inputs, **case):
     return {"inputs": inputs, **case} if inputs else case
 
 
+_REVERSED = at((2, 4, 3), call={"reverse": True})
+
 CORE = [
     row("Dense", {"units": 4}, (3, 5), more=[{"activation": "relu", "use_bias": False, "case": at((2, 3, 5))}]),
     row(
@@ -29,6 +31,32 @@ CORE = [
         ],
     ),
     row("Embedding", {"input_dim": 7, "output_dim": 3}, ((2, 4), 7), more=[{"mask_zero": True}]),
+    row(
+        "ReversibleEmbedding",
+        {"input_dim": 7, "output_dim": 3},
+        ((2, 4), 7),
+        more=[
+            {"tie_weights": False, "mask_zero": True},
+            {"case": _REVERSED},
+            {"tie_weights": False, "logit_soft_cap": 1.5, "case": _REVERSED},
+            {"reverse_dtype": "float32", "case": _REVERSED},
+        ],
+        options={"tie_weights": [True, False], "mask_zero": [True, False], "logit_soft_cap": [None, 2.0]},
+    ),
+    row(
+        "SpectralNormalization",
+        {"layer": of("Dense", units=3)},
+        (4, 5),
+        more=[
+            {"power_iterations": 3},
+            {"layer": of("Conv2D", filters=3, kernel_size=2), "case": at((2, 4, 5, 3))},
+            {"layer": of("Conv1DTranspose", filters=3, kernel_size=2, use_bias=False), "case": at((2, 4, 3))},
+        ],
+        options={
+            "layer": [of("Dense", units=3), of("Dense", units=2, activation="tanh", use_bias=False)],
+            "power_iterations": [1, 2, 4],
+        },
+    ),
     row("Activation", {"activation": "tanh"}, (3, 5), more=[{"activation": a} for a in ("softmax", "gelu", "relu6")]),
     row("Identity", {}, (3, 5)),
     Row("Lambda", [Case(of("Lambda", function=doubled), ((3, 5),))], oracle=None),
@@ -98,6 +126,7 @@ REGULARIZATION = [
         random=True,
     ),
     row("SpatialDropout3D", {"rate": 0.4}, (2, 2, 3, 2, 5), random=True),
+    row("ActivityRegularization", {}, (3, 5), more=[{"l1": 0.1, "l2": 0.2}]),
     row("GaussianNoise", {"stddev": 0.4}, (3, 5), random=True),
     row("GaussianDropout", {"rate": 0.4}, (3, 5), random=True),
     row("AlphaDropout", {"rate": 0.4}, (3, 5), more=[{"noise_shape": (3, 1)}], random=True),

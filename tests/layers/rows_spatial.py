@@ -106,8 +106,24 @@ _MASKED = [
     {"keepdims": True, **_FIRST, "case": {"call": {"mask": Mask((2, 4))}}},
 ]
 
+
+def _adaptive(name, n, shape):
+    return row(
+        name,
+        {"output_size": 2},
+        shape,
+        more=[
+            {"output_size": (3, 2, 4)[:n]},
+            {"output_size": 3, **_FIRST},
+        ],
+        options={"output_size": [1, 2, 3, 4], "data_format": _FORMATS},
+        open_axes=(0, 1),  # ONNX has no such pooling: windows are worked out from known sizes
+    )
+
+
 POOLING = [
     *(_pool(f"{kind}Pooling{n}D", _SHAPES[n]) for kind in ("Max", "Average") for n in (1, 2, 3)),
+    *(_adaptive(f"Adaptive{kind}Pooling{n}D", n, _SHAPES[n]) for kind in ("Average", "Max") for n in (1, 2, 3)),
     *(row(f"GlobalMaxPooling{n}D", {}, _SHAPES[n], **_GLOBAL) for n in (1, 2, 3)),
     row("GlobalAveragePooling1D", {}, _SHAPES[1], **{**_GLOBAL, "more": _GLOBAL["more"] + _MASKED}),
     *(row(f"GlobalAveragePooling{n}D", {}, _SHAPES[n], **_GLOBAL) for n in (2, 3)),

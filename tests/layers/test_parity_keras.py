@@ -87,7 +87,7 @@ class Oracle:
         return self.layer.stateless_call(trainable, others, *self.arguments(inputs), **self.kwargs(training))
 
     def weights(self):
-        return list(self.layer.weights)
+        return sorted(self.layer.weights, key=lambda v: not v.trainable)
 
     def assign(self, values):
         for variable, value in zip(self.weights(), values, strict=True):

@@ -7,7 +7,8 @@ from typing import Any
 import equinox as eqx
 import jax
 
-from kfun.layer import Composite, Layer, Weight
+from kfun.bridges._leaves import given
+from kfun.layer import Composite, Layer
 from kfun.spec import Spec
 
 
@@ -44,16 +45,6 @@ def bind(layer: Layer, params: Any, state: Any = None) -> Bound:
     return Bound(params, {} if state is None else state, layer)
 
 
-class _Leaf:
-    """An initializer that gives a leaf of a module as it is."""
-
-    def __init__(self, value: Any):
-        self.value = value
-
-    def __call__(self, key: Any, shape: Any, dtype: Any) -> Any:
-        return self.value
-
-
 class FromEquinox(Composite):
     """An equinox module as a layer, made by `from_equinox`.
 
@@ -70,7 +61,7 @@ class FromEquinox(Composite):
     def weights(self, *inputs: Spec) -> dict:
         arrays, _ = eqx.partition(self.module, eqx.is_inexact_array)
         leaves = jax.tree.leaves(arrays)
-        return {f"leaf_{i}": Weight(leaf.shape, _Leaf(leaf), str(leaf.dtype)) for i, leaf in enumerate(leaves)}
+        return {f"leaf_{i}": given(leaf) for i, leaf in enumerate(leaves)}
 
     def plan(self, *inputs, **call_args):
         return Layer.plan(self, *inputs, **call_args)

@@ -1,0 +1,64 @@
+"""What generated layers without a family of their own have beside their definitions: embeddings, penalties."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from compat.core import masks
+from compat.core.generated import Generated
+
+
+class Table(Generated):
+    """Base of `Embedding` and `ReversibleEmbedding`."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        if kwargs.pop("input_length", None) is not None:
+            warnings.warn("Embedding: input_length is deprecated and has no meaning: remove it", stacklevel=2)
+        super().__init__(*args, **kwargs)
+        self.supports_masking = self.mask_zero
+        first = self.__dict__.pop("_kf_first_weights", None)
+        if first is not None:
+            self.build()
+            self.set_weights(first if isinstance(first, list) and len(first) == 1 else [first])
+
+    def _set_argument(self, name: str, value: Any) -> None:
+        # The layer's own attribute `weights` is the list of its variables.
+        super()._set_argument("_kf_first_weights" if name == "weights" else name, value)
+
+    def build(self, inputs_shape: Any = None) -> None:
+        """Makes the table, whose shape does not depend on the inputs."""
+        if not self.built:
+            super().build((None,) if inputs_shape is None else inputs_shape)
+
+
+class Reversible(Table):
+    """Base of `ReversibleEmbedding`: the mask goes with the vectors, none with the scores."""
+
+    def call(self, inputs: Any, reverse: bool = False) -> Any:
+        """The vectors of indices, or with `reverse` the scores of all indices for vectors."""
+        outputs = self._apply((inputs,), {"reverse": reverse})
+        mask = None if reverse else self.definition.compute_mask(inputs)
+        if mask is not None:
+            masks.put(outputs, mask)
+        return outputs
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """None: `call` attaches the mask, since it depends on the direction."""
+        return None
+
+
+class Penalty(Generated):
+    """Base of `ActivityRegularization`."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        from compat.regularizers import L1L2
+
+        super().__init__(*args, **kwargs)
+        self.activity_regularizer = L1L2(self.l1, self.l2)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        config = super().get_config()
+        config.pop("activity_regularizer")
+        return config

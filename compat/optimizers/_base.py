@@ -1,0 +1,255 @@
+"""`Base`: the variables of a gradient transformation, and its stateful and stateless use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from compat.core import naming, scope
+from compat.core.functional_net import _by_path
+from compat.core.variable import Variable
+from kfun import ops, tree
+from kfun import optim as _kfun
+
+
+class Base:
+    """Base of optimizers. Its variables are the transformation's state, in Keras's order and by Keras's names."""
+
+    _parameters: dict[str, Any] = {}
+    definition: Any = None  # what kfun makes the transformation of
+    use_ema = False
+
+    def _setup(self, name: str | None, transformation: Any) -> None:
+        self.name = name or naming.auto_name(type(self).__name__)
+        self.transformation = transformation
+        self.built = False
+        self._inside = False  # whether this one is part of another, whose variables it shows
+        self._variables: list[Variable] = []
+        self._trained: list[Variable] = []
+
+    def build(self, variables: list[Variable]) -> None:
+        """Makes the optimizer's variables for the variables that it will train."""
+        if self.built:
+            return
+        self._define(list(variables))
+        self._trained = list(variables)
+        params = {path: v.value for path, v in _by_path(self._trained).items()}
+        self._params = list(params)
+        with jax.ensure_compile_time_eval():
+            state = self.transformation.init(params)
+        flat = tree.flatten(state)
+        self._structure = jax.tree.structure(state)
+        self._paths = list(flat)  # in the order of the structure
+        listed = self._listing(params, flat)
+        self._variables, places = [], {}
+        for path, state_path, value in listed:
+            if state_path is not None:
+                places[state_path] = len(self._variables)
+            self._variables.append(_variable(path, value))
+        for path, value in flat.items():
+            if path not in places and not _is_scheduled_rate(path, self.definition):
+                places[path] = len(self._variables)
+                self._variables.append(_variable(f"{self.name}/{path}", value))
+        self._places = [places.get(p) for p in self._paths]
+        self._by_state_path = {p: self._variables[i] for p, i in places.items()}
+        self.built = True
+        self._show_parts(state)
+
+    def _show_parts(self, state: Any) -> None:
+        """Lets the optimizers inside this one show their share of its variables."""
+
+    def _show(self, whole: Base, state: Any, trained: list[Variable], prefix: str = "") -> None:
+        """Makes this optimizer, which is inside another, show that one's variables as its own.
+
+        Args:
+            whole: the optimizer around, built.
+            state: this one's part of the whole's state.
+            trained: the variables that it trains.
+            prefix: of its entries' paths in the whole's state, such as `"optimizers/adam/"`.
+        """
+        self._trained, self._params = trained, list(_by_path(trained))
+        self._structure, self._paths = jax.tree.structure(state), list(tree.flatten(state))
+        known = whole._by_state_path
+        self._by_state_path = {p: known[prefix + p] for p in self._paths if prefix + p in known}
+        shown = {id(v) for v in self._by_state_path.values()}
+        name = getattr(self.definition, "name", None) or self.name  # what nothing reads has a name alone
+        self._variables = [v for v in whole._variables if id(v) in shown or v.path.startswith(f"{name}/")]
+        numbers = {id(v): i for i, v in enumerate(self._variables)}
+        self._places = [numbers.get(id(self._by_state_path.get(p))) for p in self._paths]
+        self.built = self._inside = True
+        self._show_parts(state)
+
+    def _parts(self) -> dict[str, Any]:
+        """Optimizers inside this one, by the names that files have for them."""
+        return {}
+
+    def _define(self, variables: list[Variable]) -> None:
+        """Settles the transformation where it depends on the variables."""
+
+    def set_weights(self, weights: Any) -> None:
+        """Sets the variables, in the order of `variables`."""
+        if len(weights) != len(self._variables):
+            raise ValueError(f"the optimizer has {len(self._variables)} variables; received {len(weights)} values")
+        for variable, value in zip(self._variables, weights, strict=True):
+            variable.assign(value)
+
+    def _listing(self, params: dict, flat: dict) -> list[tuple[str, str | None, Any]]:
+        """`(path, path in the state, first value)` of each variable, in order."""
+        if not isinstance(self.definition, _kfun.Optimizer):
+            return [(f"{self.name}/{path}", path, value) for path, value in flat.items()]
+        listed = []
+        for entry in self.definition.variables(params):
+            value = np.zeros(entry.shape, entry.dtype) if entry.state_path is None else flat[entry.state_path]
+            listed.append((entry.path, entry.state_path, value))
+        return listed
+
+    @property
+    def variables(self) -> list[Variable]:
+        """Iterations, learning rate, slots."""
+        return list(self._variables)
+
+    @property
+    def iterations(self) -> Variable:
+        """How many steps were made."""
+        return self._entry("count")
+
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate: a variable, or what the schedule gives at the present step."""
+        schedule = self._schedule()
+        if schedule is not None:
+            return schedule(self.iterations.value if self.built else ops.zeros((), "int32"))
+        return self._entry("learning_rate") if self.built else self._first_rate()
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        if self._schedule() is not None or callable(value):
+            self._set_schedule(value)
+        elif self.built:
+            self._entry("learning_rate").assign(value)
+        else:
+            self._set_first_rate(float(value))
+
+    lr = learning_rate
+
+    def _schedule(self) -> Any:
+        return None
+
+    def _set_schedule(self, value: Any) -> None:
+        raise ValueError(
+            f"{type(self).__name__}: the learning rate follows a schedule and cannot be set; compile with a number"
+        )
+
+    def _first_rate(self) -> Any:
+        raise AttributeError(f"{type(self).__name__} has no learning rate of its own")
+
+    def _set_first_rate(self, value: float) -> None:
+        raise AttributeError(f"{type(self).__name__} has no learning rate of its own")
+
+    def _entry(self, path: str) -> Variable:
+        if not self.built:
+            raise ValueError(f"{type(self).__name__}: call build(variables) first")
+        if path not in self._by_state_path:
+            raise AttributeError(f"{type(self).__name__} has no {path!r}")
+        return self._by_state_path[path]
+
+    def state_of(self, values: Any) -> Any:
+        """The transformation's state from the variables' values."""
+        rate = ops.zeros((), "float32")  # a scheduled rate is told by the count
+        return jax.tree.unflatten(self._structure, [rate if i is None else values[i] for i in self._places])
+
+    def values_of(self, state: Any, old: Any) -> list[Any]:
+        """The variables' values from the transformation's state."""
+        new = list(old)
+        for place, leaf in zip(self._places, jax.tree.leaves(state), strict=True):
+            if place is not None:
+                new[place] = leaf
+        return new
+
+    def stateless_apply(self, optimizer_variables: Any, grads: Any, trainable_variables: Any) -> tuple[list, list]:
+        """One step as a pure function of values.
+
+        Returns:
+            `(new trainable values, new optimizer values)`.
+        """
+        if not self.built:
+            raise ValueError(f"{type(self).__name__}: call build(variables) first")
+        if len(grads) != len(self._params):
+            raise ValueError(f"the optimizer trains {len(self._params)} variables; received {len(grads)} gradients")
+        params = dict(zip(self._params, trainable_variables, strict=True))
+        gradients = dict(zip(self._params, grads, strict=True))
+        state = self.state_of(optimizer_variables)
+        updates, state = self.transformation.update(gradients, state, params)
+        params = _kfun.apply_updates(params, updates)
+        new = []
+        for path, variable in zip(self._params, self._trained, strict=True):
+            value = params[path]
+            new.append(value if variable.constraint is None else variable.constraint(value))
+        return new, self.values_of(state, optimizer_variables)
+
+    def apply_gradients(self, grads_and_vars: Any) -> None:
+        """One step: `[(gradient, variable), ...]`."""
+        pairs = list(grads_and_vars)
+        self.apply([g for g, _ in pairs], [v for _, v in pairs])
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """One step on the given variables, by default those it was built for."""
+        if trainable_variables is not None:
+            self.build(list(trainable_variables))
+            if [id(v) for v in trainable_variables] != [id(v) for v in self._trained]:
+                raise ValueError("the optimizer was built for other variables; make one optimizer per set of variables")
+        values = [v.value for v in self._trained]
+        values, own = self.stateless_apply([v.value for v in self._variables], list(grads), values)
+        for variable, value in zip((*self._trained, *self._variables), (*values, *own), strict=True):
+            variable.assign(value)
+
+    def scale_loss(self, loss: Any) -> Any:
+        """The loss whose gradient the optimizer expects."""
+        return loss
+
+    def stateless_scale_loss(self, optimizer_variables: Any, loss: Any) -> Any:
+        """`scale_loss` as a pure function of the optimizer's values."""
+        with scope.Scope(dict(zip(self._variables, optimizer_variables, strict=True))):
+            return self.scale_loss(loss)
+
+    def finalize_variable_values(self, var_list: Any) -> None:
+        """Sets the trained variables to their moving average, if `use_ema`."""
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> Base:
+        """The optimizer of a config."""
+        from compat.saving import deserialize_keras_object
+
+        config = {k: deserialize_keras_object(v) if isinstance(v, dict) else v for k, v in config.items()}
+        return cls(**config)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes the variables into a mapping, numbered."""
+        for i, v in enumerate(self._variables):
+            store[str(i)] = v.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads the variables from a mapping, numbered."""
+        if self._inside and not len(store):  # the file has them with the optimizer around alone
+            return
+        if len(store) != len(self._variables):
+            raise ValueError(f"the optimizer has {len(self._variables)} variables; the file has {len(store)}")
+        for i, v in enumerate(self._variables):
+            v.assign(store[str(i)])
+
+
+def _is_scheduled_rate(path: str, definition: Any) -> bool:
+    """Whether an entry of the state is the rate that a schedule gave: Keras has no variable for it."""
+    return path.rpartition("/")[2] == "learning_rate" and isinstance(definition, _kfun.Optimizer)
+
+
+def _variable(path: str, value: Any) -> Variable:
+    head, _, name = path.rpartition("/")
+    with naming.at(head or "optimizer"):
+        return Variable(jax.numpy.copy(value), trainable=False, autocast=False, name=name)

@@ -1,0 +1,48 @@
+"""Any optax transformation as an optimizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compat.core import naming
+from compat.optimizers._optimizer import Optimizer
+
+
+class Optax(Optimizer):
+    """Any optax transformation as an optimizer.
+
+    Args:
+        transformation: an `optax.GradientTransformation`.
+        name: of the optimizer.
+    """
+
+    use_ema = False
+
+    def __init__(self, transformation: Any, name: str | None = None):
+        self.definition = transformation
+        self._setup(name or naming.auto_name("Optax"), transformation)
+
+    @property
+    def iterations(self) -> Any:
+        """How many steps were made, if the transformation counts them."""
+        for path, variable in self._by_state_path.items() if self.built else ():
+            if path.rpartition("/")[2] == "count":
+                return variable
+        raise AttributeError("this optax transformation keeps no count of its steps, or the optimizer is not built yet")
+
+    def finalize_variable_values(self, var_list: Any) -> None:
+        """Nothing: a transformation keeps no average of the variables."""
+
+    def scale_loss(self, loss: Any) -> Any:
+        return loss
+
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
+        """Not possible from outside."""
+        raise ValueError("give the optax transformation a mask for its weight decay, as in optax.adamw(..., mask=...)")
+
+    def get_config(self) -> dict:
+        """Not possible: an optax transformation is made of functions."""
+        raise ValueError(
+            "an optax transformation cannot be written to a file: save with include_optimizer=False, or use one of "
+            "keras.optimizers"
+        )

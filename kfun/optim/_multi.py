@@ -1,0 +1,151 @@
+"""MultiOptimizer: several optimizers, each for a part of the params."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import optax
+
+from kfun import ops
+from kfun.definition import Definition, FrozenDict
+from kfun.ops._kinds import backend
+from kfun.optim._optimizer import Optimizer, OptimizerVariable, get, variables_of
+from kfun.optim._transform import divide_by, on_gradients
+from kfun.optim._trees import backend_of, flatten, rebuild
+
+_PARTS = "optimizers"  # the entry of the state that holds the parts' states
+
+
+class OptimizerMap(Definition):
+    """Optimizers by the paths of arrays.
+
+    Args:
+        default_optimizer: of the arrays that no key fits; whatever `kfun.optim.get` takes.
+        optimizer_map: `{path or pattern: optimizer}`. A key is a path, or a regular expression for a whole path.
+
+    Raises:
+        TypeError: if `optimizer_map` is no dict of strings, or a value is no optimizer.
+    """
+
+    default_optimizer: Any
+    optimizer_map: Any = None
+
+    def check(self):
+        given = {} if self.optimizer_map is None else self.optimizer_map
+        if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+            raise TypeError(f"OptimizerMap: expected optimizer_map to be a dict of strings; received {given!r:.120}")
+        object.__setattr__(self, "default_optimizer", get(self.default_optimizer))
+        object.__setattr__(self, "optimizer_map", FrozenDict((key, get(value)) for key, value in given.items()))
+
+    def __call__(self, path: str) -> Any:
+        """The optimizer for a path: of the equal key, else of the only pattern that fits, else the default.
+
+        Raises:
+            ValueError: if several patterns fit.
+        """
+        if path in self.optimizer_map:
+            return self.optimizer_map[path]
+        fitting = [pattern for pattern in self.optimizer_map if re.fullmatch(pattern, path)]
+        if len(fitting) > 1:
+            raise ValueError(f"several keys of the OptimizerMap fit the path {path!r}: {fitting}; let one fit")
+        return self.optimizer_map[fitting[0]] if fitting else self.default_optimizer
+
+    def all(self) -> list[Any]:
+        """Every optimizer once: those of the map, then the default one."""
+        return list(dict.fromkeys([*self.optimizer_map.values(), self.default_optimizer]))
+
+
+class MultiOptimizer(Optimizer, common=False):
+    """Several optimizers at once, each for the arrays whose paths it is mapped to (`optax.partition`).
+
+    Equal definitions share one state, so that a `global_clipnorm` is over all of their arrays; give
+    them different names to keep them apart. The state is `count` (int32) and `optimizers`, the
+    parts' states by label; a part's label is its name, numbered where taken.
+
+    Args:
+        optimizer_map: an `OptimizerMap`, or a function of an array's path that gives its optimizer.
+        loss_scale_factor: gradients are divided by it; takes the place of the parts' own factors.
+        name: the prefix of its own variables' names.
+
+    Raises:
+        TypeError: if `optimizer_map` is neither.
+    """
+
+    optimizer_map: Any  # pyright: ignore[reportGeneralTypeIssues] - the bases' fields are keyword-only
+    loss_scale_factor: float | None = None
+    name: str | None = dataclasses.field(default=None, kw_only=True)
+
+    def check(self):
+        if not callable(self.optimizer_map):
+            raise TypeError(
+                "MultiOptimizer: expected an OptimizerMap, or a function from a path to an optimizer; "
+                f"received {self.optimizer_map!r:.120}"
+            )
+
+    @property
+    def learning_rate(self) -> Any:  # type: ignore[override]
+        """Each part has its own."""
+        raise AttributeError("a MultiOptimizer has no learning rate of its own: ask the optimizers in its map")
+
+    def parts(self, params: Any) -> dict[str, tuple[Any, list[str]]]:
+        """`{label: (optimizer, paths of its arrays)}`."""
+        known = self.optimizer_map.all() if isinstance(self.optimizer_map, OptimizerMap) else []
+        paths: dict[Any, list[str]] = {optimizer: [] for optimizer in map(_unscaled, known)}
+        for path in flatten(params):
+            paths.setdefault(_unscaled(get(self.optimizer_map(path))), []).append(path)
+        labelled: dict[str, tuple[Any, list[str]]] = {}
+        for optimizer, own in paths.items():
+            base = optimizer.prefix() if isinstance(optimizer, Optimizer) else "optax"
+            label, n = base, 0
+            while label in labelled:
+                n += 1
+                label = f"{base}_{n}"
+            labelled[label] = optimizer, own
+        return labelled
+
+    def assemble(self):
+        built = optax.GradientTransformation(self._init, self._update)
+        factor = self.loss_scale_factor
+        return built if factor is None else on_gradients(divide_by(factor), built)
+
+    def _partition(self, params: Any) -> optax.GradientTransformation:
+        parts = self.parts(params)
+        labels = rebuild(params, {path: label for label, (_, paths) in parts.items() for path in paths})
+        return optax.partition({label: _transformation(o) for label, (o, _) in parts.items()}, labels)
+
+    def _init(self, params: Any) -> dict[str, Any]:
+        with backend(backend_of(flatten(params).values())):
+            count = ops.zeros((), "int32")
+        inner = self._partition(params).init(params).inner_states
+        return {"count": count, _PARTS: {label: state.inner_state for label, state in inner.items()}}
+
+    def _update(self, updates: Any, state: Any, params: Any = None) -> tuple[Any, dict[str, Any]]:
+        if params is None:
+            raise ValueError("kfun optimizers need the params: call update(gradients, state, params)")
+        inner = {label: optax.MaskedState(part) for label, part in state[_PARTS].items()}
+        moves, new = self._partition(params).update(updates, optax.transforms.PartitionState(inner), params)
+        parts = {label: part.inner_state for label, part in new.inner_states.items()}
+        return moves, {"count": ops.add(state["count"], 1), _PARTS: parts}
+
+    def variables(self, params, paths=None):
+        prefix, arrays = self.prefix(), flatten(params)
+        found = [
+            OptimizerVariable(f"{prefix}/iteration", "count", (), "int32"),
+            OptimizerVariable(f"{prefix}/learning_rate", None, (), "float32"),
+        ]
+        for label, (optimizer, own) in self.parts(params).items():
+            for entry in variables_of(optimizer, {path: arrays[path] for path in own}, paths):
+                place = None if entry.state_path is None else f"{_PARTS}/{label}/{entry.state_path}"
+                found.append(entry._replace(state_path=place))
+        return found
+
+
+def _unscaled(optimizer: Any) -> Any:
+    return optimizer.replace(loss_scale_factor=None) if isinstance(optimizer, Optimizer) else optimizer
+
+
+def _transformation(optimizer: Any) -> optax.GradientTransformation:
+    return optimizer.build() if isinstance(optimizer, Optimizer) else optimizer
