@@ -107,10 +107,10 @@ class Op:
         if kind.prepare is not None:
             rule = kind.prepare(self, rule, args)
         if any(isinstance(a, _WEAK_ARRAYS) for a in given):
-            return self._converting(rule, kind.convert, _WEAK_ARRAYS)
-        if given and all(isinstance(a, _SCALARS) for a in given):
-            return self._converting(rule, kind.convert, _SCALARS)
-        return rule
+            rule = self._converting(rule, kind.convert, _WEAK_ARRAYS)
+        elif given and all(isinstance(a, _SCALARS) for a in given):
+            rule = self._converting(rule, kind.convert, _SCALARS)
+        return rule if kind.place is None else _placed(rule, kind.place)
 
     def role(self, position: int) -> str:
         """The annotation of the parameter that takes the argument at a position."""
@@ -128,6 +128,14 @@ class Op:
             return rule(*args_)
 
         return converting
+
+
+def _placed(rule: Callable, place: Callable) -> Callable:
+    def placed(*args: Any) -> Any:
+        with place(args):
+            return rule(*args)
+
+    return placed
 
 
 _STATIC = ("bool", "str", "Callable", "DType")
