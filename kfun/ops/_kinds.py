@@ -49,6 +49,7 @@ class Kind:
             compile each eager op, so that initial weights are drawn on the host instead.
         place: `place(args) -> context manager` in which an op runs with these arguments, so that
             constants are made on the device of the arrays; for frameworks that do not see to it.
+        inside: `inside(tree) -> arrays`, of structured arrays: those that decide a transformation.
     """
 
     def __init__(
@@ -65,10 +66,11 @@ class Kind:
         prepare: Callable[[Op, Callable, tuple], Callable] | None = None,
         host: Callable[[Any], np.ndarray | None] | None = None,
         place: Callable[[tuple], contextlib.AbstractContextManager] | None = None,
+        inside: Callable[[Any], list] | None = None,
     ):
         self.name, self.types, self.rules, self.convert = name, types, rules, convert
         self.priority, self.fallback = priority, fallback
-        self.prepare, self.host, self.place = prepare, host, place
+        self.prepare, self.host, self.place, self.inside = prepare, host, place, inside
         self.transforms, self.reasons = transforms or {}, reasons or {}
 
     def __repr__(self) -> str:
