@@ -243,8 +243,11 @@ def _triangle(f):
 
 
 def concatenate(xs, axis=0):
-    if len({x.dtype for x in xs}) > 1:
-        xs = same_type(*xs)
+    dtype = xs[0].dtype
+    for x in xs:
+        if x.dtype is not dtype:
+            xs = same_type(*xs)
+            break
     return torch.cat([x.reshape(-1) for x in xs], 0) if axis is None else torch.cat(xs, axis)
 
 
