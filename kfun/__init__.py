@@ -59,7 +59,18 @@ _LAZY = {
     "from_torch": "kfun.bridges",
     "summary": "kfun._summary",
 }
-_MODULES = ("activations", "losses", "metrics", "optim", "training", "export", "testing", "transforms", "precision")
+_MODULES = (
+    "activations",
+    "arrays",
+    "losses",
+    "metrics",
+    "optim",
+    "training",
+    "export",
+    "testing",
+    "transforms",
+    "precision",
+)
 
 if TYPE_CHECKING:
     from kfun import losses as losses

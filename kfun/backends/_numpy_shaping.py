@@ -120,10 +120,9 @@ def slice_update(inputs, start_indices, updates):
 def segment_sum(data, segment_ids, num_segments=None, sorted=False):
     if num_segments is None:
         num_segments = int(segment_ids.max()) + 1
-    ids = np.where(segment_ids < 0, segment_ids + np.int64(num_segments), segment_ids)
-    inside = (ids >= 0) & (ids < num_segments)
+    inside = (segment_ids >= 0) & (segment_ids < num_segments)
     out = np.zeros((num_segments, *data.shape[1:]), np.float32 if data.dtype in HALF else data.dtype)
-    np.add.at(out, ids[inside], data[inside].astype(out.dtype))
+    np.add.at(out, segment_ids[inside], data[inside].astype(out.dtype))
     return out.astype(data.dtype)
 
 

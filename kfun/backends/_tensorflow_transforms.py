@@ -16,6 +16,7 @@ from jax import tree_util
 
 from kfun.backends._tensorflow_arrays import rank
 from kfun.backends._tensorflow_control import as_tensor, flatten, vectorized_map
+from kfun.errors import UnsupportedOp
 
 _ZERO = tf.UnconnectedGradients.ZERO
 
@@ -131,7 +132,13 @@ def jvp(fun: Callable, primals: Any, tangents: Any, has_aux: bool = False) -> tu
 
 def _pushed(of_leaves, leaves, directions, has_aux):
     with tf.autodiff.ForwardAccumulator(leaves, directions) as forward:
-        result = of_leaves(leaves)
+        try:
+            result = of_leaves(leaves)
+        except AttributeError as error:  # TensorFlow's own, in the gradient of a traced loop
+            if "python_grad_func" not in str(error):
+                raise
+            reason = "TensorFlow has no forward mode through a Jacobian of a gradient; take jacrev or vjp of it"
+            raise UnsupportedOp("jvp", "tensorflow", reason) from error
         outputs, structure = flatten(result[0] if has_aux else result)
     return result, outputs, structure, [forward.jvp(out, unconnected_gradients=_ZERO) for out in outputs]
 

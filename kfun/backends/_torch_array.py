@@ -16,6 +16,7 @@ PAIRS, FLOATING = table(NATIVE), table(NATIVE, floating=True)
 _SPELLINGS = {**NATIVE, **{d: d for d in NAMES}, bool: torch.bool, int: torch.int32, float: torch.float32}
 _VIEWED = {torch.bfloat16: torch.int16, torch.float8_e4m3fn: torch.int8, torch.float8_e5m2: torch.int8}
 _NARROW = {torch.uint16, torch.uint32}
+ACCELERATED = torch.accelerator.is_available()  # else there is no device to see to
 PLAIN = {torch.float32, torch.float64, torch.float16, torch.bfloat16}  # two of one need no promotion in any op
 
 
@@ -75,7 +76,7 @@ def convert(x):
     if isinstance(x, torch.Tensor):
         return x
     if torch.compiler.is_compiling() and isinstance(x, np.ndarray):
-        return torch.from_numpy(x)  # a compiler knows neither flags nor strides of NumPy's
+        return _here(torch.from_numpy(x))  # a compiler knows neither flags nor strides of NumPy's
     if isinstance(x, (list, tuple)) and _holds_tensors(x):
         return torch.stack(same_type(*[convert(e) for e in x]))
     if type(x) in (bool, int, float, complex):
@@ -92,8 +93,13 @@ def _from_numpy(x):
         x = np.array(x, x.dtype.newbyteorder("="))
     target = native(x.dtype)
     if target in _VIEWED:
-        return torch.from_numpy(x.view(f"int{8 * x.itemsize}")).view(target)
-    return torch.from_numpy(x)
+        return _here(torch.from_numpy(x.view(f"int{8 * x.itemsize}")).view(target))
+    return _here(torch.from_numpy(x))
+
+
+def _here(x):
+    """A tensor on PyTorch's default device, which is that of the op's other tensors while it runs."""
+    return x.to(torch.get_default_device()) if ACCELERATED else x
 
 
 def convert_to_numpy(x):

@@ -49,10 +49,12 @@ def wrap(indices, size):
     return torch.where(indices < 0, indices + size, indices)
 
 
+_PLAIN = (slice, int, torch.Tensor)  # what PyTorch takes among the indices as it is
+
+
 def getitem(x, index):
     items = list(index) if isinstance(index, tuple) else [index]
-    items = [torch.as_tensor(i) if hasattr(i, "__array__") and not isinstance(i, torch.Tensor) else i for i in items]
-    items = [torch.tensor(i) if isinstance(i, list) else i for i in items]
+    items = [i if isinstance(i, _PLAIN) or i is None or i is Ellipsis else torch.as_tensor(i) for i in items]
     if not any(isinstance(i, torch.Tensor) or (isinstance(i, slice) and (i.step or 1) < 0) for i in items):
         return x[index]
     taken = sum(i.ndim if _is_mask(i) else 1 for i in items if i is not None and i is not Ellipsis)
@@ -226,7 +228,7 @@ def _scatter_block(x, starts, updates, axis):
 def segment_sum(data, segment_ids, num_segments=None, sorted=False):
     if num_segments is None:
         num_segments = int(segment_ids.max()) + 1
-    ids = wrap(segment_ids, num_segments)
+    ids = segment_ids.to(torch.int64)
     ids = torch.where((ids < 0) | (ids >= num_segments), num_segments, ids)  # one more row takes those out of range
     out = torch.zeros((num_segments + 1, *data.shape[1:]), dtype=data.dtype, device=data.device)
     return out.index_add(0, ids, data)[:num_segments]
@@ -241,8 +243,11 @@ def _triangle(f):
 
 
 def concatenate(xs, axis=0):
-    if len({x.dtype for x in xs}) > 1:
-        xs = same_type(*xs)
+    dtype = xs[0].dtype
+    for x in xs:
+        if x.dtype is not dtype:
+            xs = same_type(*xs)
+            break
     return torch.cat([x.reshape(-1) for x in xs], 0) if axis is None else torch.cat(xs, axis)
 
 

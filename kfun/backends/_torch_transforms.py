@@ -176,8 +176,8 @@ def jit(fun, *, static_argnums=(), static_argnames=(), donate_argnums=(), donate
 def checkpoint(fun, *, prevent_cse=True, policy=None, static_argnums=()):
     """Recomputes `fun` in the backward pass, under `torch.autograd` and under `torch.func`.
 
-    The compiler chooses by itself what to compute again. Under forward mode, `vmap`, and for functions
-    that close over differentiated tensors, values are kept: the results are the same.
+    The compiler chooses by itself what to compute again. Under forward mode, `vmap`, for functions that
+    close over differentiated tensors or differentiate inside, values are kept: the results are the same.
     `prevent_cse` and `static_argnums` have nothing to do here: PyTorch merges no recomputed
     expressions in eager mode, and arguments that are no tensors stay what they are.
     """
@@ -189,13 +189,22 @@ def checkpoint(fun, *, prevent_cse=True, policy=None, static_argnums=()):
             return fun(*args, **kwargs)
         stack = torch._C._functorch.get_interpreter_stack() or []
         if not stack:
-            run = functools.partial(torch.utils.checkpoint.checkpoint, use_reentrant=False, preserve_rng_state=False)
-            return run(fun, *args, **kwargs)
+            return _checkpointed(fun, args, kwargs)
         if any(i.key() != torch._C._functorch.TransformType.Grad for i in stack):
             return fun(*args, **kwargs)
         return _recomputed(fun, args, kwargs)
 
     return call
+
+
+def _checkpointed(fun, args, kwargs):
+    run = functools.partial(torch.utils.checkpoint.checkpoint, use_reentrant=False, preserve_rng_state=False)
+    try:
+        return run(fun, *args, **kwargs)
+    except RuntimeError as error:  # `fun` has a transformation of `torch.func` inside, which refuses the hooks
+        if "saved tensor hooks" not in str(error):
+            raise
+    return fun(*args, **kwargs)
 
 
 def _recomputed(fun, args, kwargs):

@@ -1,7 +1,12 @@
-"""Pytrees in plain Python (dict, list, tuple, named tuple, None), which compilers can trace through."""
+"""Pytrees in plain Python, which compilers can trace through.
+
+Containers are dict, list, tuple, named tuple, None, and dataclasses that name their `children`
+(`kfun.arrays`).
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +20,14 @@ def tree_map(f: Callable, tree: Any, *others: Any) -> Any:
     if isinstance(tree, (list, tuple)):
         items = [tree_map(f, *parts) for parts in zip(tree, *others, strict=True)]
         return rebuild(tree, items)
+    if _is_structured(tree):
+        parts = {n: tree_map(f, getattr(tree, n), *(getattr(o, n) for o in others)) for n in tree.children}
+        return dataclasses.replace(tree, **parts)
     return f(tree, *others)
+
+
+def _is_structured(tree: Any) -> bool:
+    return dataclasses.is_dataclass(tree) and hasattr(type(tree), "children")
 
 
 def rebuild(like: list | tuple, items: list) -> Any:
@@ -33,6 +45,8 @@ def leaves(tree: Any) -> list:
         tree = list(tree.values())
     if isinstance(tree, (list, tuple)):
         return [leaf for part in tree for leaf in leaves(part)]
+    if _is_structured(tree):
+        return [leaf for name in tree.children for leaf in leaves(getattr(tree, name))]
     return [tree]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import torch
 
 from kfun.backends import (
@@ -17,7 +19,9 @@ from kfun.backends import (
     _torch_select,
     _torch_shaping,
 )
+from kfun.backends._torch_array import ACCELERATED
 from kfun.backends._torch_transforms import TRANSFORMS
+from kfun.backends._tree import leaves
 from kfun.ops._kinds import Kind, register
 
 RULES = {
@@ -34,6 +38,15 @@ RULES = {
     **_torch_random.RULES,
 }
 
+
+def _place(args):
+    """The device of the first tensor that is not on the CPU as PyTorch's default device."""
+    for x in leaves(list(args)):
+        if isinstance(x, torch.Tensor) and x.device.type != "cpu":
+            return contextlib.nullcontext() if torch.get_default_device() == x.device else x.device
+    return contextlib.nullcontext()
+
+
 # Parameters are named for themselves, so that a compiler that traces a first call meets no search.
 KIND = register(
     Kind(
@@ -42,5 +55,6 @@ KIND = register(
         RULES,
         _torch_array.convert,
         transforms=TRANSFORMS | _torch_functional.TRANSFORMS,
+        place=_place if ACCELERATED else None,
     )
 )

@@ -187,7 +187,7 @@ class MultiHeadAttention(HeadedAttention):
         scores = None
         if fused:
             mask = None if mask is None else _heads_axis(mask, 4, 1)
-            y = ops.dot_product_attention(q, k, v, None, mask, self.key_dim**-0.5, alone)
+            y = ops.dot_product_attention(q, k, v, None, mask, self.key_dim**-0.5, alone, self.flash_attention)
         else:
             y, scores = self._products(q, k, v, mask, axes, dropout_key)
         y = y if gate is None else ops.multiply(y, gate)

@@ -76,7 +76,7 @@ class GroupQueryAttention(HeadedAttention):
         v = run("value", pieces["value"], (value,), {})  # [B, S, K, H]
         scores = None
         if fused:
-            y = ops.dot_product_attention(q, k, v, None, mask, self.head_dim**-0.5, alone)
+            y = ops.dot_product_attention(q, k, v, None, mask, self.head_dim**-0.5, alone, self.flash_attention)
         else:
             y, scores = self._products(q, k, v, mask, dropout_key)
         y = y if gate is None else ops.multiply(y, gate)

@@ -107,10 +107,10 @@ class Op:
         if kind.prepare is not None:
             rule = kind.prepare(self, rule, args)
         if any(isinstance(a, _WEAK_ARRAYS) for a in given):
-            return self._converting(rule, kind.convert, _WEAK_ARRAYS)
-        if given and all(isinstance(a, _SCALARS) for a in given):
-            return self._converting(rule, kind.convert, _SCALARS)
-        return rule
+            rule = self._converting(rule, kind.convert, _WEAK_ARRAYS)
+        elif given and all(isinstance(a, _SCALARS) for a in given):
+            rule = self._converting(rule, kind.convert, _SCALARS)
+        return rule if kind.place is None else _placed(rule, kind.place)
 
     def role(self, position: int) -> str:
         """The annotation of the parameter that takes the argument at a position."""
@@ -130,6 +130,15 @@ class Op:
         return converting
 
 
+def _placed(rule: Callable, place: Callable) -> Callable:
+    def placed(*args: Any) -> Any:
+        with place(args):
+            return rule(*args)
+
+    return placed
+
+
+_NONE = type(None)
 _STATIC = ("bool", "str", "Callable", "DType")
 
 
@@ -139,7 +148,10 @@ def _public(op: Op) -> Callable:
     For `sum(x, axis=None, keepdims=False)` it reads
 
         def call(x, axis=None, keepdims=False):
-            _key = (_type(x), *(_map(_type, axis) if _type(axis) is _tuple else (_type(axis),)))
+            _first = _type(x)
+            _key = _first if (
+                _type(axis) in _plain or (_type(axis) is _tuple and _plain.issuperset(_map(_type, axis)))
+            ) else (_type(x), *(_map(_type, axis) if _type(axis) is _tuple else (_type(axis),)), _none)
             try:
                 _rule = _rules[_key]
             except KeyError:
@@ -149,8 +161,10 @@ def _public(op: Op) -> Callable:
     parameters = list(op.signature.parameters.values())
     head = [str(p.replace(annotation=p.empty)) if p.default is p.empty else f"{p.name}=None" for p in parameters]
     given = ", ".join("*" * (p.kind is p.VAR_POSITIONAL) + p.name for p in parameters)
+    first = f"    _first = _type({parameters[op.deciding[0]].name})\n" if op.deciding else ""
     source = (
         f"def call({', '.join(head)}):\n"
+        f"{first}"
         f"    _key = {_key_source(op, parameters)}\n"
         f"    try:\n"
         f"        _rule = _rules[_key]\n"
@@ -160,7 +174,8 @@ def _public(op: Op) -> Callable:
     )
     scope: dict[str, Any] = {
         "_rules": op.cache, "_resolve": op.resolve, "_type": type, "_map": map,
-        "_tuple": tuple, "_sequences": {list, tuple},
+        "_tuple": tuple, "_sequences": {list, tuple}, "_plain": {int, float, bool, str, _NONE},
+        "_none": _NONE,
     }  # fmt: skip
     exec(source, scope)  # the text is made of the names of a signature of this package
     call = scope["call"]
@@ -186,6 +201,27 @@ def _declare(declared: Callable, body: Callable | None, name: str | None) -> Any
 
 
 def _key_source(op: Op, parameters: list[inspect.Parameter]) -> str:
+    """The types of the deciding arguments, in a few tens of nanoseconds for the common calls.
+
+    If the others are of the first one's type, or Python numbers, strings, None and tuples of them,
+    which do not change what that one decides, then its type alone is the key.
+    """
+    deciding = [parameters[i] for i in op.deciding]
+    roles = [op.role(i) for i in op.deciding]
+    full = _full_key_source(op, parameters)
+    if op.variadic is not None or not roles or roles[0] not in ("Array", "Arrays") or len(roles) == 1:
+        return full
+    same = "_type({0}) is _first" if len(roles) == 2 else "(_type({0}) is _first or _type({0}) in _plain)"
+    sizes = "(_type({0}) in _plain or (_type({0}) is _tuple and _plain.issuperset(_map(_type, {0}))))"
+    one = {"Array": same, "": sizes}
+    rest = [one.get(role, "_type({0}) in _plain").format(p.name) for role, p in zip(roles, deciding, strict=True)][1:]
+    first, plain = deciding[0].name, " and ".join(rest)
+    if roles[0] == "Array":
+        return f"_first if {plain} else {full}"
+    return f"_tuple(_map(_type, {first})) if _first in _sequences and {plain} else {full}"
+
+
+def _full_key_source(op: Op, parameters: list[inspect.Parameter]) -> str:
     types = []
     for i, p in enumerate(parameters):
         if i == op.variadic:
@@ -194,7 +230,8 @@ def _key_source(op: Op, parameters: list[inspect.Parameter]) -> str:
             opened = {"Arrays": "in _sequences", "": "is _tuple"}.get(op.role(i))
             one = f"_type({p.name})"
             types.append(f"*(_map(_type, {p.name}) if {one} {opened} else ({one},))" if opened else one)
-    return types[0] if len(types) == 1 and types[0][0] != "*" else f"({', '.join(types)},)"
+    # The end marks it, so that it is no key of a sequence's elements alone.
+    return types[0] if len(types) == 1 and types[0][0] != "*" else f"({', '.join(types)}, _none)"
 
 
 def primitive(declared: Callable | None = None, *, name: str | None = None) -> Any:

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kfun.errors import MixedBackendsError, UnsupportedOp, nearest
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from kfun.ops._dispatch import Op
 
 # The root module of an array's type names the adapter that knows it.
@@ -47,6 +47,9 @@ class Kind:
             arguments of these types; JAX compiles it.
         host: `host(array) -> NumPy array`, None while the array is traced; given by backends that
             compile each eager op, so that initial weights are drawn on the host instead.
+        place: `place(args) -> context manager` in which an op runs with these arguments, so that
+            constants are made on the device of the arrays; for frameworks that do not see to it.
+        inside: `inside(tree) -> arrays`, of structured arrays: those that decide a transformation.
     """
 
     def __init__(
@@ -62,10 +65,12 @@ class Kind:
         reasons: dict[str, str] | None = None,
         prepare: Callable[[Op, Callable, tuple], Callable] | None = None,
         host: Callable[[Any], np.ndarray | None] | None = None,
+        place: Callable[[tuple], contextlib.AbstractContextManager] | None = None,
+        inside: Callable[[Any], list] | None = None,
     ):
         self.name, self.types, self.rules, self.convert = name, types, rules, convert
         self.priority, self.fallback = priority, fallback
-        self.prepare, self.host = prepare, host
+        self.prepare, self.host, self.place, self.inside = prepare, host, place, inside
         self.transforms, self.reasons = transforms or {}, reasons or {}
 
     def __repr__(self) -> str:
@@ -84,7 +89,10 @@ class Kind:
 
 
 CONTAINER = object()  # stands where a kind would for lists, tuples, dicts and slices
-_kinds: dict[type, Any] = {}  # type -> Kind, None (weak) or CONTAINER
+# type -> Kind, None (weak) or CONTAINER. The common ones are known from the start: compilers do not trace the search.
+_kinds: dict[type, Any] = dict.fromkeys((list, tuple, dict, slice), CONTAINER)
+_kinds |= dict.fromkeys((bool, int, float, complex, str, type(None), type(...), np.ndarray, np.bool_))
+_kinds |= dict.fromkeys({np.dtype(code).type for code in np.typecodes["AllInteger"] + np.typecodes["Float"]})
 _default: contextvars.ContextVar[str] = contextvars.ContextVar("kfun_backend", default="jax")
 
 

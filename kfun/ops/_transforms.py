@@ -12,7 +12,14 @@ from kfun.ops._kinds import Kind, default_kind, kind_of
 
 def native(name: str, values: Any) -> Callable:
     """The transformation `name` of the framework that decides among `values`."""
-    return _lookup(kind_of(values, name) or default_kind(), name)
+    return _lookup(_framework(values, name), name)
+
+
+def _framework(values: Any, name: str) -> Kind:
+    kind = kind_of(values, name)
+    if kind is not None and kind.inside is not None:
+        kind = kind_of(kind.inside(values), name)
+    return kind or default_kind()
 
 
 def _lookup(kind: Kind, name: str) -> Callable:
@@ -28,7 +35,7 @@ def transformed(name: str, fun: Callable, **options: Any) -> Callable:
 
     @functools.wraps(fun)
     def call(*args, **kwargs):
-        kind = kind_of((*args, *kwargs.values()), name) or default_kind()
+        kind = _framework((*args, *kwargs.values()), name)
         run = made.get(kind.name)
         if run is None:
             run = made[kind.name] = _lookup(kind, name)(fun, **options)

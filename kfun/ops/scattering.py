@@ -1,6 +1,7 @@
 """Scatter: values written, added or compared into places that indices name; extremes and products of segments.
 
-Half-precision sums and products accumulate in float32. Negative indices count from the end.
+Half-precision sums and products accumulate in float32. Negative indices count from the end
+(ids of segments do not).
 Indices out of range are dropped on JAX and are an error on NumPy, Torch and TensorFlow's CPU; a
 graph of OpenVINO does not check them.
 """
@@ -46,7 +47,7 @@ def segment_max(data: Array, segment_ids: Array, num_segments: int | None = None
 
     Args:
         data: `[L, ...]`, real.
-        segment_ids: `[L]`, integers; rows with an id out of range are left out.
+        segment_ids: `[L]`, integers; rows with an id outside [0, S) are left out.
         num_segments: S, by default the greatest id plus 1, which must then be known.
         sorted: promises that the ids ascend, which JAX uses; the others need no promise.
 
@@ -82,7 +83,6 @@ def _segments(op, data, segment_ids, num_segments, reduction):
     ids = c.cast(segment_ids, "int32")
     if num_segments is None:
         num_segments = e.add(r.max(ids), 1)
-    ids = e.where(e.less(ids, 0), e.add(ids, num_segments), ids)
     inside = e.logical_and(e.greater_equal(ids, 0), e.less(ids, num_segments))
     ids = e.where(inside, ids, num_segments)
     blank = full_of(data, (num_segments + 1, *sizes[1:]), _neutral(dtype_of(data), reduction), dtype_of(data))

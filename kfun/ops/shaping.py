@@ -132,7 +132,17 @@ def slice_update(inputs: Array, start_indices: Tree, updates: Array) -> Array:
 
 @primitive
 def segment_sum(data: Array, segment_ids: Array, num_segments: int | None = None, sorted: bool = False) -> Array:
-    """Sums the rows of `data` that share an id: `out[i] = sum(data[segment_ids == i])`."""
+    """Sums the rows of `data` that share an id: `out[i] = sum(data[segment_ids == i])`.
+
+    Args:
+        data: `[L, ...]`.
+        segment_ids: `[L]`, integers; rows with an id outside [0, S) are left out.
+        num_segments: S, by default the greatest id plus 1, which must then be known.
+        sorted: promises that the ids ascend, which JAX uses; the others need no promise.
+
+    Returns:
+        `[S, ...]`; 0 for an id without rows.
+    """
 
 
 @primitive

@@ -17,10 +17,6 @@ from kfun.ops._dispatch import OPS
 
 DTYPES = ("bool", "int32", "uint8", "float16", "bfloat16", "float32")
 TOLERANCE = {"float16": 4e-3, "bfloat16": 3e-2, "float32": 1e-5}
-# Ops that run functions, or whose values are drawn: they have tests of their own.
-APART = {"scan", "while_loop", "cond", "stop_gradient", "fori_loop", "vectorized_map", "convert_to_numpy", "shape"} | {
-    name for name in OPS if name.startswith("random_")
-}
 
 
 @dataclass(frozen=True)
@@ -459,11 +455,6 @@ CLOSE = [
 def drawn(op: str, args: tuple, kwargs: dict) -> np.ndarray:
     """What JAX draws."""
     return np.asarray(OPS[op].public(jnp.asarray(KEY), *args, **kwargs))
-
-
-def uncovered() -> set[str]:
-    """Ops that no case runs."""
-    return set(OPS) - {c.op for c in CASES} - {m[0] for m in MADE} - APART
 
 
 def _first_of_each_op(dtype):

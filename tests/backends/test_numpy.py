@@ -22,8 +22,7 @@ def _numpy():
         yield
 
 
-def test_every_op_has_a_case_and_a_rule():
-    assert not cases.uncovered()
+def test_every_op_has_a_rule_or_a_body():
     assert not [op for op, how in ops.coverage("numpy").items() if how["numpy"].startswith("no")]
 
 

@@ -155,6 +155,14 @@ def test_segments_with_repeated_ids_are_summed(run):
     np.testing.assert_array_equal(out, [2, 0, 0, 13])
 
 
+def test_segments_leave_out_ids_out_of_range(run):
+    ids = np.int32([-1, 0, -5, 7])
+    out = run(lambda x, ids: ops.segment_sum(x, ids, 3), np.float32([1, 2, 4, 8]), ids)
+    np.testing.assert_array_equal(out, [2, 0, 0])
+    out = run(lambda x, ids: ops.segment_max(x, ids, 3), np.float32([1, 2, 4, 8]), ids)
+    np.testing.assert_array_equal(out, [2, -np.inf, -np.inf])
+
+
 @pytest.mark.parametrize("backend", [b for b in BACKENDS if b not in GRAPHS])
 def test_integers_wrap(backend):
     with _kinds.backend(backend), np.errstate(over="ignore"):
