@@ -37,6 +37,8 @@ class Generated(Layer):
     _fields: tuple[str, ...] = ()  # the arguments that are fields of the definition
     _parameters: dict[str, Any] = {}  # all arguments with their defaults
     _children: dict[str, tuple[str, str]] = {}  # subtree of the weights -> (attribute, name of the part)
+    _omitted: frozenset[str] = frozenset()  # arguments that are not in a config while they are None
+    _constants: dict[str, Any] = {}  # what Keras's config has beside its arguments
     _takes_list = False  # whether the first argument is a list of inputs
     _random = False
     supports_masking = True
@@ -186,13 +188,11 @@ class Generated(Layer):
         """The constructor's arguments, in Keras's form."""
         from compat.saving import serialize_keras_object
 
-        config = super().get_config()
+        config = self._constants | super().get_config()
         for name in self._parameters:
-            if name not in ("activity_regularizer", "weights", "name", "dtype"):
+            if name not in ("weights", "name", "dtype"):
                 config[name] = serialize_keras_object(getattr(self, name))
-            elif name == "activity_regularizer":
-                config[name] = serialize_keras_object(self.activity_regularizer)
-        return config
+        return {k: v for k, v in config.items() if v is not None or k not in self._omitted}
 
 
 def _is_shape(value: Any) -> bool:
@@ -258,6 +258,8 @@ def layer_class(
     base: type = Generated,
     name: str | None = None,
     insert: dict[str, dict[str, Any]] | None = None,
+    omitted: str = "",
+    constants: dict[str, Any] | None = None,
 ) -> type:
     """A Keras layer class of a definition.
 
@@ -273,6 +275,8 @@ def layer_class(
         base: `Generated`, or a subclass with a `call` of its own.
         name: by default the definition's.
         insert: further arguments: `{after: {argument: default}}`.
+        omitted: arguments that are not in the config while they are None.
+        constants: what Keras's config has beside the arguments.
     """
     fields = faces.parameters_of(definition)
     parameters = _keras_order(fields, weights.split(), activity)
@@ -284,6 +288,8 @@ def layer_class(
         "_parameters": parameters,
         "_children": children or {},
         "_takes_list": takes_list,
+        "_omitted": base._omitted | set(omitted.split()),
+        "_constants": constants or {},
         "_random": "seed" in parameters,
         "supports_masking": masking,
         "__doc__": faces.text_of(definition),

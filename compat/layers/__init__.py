@@ -13,6 +13,7 @@ from compat.core.layer import Layer as Layer
 from compat.layers._attention import Headed as _Headed
 from compat.layers._attention import Scored as _Scored
 from compat.layers._cells import StackedRNNCells as StackedRNNCells
+from compat.layers._core import Brief as _Brief
 from compat.layers._core import Penalty as _Penalty
 from compat.layers._core import Reversible as _Reversible
 from compat.layers._core import Table as _Table
@@ -23,6 +24,8 @@ from compat.layers._ecosystem import TorchModuleWrapper as TorchModuleWrapper
 from compat.layers._jax_layers import FlaxLayer as FlaxLayer
 from compat.layers._jax_layers import JaxLayer as JaxLayer
 from compat.layers._lambda import Lambda as Lambda
+from compat.layers._lora import ARGUMENTS as _LORA
+from compat.layers._lora import Kernel as _Kernel
 from compat.layers._recurrent import GeneratedCell as _Cell
 from compat.layers._recurrent import OverCell as _OverCell
 from compat.layers._recurrent import Recurrent as _Recurrent
@@ -36,6 +39,7 @@ _KERNEL = "kernel bias"
 _NORM = "beta gamma"
 _RNN = "kernel recurrent bias"
 _NAMED = {"data_format": {"name": None}}
+_ACTIVITY = {"activity_regularizer": None}
 
 
 def _make(name: str, hidden: str = "", **options: Any) -> type:
@@ -47,11 +51,16 @@ def _make(name: str, hidden: str = "", **options: Any) -> type:
 
 
 Activation = _make("Activation")
-Dense = _make("Dense", weights=_KERNEL)
-EinsumDense = _make("EinsumDense", weights=_KERNEL, activity=False)
-_WEIGHTS = {"mask_zero": {"weights": None}}
-Embedding = _make("Embedding", weights="embeddings", activity=False, base=_Table, insert=_WEIGHTS)
-ReversibleEmbedding = _make("ReversibleEmbedding", weights="embeddings", activity=False, base=_Reversible)
+Dense = _make("Dense", weights=_KERNEL, base=_Kernel, insert={"bias_constraint": _LORA}, omitted="activity_regularizer")
+EinsumDense = _make(
+    "EinsumDense", weights=_KERNEL, activity=False, base=_Kernel, constants=_ACTIVITY,
+    insert={"bias_constraint": _LORA, "lora_alpha": {"gptq_unpacked_column_size": None}},
+)  # fmt: skip
+_TABLE: dict = {"weights": "embeddings", "activity": False, "constants": _ACTIVITY}
+Embedding = _make("Embedding", base=_Table, insert={"mask_zero": {"weights": None} | _LORA}, **_TABLE)
+ReversibleEmbedding = _make(
+    "ReversibleEmbedding", hidden=" ".join(_LORA), base=_Reversible, insert={"logit_soft_cap": _LORA}, **_TABLE
+)
 Identity = _make("Identity")
 Masking = _make("Masking")
 Rescaling = _make("Rescaling")
@@ -98,7 +107,7 @@ GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D = (
 
 BatchNormalization = _make("BatchNormalization", weights=_NORM, activity=False)
 GroupNormalization = _make("GroupNormalization", weights=_NORM, activity=False)
-LayerNormalization = _make("LayerNormalization", weights=_NORM, activity=False)
+LayerNormalization = _make("LayerNormalization", weights=_NORM, activity=False, hidden="rms_scaling")
 RMSNormalization = _make("RMSNormalization")
 UnitNormalization = _make("UnitNormalization")
 
@@ -108,9 +117,9 @@ AlphaDropout = _make("AlphaDropout", seed_after="noise_shape")
 Dropout = _make("Dropout", seed_after="noise_shape")
 GaussianDropout = _make("GaussianDropout", seed_after="rate")
 GaussianNoise = _make("GaussianNoise", seed_after="stddev")
-SpatialDropout1D = _make("SpatialDropout1D", insert={"rate": _DRAWN}, hidden="kwargs")
-SpatialDropout2D = _make("SpatialDropout2D", insert={"data_format": _DRAWN}, hidden="kwargs")
-SpatialDropout3D = _make("SpatialDropout3D", insert={"data_format": _DRAWN}, hidden="kwargs")
+SpatialDropout1D = _make("SpatialDropout1D", base=_Brief, insert={"rate": _DRAWN}, hidden="kwargs")
+SpatialDropout2D = _make("SpatialDropout2D", base=_Brief, insert={"data_format": _DRAWN}, hidden="kwargs")
+SpatialDropout3D = _make("SpatialDropout3D", base=_Brief, insert={"data_format": _DRAWN}, hidden="kwargs")
 
 Flatten = _make("Flatten", masking=False)
 Permute = _make("Permute", masking=False)
@@ -146,16 +155,16 @@ _LOOP = "unroll zero_output_for_mask"
 _CUDNN = {"use_cudnn": "auto"}
 
 
-def _recurrent(name: str, cell: str, hidden: str = "zero_output_for_mask", **insert: Any) -> type:
+def _recurrent(name: str, cell: str, hidden: str = "zero_output_for_mask", omitted: str = "", **insert: Any) -> type:
     children = {"cell": ("cell", cell), "states": ("_carried", "states")}
-    return _make(name, weights=_RNN, base=_Recurrent, children=children, hidden=hidden, insert=insert)
+    return _make(name, weights=_RNN, base=_Recurrent, children=children, hidden=hidden, insert=insert, omitted=omitted)
 
 
 SimpleRNNCell = _make("SimpleRNNCell", seed_after="recurrent_dropout", **_CELL)
 LSTMCell = _make("LSTMCell", seed_after="recurrent_dropout", **_CELL)
 GRUCell = _make("GRUCell", insert={"reset_after": {"seed": None}}, **_CELL)
 RNN = _make("RNN", base=_OverCell, children={"states": ("_carried", "states")})
-SimpleRNN = _recurrent("SimpleRNN", "simple_rnn_cell", unroll={"seed": None})
+SimpleRNN = _recurrent("SimpleRNN", "simple_rnn_cell", unroll={"seed": None}, omitted="seed")
 LSTM = _recurrent("LSTM", "lstm_cell", recurrent_dropout={"seed": None}, unroll=_CUDNN)
 GRU = _recurrent("GRU", "gru_cell", recurrent_dropout={"seed": None}, reset_after=_CUDNN)
 ConvLSTM1D = _recurrent("ConvLSTM1D", "conv_lstm_cell", _LOOP, recurrent_dropout={"seed": None})
@@ -166,12 +175,11 @@ _HEADS = {n: (f"{n}_dense", n) for n in ("query", "key", "value")} | {
     "attention_output": ("output_dense", "attention_output"),
     "gate": ("gate_dense", "gate"),
 }  # fmt: skip
-MultiHeadAttention = _make("MultiHeadAttention", weights=_KERNEL, base=_Headed, children=_HEADS, seed_after="use_gate")
-GroupQueryAttention = _make(
-    "GroupQueryAttention", weights=_KERNEL, base=_Headed, children=_HEADS, seed_after="use_gate",
-)  # fmt: skip
+_HEADED: dict = {"weights": _KERNEL, "base": _Headed, "children": _HEADS, "omitted": "flash_attention"}
+MultiHeadAttention = _make("MultiHeadAttention", seed_after="use_gate", **_HEADED)
+GroupQueryAttention = _make("GroupQueryAttention", seed_after="use_gate", **_HEADED)
 Attention = _make("Attention", base=_Scored, seed_after="dropout", takes_list=True)
-AdditiveAttention = _make("AdditiveAttention", base=_Scored, takes_list=True)
+AdditiveAttention = _make("AdditiveAttention", base=_Scored, seed_after="dropout", hidden="seed", takes_list=True)
 
 
 def _function(cls: type, name: str) -> Any:

@@ -7,10 +7,14 @@ from typing import Any
 
 from compat.core import masks
 from compat.core.generated import Generated
+from compat.layers._lora import Adapted, Merged
 
 
-class Table(Generated):
+class Table(Adapted):
     """Base of `Embedding` and `ReversibleEmbedding`."""
+
+    _adapted = "embeddings"
+    embeddings = Merged("embeddings")
 
     def __init__(self, *args: Any, **kwargs: Any):
         if kwargs.pop("input_length", None) is not None:
@@ -61,4 +65,17 @@ class Penalty(Generated):
         """The constructor's arguments."""
         config = super().get_config()
         config.pop("activity_regularizer")
+        return config
+
+
+class Brief(Generated):
+    """Base of the spatial dropouts, whose configs name a plain type and whether they are trainable only if not."""
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        config = super().get_config()
+        if self.dtype_policy.compute_dtype == self.dtype_policy.variable_dtype:
+            config["dtype"] = self.dtype_policy.name
+        if self.trainable:
+            del config["trainable"]
         return config

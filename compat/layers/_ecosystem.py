@@ -157,7 +157,9 @@ class TorchModuleWrapper(_Native):
         """
         own = {v.name: v for v in self.weights}
         if set(own) != set(store.keys()):
-            raise ValueError(f"layer {self.name!r} has the variables {sorted(own)}; the file has {sorted(store.keys())}")
+            raise ValueError(
+                f"layer {self.name!r} has the variables {sorted(own)}; the file has {sorted(store.keys())}"
+            )
         for name, v in own.items():
             v.assign(store[name])
 

@@ -140,8 +140,8 @@ class JaxLayer(Layer):
         variables, treedef = self._kf_trees["state"]
         if jax.tree.structure(state) != treedef:
             raise ValueError(
-                f"{type(self).__name__} {self.name!r}: the new state has the form {jax.tree.structure(state)}; expected "
-                f"that of the old one, {treedef}"
+                f"{type(self).__name__} {self.name!r}: the new state has the form {jax.tree.structure(state)}; "
+                f"expected that of the old one, {treedef}"
             )
         for variable, value in zip(variables, jax.tree.leaves(state), strict=True):
             variable.assign(value)
@@ -222,7 +222,12 @@ class FlaxLayer(JaxLayer):
             told = mode_argument(function, training)
             given = {"params": params, **state} if params else dict(state)
             outputs, new = module.apply(
-                given, inputs, rngs={} if rng is None else {"dropout": rng}, method=method, mutable=linen.DenyList(["params"]), **told
+                given,
+                inputs,
+                rngs={} if rng is None else {"dropout": rng},
+                method=method,
+                mutable=linen.DenyList(["params"]),
+                **told,
             )
             return outputs, {name: new.get(name, old) for name, old in state.items()}
 

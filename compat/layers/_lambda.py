@@ -69,7 +69,12 @@ class Lambda(Layer):
         """
         from compat.saving import serialize_keras_object
 
-        config = super().get_config() | {"function": serialize_keras_object(self.function)}
+        function = serialize_keras_object(self.function)
+        if isinstance(function, str):
+            function = {
+                "module": "builtins", "class_name": "function", "config": function, "registered_name": "function",
+            }  # fmt: skip
+        config = super().get_config() | {"function": function}
         if self._output_shape is not None:
             config["output_shape"] = serialize_keras_object(self._output_shape)
         if self._mask is not None:

@@ -13,7 +13,7 @@ from kfun.arrays import LoRA
 ARGUMENTS = {"lora_rank": None, "lora_alpha": None, "quantization_config": None}
 
 
-class _Merged:
+class Merged:
     """The adapted weight as an attribute: its variable, or once it is adapted the array that it stands for."""
 
     def __init__(self, name: str):
@@ -36,7 +36,7 @@ class _Merged:
 
 
 class Adapted(Generated):
-    """Base of the layers whose kernel can be adapted.
+    """Base of the layers with a weight that can be adapted: `_adapted` names it.
 
     Arguments beside the definition's:
         lora_rank: R; None for no adaptation.
@@ -45,17 +45,21 @@ class Adapted(Generated):
         quantization_config: None.
     """
 
-    kernel = _Merged("kernel")
     _adapted = "kernel"
+    _omitted = frozenset({"lora_rank", "lora_alpha", "gptq_unpacked_column_size"})
     lora_enabled = False
+
+    # What a class without the arguments has.
+    lora_rank = lora_alpha = quantization_config = gptq_unpacked_column_size = None
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        if self.quantization_config is not None:
-            raise ValueError(
-                f"{type(self).__name__}: expected quantization_config=None, since this layer computes in floats; "
-                f"received {self.quantization_config!r}. Convert the weights where they are deployed instead"
-            )
+        for name in ("quantization_config", "gptq_unpacked_column_size"):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"{type(self).__name__}: expected {name}=None, since this layer computes in floats; received "
+                    f"{getattr(self, name)!r}. Quantize the exported model instead"
+                )
 
     def build(self, *shapes: Any) -> None:
         """Makes the variables, and the factors if a rank was given."""
@@ -64,7 +68,11 @@ class Adapted(Generated):
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
     def enable_lora(
-        self, rank: int, lora_alpha: float | None = None, a_initializer: Any = "he_uniform", b_initializer: Any = "zeros"
+        self,
+        rank: int,
+        lora_alpha: float | None = None,
+        a_initializer: Any = "he_uniform",
+        b_initializer: Any = "zeros",
     ) -> None:
         """Freezes the weight and adds two trainable factors `a` and `b` of a low rank to it.
 
@@ -114,9 +122,9 @@ class Adapted(Generated):
         """Writes the merged weight and the bias: what a layer without factors has."""
         if not self.lora_enabled:
             return super().save_own_variables(store)
-        for i, variable in enumerate(self._plain()):
-            store[str(i)] = variable.numpy()
         store["0"] = _numpy(self._adapted_value().merged())
+        for i, variable in enumerate(self._plain()[1:], 1):
+            store[str(i)] = variable.numpy()
 
     def load_own_variables(self, store: Any) -> None:
         """Reads the merged weight and the bias; the factors are set to zero."""
@@ -131,12 +139,11 @@ class Adapted(Generated):
         factors = self._factors()
         return [v for v in self._own()[0] + self._own()[1] if not any(v is f for f in factors)]
 
-    def get_config(self) -> dict:
-        """The constructor's arguments; the rank and alpha where there are factors."""
-        config = super().get_config()
-        if not self.lora_rank:
-            del config["lora_rank"], config["lora_alpha"]
-        return config
+
+class Kernel(Adapted):
+    """Base of `Dense` and `EinsumDense`."""
+
+    kernel = Merged("kernel")
 
 
 def _numpy(value: Any) -> Any:

@@ -188,9 +188,9 @@ class Bidirectional(Generated):
         self.layer = layer
         self.forward_layer = _copy(layer, "forward_", False)
         self.backward_layer = _copy(layer, "backward_", True) if backward_layer is None else backward_layer
-        object.__setattr__(self, "_backward_given", backward_layer is not None)
         self.__dict__.pop("layer")  # the copies hold the weights
-        object.__setattr__(self, "_kf_layer", layer)
+        if layer.return_sequences:  # so that what is merged has the zeros of both at the same steps
+            self.forward_layer.zero_output_for_mask = self.backward_layer.zero_output_for_mask = True
         self.definition.check()
 
     @property
@@ -234,9 +234,8 @@ class Bidirectional(Generated):
         from compat.saving import serialize_keras_object
 
         config = Layer.get_config(self) | {"merge_mode": self.merge_mode}
-        config["layer"] = serialize_keras_object(self._kf_layer)
-        if self._backward_given:
-            config["backward_layer"] = serialize_keras_object(self.backward_layer)
+        config["layer"] = serialize_keras_object(self.forward_layer)
+        config["backward_layer"] = serialize_keras_object(self.backward_layer)
         return config
 
     @classmethod

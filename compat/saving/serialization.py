@@ -142,9 +142,9 @@ def _function(obj: Any) -> Any:
             "a lambda cannot be written to a file: files hold no code. Write a named function and register it with "
             "keras.saving.register_keras_serializable()"
         )
-    return {
-        "module": obj.__module__, "class_name": "function", "config": obj.__name__,
-        "registered_name": get_registered_name(obj),
+    return {  # Keras names the type of functions, and the function by its registered name
+        "module": "builtins", "class_name": "function", "config": get_registered_name(obj),
+        "registered_name": "function",
     }  # fmt: skip
 
 

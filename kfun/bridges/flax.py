@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from kfun import random
-from kfun.bridges._leaves import given, Together, require, structs
+from kfun.bridges._leaves import Together, given, require, structs
 from kfun.layer import Layer
 from kfun.spec import Spec
 

@@ -39,8 +39,8 @@ class FromSavedModel(Layer):
                 _endpoint(self.filepath, endpoint)
 
     def weights(self, *inputs: Spec) -> dict:
-        variables = _variables(self.filepath)
-        return {name: given(v.numpy(), v.trainable) for name, v in variables.items()}
+        _, variables, first = _load(self.filepath)
+        return {name: given(first[name], v.trainable) for name, v in variables.items()}
 
     def _function(self, training: bool) -> Any:
         chosen = self.call_training_endpoint if training and self.call_training_endpoint else self.call_endpoint
@@ -66,11 +66,11 @@ class FromSavedModel(Layer):
         raise TypeError(f"{self}: a SavedModel runs on TensorFlow tensors, JAX arrays and NumPy arrays, not on {name}")
 
     def _set(self, values: dict) -> None:
-        for name, variable in _variables(self.filepath).items():
+        for name, variable in _load(self.filepath)[1].items():
             variable.assign(np.asarray(values[name]).astype(variable.dtype.as_numpy_dtype))
 
     def _values(self, state: dict) -> dict:
-        variables = _variables(self.filepath)
+        variables = _load(self.filepath)[1]
         return {name: variables[name].read_value() for name in state}
 
     # ---- as `through_jax` wants it ----
@@ -93,7 +93,7 @@ class FromSavedModel(Layer):
     def backward(self, params, state, inputs, seed, training, cotangents):
         """The gradients by params and inputs in NumPy."""
         tf = require("tensorflow", "tensorflow", "from_saved_model")
-        variables = _variables(self.filepath)
+        variables = _load(self.filepath)[1]
         trained = [variables[name] for name in params]
         with _LOCK, tf.GradientTape() as tape:
             self._set({**params, **state})
@@ -120,8 +120,8 @@ def _struct(tensor: Any, filepath: str) -> jax.ShapeDtypeStruct:
     )
 
 
-def _load(filepath: str) -> Any:
-    """The SavedModel of a folder, loaded once as long as it stays the same."""
+def _load(filepath: str) -> tuple[Any, dict[str, Any], dict[str, np.ndarray]]:
+    """`(model, variables, their first values)` of a folder, loaded once as long as it stays the same."""
     graph = pathlib.Path(filepath) / "saved_model.pb"
     if not graph.is_file():
         raise ValueError(f"{filepath!r} is no SavedModel: there is no {graph.name} in it")
@@ -129,13 +129,15 @@ def _load(filepath: str) -> Any:
 
 
 @functools.lru_cache(maxsize=16)
-def _loaded(filepath: str, changed: int) -> Any:
-    return require("tensorflow", "tensorflow", "from_saved_model").saved_model.load(filepath)
+def _loaded(filepath: str, changed: int) -> tuple[Any, dict[str, Any], dict[str, np.ndarray]]:
+    model = require("tensorflow", "tensorflow", "from_saved_model").saved_model.load(filepath)
+    variables = _variables(model)
+    return model, variables, {name: v.numpy() for name, v in variables.items()}
 
 
 def _endpoint(filepath: str, name: str) -> Any:
     """A function of a SavedModel: one of its methods, else one of its signatures."""
-    model = _load(filepath)
+    model = _load(filepath)[0]
     function = getattr(model, name, None)
     if callable(function):
         return function
@@ -151,18 +153,22 @@ def _endpoint(filepath: str, name: str) -> Any:
             return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
         return call
-    known = [n for n in dir(model) if hasattr(getattr(model, n, None), "concrete_functions")]
-    raise ValueError(
-        f"the SavedModel {filepath!r} has no endpoint {name!r}; {nearest(name, [*known, *model.signatures])}"
-    )
+    hint = nearest(name, [*_methods(model), *model.signatures])
+    raise ValueError(f"the SavedModel {filepath!r} has no endpoint {name!r}; {hint}")
 
 
-def _variables(filepath: str) -> dict[str, Any]:
-    """A SavedModel's variables by name, numbered where names are equal."""
-    model = _load(filepath)
+def _methods(model: Any) -> list[str]:
+    """The names of a SavedModel's functions, apart from its signatures."""
+    return [n for n in dir(model) if hasattr(getattr(model, n, None), "concrete_functions")]
+
+
+def _variables(model: Any) -> dict[str, Any]:
+    """A SavedModel's variables, those that it lists and those that its functions use, by name, numbered if equal."""
+    listed = [getattr(model, n, None) or [] for n in ("trainable_variables", "non_trainable_variables", "variables")]
+    functions = [f for n in _methods(model) for f in getattr(model, n).concrete_functions]
+    used = [f.variables for f in (*functions, *model.signatures.values())]
     found: dict[str, Any] = {}
-    listed = [getattr(model, n, None) for n in ("trainable_variables", "non_trainable_variables", "variables")]
-    for variable in [v for group in listed if group is not None for v in group]:
+    for variable in [v for group in (*listed, *used) for v in group]:
         if any(variable is v for v in found.values()):
             continue
         base = variable.name.partition(":")[0].replace("/", ".")

@@ -7,7 +7,7 @@ from typing import Any
 from kfun import activations, dtypes, ops
 from kfun.initializers import InitializerField
 from kfun.layer import Layer, Weight, known_size
-from kfun.layers.checks import label, shown
+from kfun.layers.checks import Several, label, shown
 
 
 def _not_negative(layer: Layer, *names: str) -> None:
@@ -55,20 +55,15 @@ class PReLU(Layer):
     """
 
     alpha_initializer: InitializerField = "Zeros"
-    shared_axes: Any = None
+    shared_axes: Several = None
 
     def check(self):
-        axes = self._shared()
+        axes = self.shared_axes or ()
         if any(isinstance(a, bool) or not isinstance(a, int) or a < 1 for a in axes):
             raise ValueError(f"{label(self)}: shared_axes: expected axes from 1 on; received {self.shared_axes!r}")
 
-    def _shared(self) -> tuple:
-        if self.shared_axes is None:
-            return ()
-        return self.shared_axes if isinstance(self.shared_axes, tuple) else (self.shared_axes,)
-
     def weights(self, x):
-        shared = self._shared()
+        shared = self.shared_axes or ()
         if shared and max(shared) >= x.ndim:
             raise ValueError(
                 f"{label(self)}: shared_axes {self.shared_axes} are out of range for an input of shape {shown(x.shape)}"

@@ -11,13 +11,12 @@ import functools
 import string
 from typing import Any
 
-from kfun import ops
+from kfun import ops, random
 from kfun.initializers import InitializerField
 from kfun.layer import Composite, planner, runner
 from kfun.layers.activation import masked_softmax
-from kfun.layers.checks import check_rate, label, need_key, shown
+from kfun.layers.checks import Several, check_rate, label, need_key, shown
 from kfun.layers.core import EinsumDense, positive
-from kfun.layers.regularization import drop
 
 
 class HeadedAttention(Composite):
@@ -147,8 +146,8 @@ class MultiHeadAttention(HeadedAttention):
     value_dim: int | None = None
     dropout: float = 0.0
     use_bias: bool = True
-    output_shape: Any = None
-    attention_axes: Any = None
+    output_shape: Several = None
+    attention_axes: Several = None
     sliding_window: int | None = None
     flash_attention: bool | None = None
     kernel_initializer: InitializerField = "glorot_uniform"
@@ -159,6 +158,8 @@ class MultiHeadAttention(HeadedAttention):
         super().check()
         for field in ("num_heads", "key_dim", "value_dim"):
             positive(getattr(self, field), f"{label(self)}: {field}")
+        if self.value_dim is None:
+            object.__setattr__(self, "value_dim", self.key_dim)
 
     def attend(
         self,
@@ -198,7 +199,6 @@ class MultiHeadAttention(HeadedAttention):
         given = self.attention_axes
         if given is None:
             return tuple(range(1, ndim - 1))
-        given = (given,) if isinstance(given, int) else given
         axes = tuple(a if a >= 0 else ndim + a for a in given)
         if any(not 1 <= a <= ndim - 2 for a in axes):
             raise ValueError(
@@ -220,7 +220,7 @@ class MultiHeadAttention(HeadedAttention):
             mask = _heads_axis(mask, len(seen), len(axes))
         scores = masked_softmax(scores, mask, tuple(range(-len(axes), 0)))
         # The scores that are returned are those before dropout.
-        kept = scores if dropout_key is None else drop(dropout_key, scores, self.dropout)
+        kept = scores if dropout_key is None else random.dropout(dropout_key, scores, self.dropout)
         values = source[:-1] + "Z"
         return ops.einsum(f"{seen},{values}->{target[:-1]}Z", kept, v), scores
 
@@ -230,9 +230,8 @@ def _pieces(
     layer: MultiHeadAttention, query_ndim: int, value_ndim: int, features: int | None
 ) -> dict[str, EinsumDense]:
     """The projections, by the name of their parameters."""
-    heads, h, v = layer.num_heads, layer.key_dim, layer.value_dim or layer.key_dim
-    output = layer.output_shape or features
-    output = output if isinstance(output, tuple) else (output,)
+    heads, h, v = layer.num_heads, layer.key_dim, layer.value_dim
+    output = layer.output_shape or (features,)
 
     def dense(ndim, bound, sizes, activation=None):
         letters = iter(string.ascii_lowercase)

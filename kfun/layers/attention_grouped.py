@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from kfun import ops
+from kfun import ops, random
 from kfun.initializers import InitializerField
 from kfun.layers.activation import masked_softmax
 from kfun.layers.attention import HeadedAttention
 from kfun.layers.checks import label
 from kfun.layers.core import EinsumDense, positive
-from kfun.layers.regularization import drop
 
 
 class GroupQueryAttention(HeadedAttention):
@@ -88,7 +87,7 @@ class GroupQueryAttention(HeadedAttention):
         k, v = (ops.repeat(x, repeats, 2) if repeats > 1 else x for x in (k, v))
         scores = ops.einsum("btnh,bsnh->bnts", ops.multiply(q, self.head_dim**-0.5), k)
         scores = masked_softmax(scores, mask, -1)
-        kept = scores if dropout_key is None else drop(dropout_key, scores, self.dropout)
+        kept = scores if dropout_key is None else random.dropout(dropout_key, scores, self.dropout)
         return ops.einsum("bnts,bsnh->btnh", kept, v), scores
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kfun import dtypes, initializers, ops
+from kfun import dtypes, initializers, ops, random
 from kfun.layer import Layer, Weight, known_size
 from kfun.layers.checks import check_rate, label, need_key
-from kfun.layers.regularization import drop
 
 
 class _Attention(Layer):
@@ -48,7 +47,7 @@ class _Attention(Layer):
         scores = self._masked(self.scores(params, query, inputs[-1]), value_mask, use_causal_mask)
         scores = ops.softmax(scores, -1)
         if training and self.dropout:
-            scores = drop(need_key(self, key), scores, self.dropout)
+            scores = random.dropout(need_key(self, key), scores, self.dropout)
         y = ops.matmul(scores, value)
         if query_mask is not None:
             y = ops.where(ops.expand_dims(ops.cast(query_mask, "bool"), -1), y, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kfun import ops
+from kfun.definition import FrozenDict
 from kfun.initializers import Initializer, InitializerField
 from kfun.layer import Weight, known_size
 from kfun.layers.checks import label, shown
@@ -67,6 +68,8 @@ class BatchNormalization(Normalization):
     uses_mask = True
 
     def check(self):
+        if self.renorm and self.renorm_clipping is None:
+            object.__setattr__(self, "renorm_clipping", FrozenDict())
         limits = self.renorm_clipping or {}
         unknown = set(limits) - {"rmin", "rmax", "dmax"}
         if unknown:

@@ -90,6 +90,11 @@ def _data_format(value: Any) -> str:
     return value
 
 
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, int) else tuple(value) if isinstance(value, list) else value
+
+
+Several = Annotated[Any, Convert(_several)]  # one for an int alone
 Sizes1 = Annotated[Any, positives(1)]
 Sizes2 = Annotated[Any, positives(2)]
 Sizes3 = Annotated[Any, positives(3)]

@@ -13,6 +13,7 @@ from kfun import dtypes, ops
 from kfun.activations import Activation as ActivationField
 from kfun.initializers import InitializerField
 from kfun.layer import Layer, Weight, known_size
+from kfun.layers.checks import Several
 
 
 def positive(value: int | None, name: str) -> None:
@@ -92,7 +93,7 @@ class EinsumDense(Layer):
     """
 
     equation: str
-    output_shape: Any
+    output_shape: Several
     activation: ActivationField = None
     bias_axes: str | None = None
     kernel_initializer: InitializerField = "glorot_uniform"
@@ -125,9 +126,8 @@ class EinsumDense(Layer):
         return weights
 
     def _sizes(self, x, inputs: str, output: str) -> dict[str, int | None]:
-        given = (self.output_shape,) if isinstance(self.output_shape, int) else tuple(self.output_shape)
         sizes: dict[str, int | None] = {}
-        for letters, shape in ((inputs, x.shape), (output, (None, *given))):
+        for letters, shape in ((inputs, x.shape), (output, (None, *self.output_shape))):
             head, dots, tail = letters.partition("...")
             if not dots:
                 if len(letters) != len(shape):

@@ -61,6 +61,9 @@ class LayerNormalization(Normalization):
         center: whether there is a beta.
         scale: whether there is a gamma.
         beta_initializer, gamma_initializer: names or initializers.
+        rms_scaling: whether, as in old models of Keras, `x` is divided by its standard deviation and
+            multiplied by gamma, but its mean is neither taken off nor is there a beta. For
+            normalization by the root mean square there is `RMSNormalization`.
     """
 
     axis: Any = -1
@@ -69,15 +72,24 @@ class LayerNormalization(Normalization):
     scale: bool = True
     beta_initializer: InitializerField = "zeros"
     gamma_initializer: InitializerField = "ones"
+    rms_scaling: bool = False
 
     def weights(self, x):
         for axis in _axes(self.axis):
             axis_in(self, x, axis)
-        return self.affine(tuple(known_size(self, x, axis) for axis in _axes(self.axis)))
+        shape = tuple(known_size(self, x, axis) for axis in _axes(self.axis))
+        if self.rms_scaling:
+            return {"gamma": Weight(shape, self.gamma_initializer, autocast=False)}
+        return self.affine(shape)
 
     def apply(self, params, state, x, *, key=None, training=False):
         axes = tuple(axis_in(self, x, axis) for axis in _axes(self.axis))
-        y = ops.layer_normalization(self.wide(x), params.get("gamma"), params.get("beta"), axes, self.epsilon)
+        wide = self.wide(x)
+        if self.rms_scaling:
+            gamma = ops.reshape(params["gamma"], [n if i in axes else 1 for i, n in enumerate(ops.shape(x))])
+            y = ops.divide(wide, ops.sqrt(ops.add(ops.var(wide, axes, True), self.epsilon)))
+            return self.narrow(ops.multiply(y, gamma), x), state
+        y = ops.layer_normalization(wide, params.get("gamma"), params.get("beta"), axes, self.epsilon)
         return self.narrow(y, x), state
 
 

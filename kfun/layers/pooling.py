@@ -21,6 +21,10 @@ class _Pooling(Layer):
 
     rank = 0  # spatial axes
 
+    def check(self):
+        if self.strides is None:
+            object.__setattr__(self, "strides", self.pool_size)
+
     def forward(self, params, x):
         check_rank(self, x, self.rank + 2, axes_shown(self.rank, self.data_format))
         return self.pool(x, self.pool_size, self.strides, self.padding, self.data_format)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from kfun import dtypes, ops
+from kfun import dtypes, ops, random
 from kfun.activations import Activation
 from kfun.initializers import Initializer, InitializerField, Ones
 from kfun.layer import Layer, Weight, known_size
 from kfun.layers.checks import check_rate, label, need_key
 from kfun.layers.core import check_width, positive
-from kfun.layers.regularization import counted, drop
+from kfun.layers.regularization import counted
 from kfun.spec import Spec
 
 
@@ -155,7 +155,8 @@ class GatedCell(Cell):
                 made.append(None)
                 continue
             ones = ops.ones_like(of)
-            made.append(tuple(drop(counted(need_key(self, key), n + i), ones, rate) for i in range(self.copies)))
+            keys = [counted(need_key(self, key), n + i) for i in range(self.copies)]
+            made.append(tuple(random.dropout(k, ones, rate) for k in keys))
             n += self.copies
         return Masks(*made)
 

@@ -24,14 +24,6 @@ def counted(key: Any, n: int) -> Any:
     return ops.add(key, np.array([0, n], np.uint32)) if n else key
 
 
-def drop(key: Any, x: Any, rate: float, shape: Any = None) -> Any:
-    """`x / (1 - rate)` where a mask of `shape` keeps it, which it does with probability `1 - rate`; else 0."""
-    if rate >= 1.0:
-        return ops.zeros_like(x)
-    kept = random.bernoulli(key, 1.0 - rate, ops.shape(x) if shape is None else shape)
-    return ops.where(kept, ops.divide(x, 1.0 - rate), 0)
-
-
 class _Noise(Layer):
     """Base: in training `disturb(key, x)`, else `x`."""
 
@@ -81,7 +73,7 @@ class Dropout(_Noise):
                 )
 
     def disturb(self, key, x):
-        return drop(key, x, self.rate, _filled(self.noise_shape, x))
+        return random.dropout(key, x, self.rate, _filled(self.noise_shape, x))
 
 
 def _filled(shape: tuple | None, x: Any) -> Any:
@@ -103,7 +95,7 @@ class _SpatialDropout(_Noise):
         check_rank(self, x, self.rank + 2, axes_shown(self.rank, data_format))
         space = spatial_axes(self.rank, data_format)
         shape = tuple(1 if i in space else size for i, size in enumerate(ops.shape(x)))
-        return drop(key, x, self.rate, shape)
+        return random.dropout(key, x, self.rate, shape)
 
 
 class SpatialDropout1D(_SpatialDropout):

@@ -119,15 +119,19 @@ class MultiOptimizer(Optimizer, common=False):
     def _init(self, params: Any) -> dict[str, Any]:
         with backend(backend_of(flatten(params).values())):
             count = ops.zeros((), "int32")
-        inner = self._partition(params).init(params).inner_states
-        return {"count": count, _PARTS: {label: state.inner_state for label, state in inner.items()}}
+        whole: Any = self._partition(params).init(params)
+        return {"count": count, _PARTS: {label: part.inner_state for label, part in whole.inner_states.items()}}
 
     def _update(self, updates: Any, state: Any, params: Any = None) -> tuple[Any, dict[str, Any]]:
         if params is None:
             raise ValueError("kfun optimizers need the params: call update(gradients, state, params)")
         inner = {label: optax.MaskedState(part) for label, part in state[_PARTS].items()}
-        moves, new = self._partition(params).update(updates, optax.transforms.PartitionState(inner), params)
-        parts = {label: part.inner_state for label, part in new.inner_states.items()}
+        old: Any = optax.transforms.PartitionState(inner)
+        moves, new = self._partition(params).update(updates, old, params)
+        whole: Any = new
+        parts = {label: part.inner_state for label, part in whole.inner_states.items()}
+        idle = {label: state[_PARTS][label] for label, (_, own) in self.parts(params).items() if not own}
+        parts |= idle  # an optimizer without arrays makes no steps
         return moves, {"count": ops.add(state["count"], 1), _PARTS: parts}
 
     def variables(self, params, paths=None):

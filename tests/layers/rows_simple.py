@@ -101,7 +101,12 @@ NORMALIZATION = [
         "LayerNormalization",
         {},
         (3, 4, 5),
-        more=[{"axis": [1, 2]}, {"axis": 1, "center": False}, {"axis": [-1, -2], "scale": False, "epsilon": 1e-2}],
+        more=[
+            {"axis": [1, 2]},
+            {"axis": 1, "center": False},
+            {"axis": [-1, -2], "scale": False, "epsilon": 1e-2},
+            {"rms_scaling": True, "axis": [1, 2]},
+        ],
         options={"axis": [-1, 1, [1, 2], [-2, -1]], "center": [True, False], "scale": [True, False]},
     ),
     row("RMSNormalization", {}, (3, 4, 5), more=[{"epsilon": 1e-2}, {"axis": [1, 2]}]),

@@ -15,6 +15,7 @@ from tests.layers import rows_spatial
 from tests.layers.catalogue import ROWS
 from tests.layers.rows import Case, of
 
+pytestmark = pytest.mark.filterwarnings("ignore:You passed .rms_scaling:UserWarning")  # Keras's own advice
 SEED = 5
 KEY = np.array([SEED, 0], np.uint32)  # what Keras's seed generator gives first
 CASES = [(name, case) for name, row in ROWS.items() if row.oracle for case in row.cases]
