@@ -1,18 +1,30 @@
-"""Callbacks that watch a metric: early stopping, checkpoints, lower learning rates, NaN."""
+"""Callbacks that watch a metric: early stopping, lower learning rates, NaN."""
 
 from __future__ import annotations
 
-import os
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from compat.callbacks._base import Callback
+from compat.callbacks._base import Callback, in_groups
+from compat.core.messages import say
 from kfun.errors import nearest
 
-_RISING = ("acc", "auc", "precision", "recall", "f1", "fbeta", "f_beta", "iou", "r2", "true_positives",
-           "true_negatives", "sensitivity", "specificity", "pearson", "concordance", "cosine_similarity")  # fmt: skip
+# Which way a metric improves goes by its class: the classes of Keras, and what derives from them.
+_RISING = frozenset({
+    "Accuracy", "AUC", "BinaryAccuracy", "CategoricalAccuracy", "ConcordanceCorrelation", "CosineSimilarity",
+    "F1Score", "FBetaScore", "IoU", "BinaryIoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU", "PearsonCorrelation",
+    "Precision", "PrecisionAtRecall", "R2Score", "Recall", "RecallAtPrecision", "SensitivityAtSpecificity",
+    "SparseCategoricalAccuracy", "SparseTopKCategoricalAccuracy", "SpecificityAtSensitivity",
+    "TopKCategoricalAccuracy",
+})  # fmt: skip
+_FALLING = frozenset({
+    "BinaryCrossentropy", "CategoricalCrossentropy", "CategoricalHinge", "Hinge", "KLDivergence", "LogCoshError",
+    "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError", "Poisson",
+    "RootMeanSquaredError", "SparseCategoricalCrossentropy", "SquaredHinge",
+})  # fmt: skip
 
 
 class Monitor(Callback):
@@ -20,29 +32,44 @@ class Monitor(Callback):
 
     Args:
         monitor: the metric's name in the logs.
-        mode: `"min"`, `"max"`, or `"auto"`, which goes by the name.
+        mode: `"min"`, `"max"`, or `"auto"`: losses fall, metrics go the way of their class.
+        best: the value to be better than at first.
         min_delta: by how much a value must be better.
     """
 
-    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0):
+    def __init__(self, monitor: str = "val_loss", mode: str = "auto", best: Any = None, min_delta: float = 0):
         super().__init__()
         if mode not in ("auto", "min", "max"):
-            raise ValueError(f"{type(self).__name__}: mode: expected auto, min or max; received {mode!r}")
-        self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
-        name = monitor.removeprefix("val_")
-        self._rising = mode == "max" or (mode == "auto" and any(word in name for word in _RISING))
+            warnings.warn(f"{type(self).__name__}: there is no mode {mode!r}; going on with 'auto'", stacklevel=3)
+            mode = "auto"
+        self.monitor, self.mode, self.best, self.min_delta = monitor, mode, best, abs(min_delta)
+        self.monitor_op: Callable | None = None  # `monitor_op(a, b)`: whether a is better than b
 
-    def worst(self) -> float:
-        """A value that every other is better than."""
-        return -np.inf if self._rising else np.inf
+    def _set_monitor_op(self) -> None:
+        """Settles which way the metric improves; the metrics of the model are known only in training.
 
-    def better(self, value: float, than: float | None) -> bool:
-        """Whether a value is better by at least `min_delta`."""
-        if than is None:
+        Raises:
+            ValueError: if the mode is "auto" and the metric's name does not tell.
+        """
+        if self.monitor_op is not None:
+            return
+        way = self.mode if self.mode != "auto" else _way_of(self.monitor, self.model)
+        if way is None:
+            raise ValueError(
+                f"{type(self).__name__}: it is not known whether {self.monitor!r} should rise or fall; pass mode='max' "
+                "or mode='min'"
+            )
+        self.monitor_op = np.less if way == "min" else np.greater
+
+    def _is_improvement(self, value: Any, reference: Any) -> bool:
+        """Whether a value is better than another by more than `min_delta`."""
+        if reference is None:
             return True
-        return value - self.min_delta > than if self._rising else value + self.min_delta < than
+        self._set_monitor_op()
+        shifted = value + self.min_delta if self.monitor_op is np.less else value - self.min_delta
+        return bool(self.monitor_op(shifted, reference))  # type: ignore[misc]
 
-    def current(self, logs: dict | None) -> float | None:
+    def get_monitor_value(self, logs: dict | None) -> float | None:
         """The metric's value; None, with a warning, if the logs have none."""
         value = (logs or {}).get(self.monitor)
         if value is None:
@@ -53,6 +80,26 @@ class Monitor(Callback):
         return value
 
 
+def _way_of(monitor: str, model: Any) -> str | None:
+    """`"min"`, `"max"`, or None if it is not known."""
+    name = monitor.removeprefix("val_")
+    if name == "loss":
+        return "min"
+    outputs = getattr(model, "output_names", None) or []
+    names = [name, *(name.removeprefix(f"{o}_") for o in outputs if name.startswith(f"{o}_"))]
+    if "loss" in names:
+        return "min"
+    for metric in model.metrics:
+        if metric.name in names:
+            direction = getattr(metric, "_direction", None)
+            classes = {c.__name__ for c in type(metric).__mro__}
+            if direction == "up" or classes & _RISING:
+                return "max"
+            if direction == "down" or classes & _FALLING:
+                return "min"
+    return None
+
+
 class EarlyStopping(Monitor):
     """Stops training when a metric has not improved for a while.
 
@@ -60,7 +107,7 @@ class EarlyStopping(Monitor):
         monitor, min_delta, mode: what is watched.
         patience: how many epochs without improvement are borne.
         verbose: 1 to say so.
-        baseline: improvement only counts beyond it.
+        baseline: the wait goes on until a value is better than it.
         restore_best_weights: whether to go back to the weights of the best epoch at the end.
         start_from_epoch: epochs before it are not watched.
     """
@@ -76,11 +123,10 @@ class EarlyStopping(Monitor):
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ):
-        super().__init__(monitor, mode, min_delta)
+        super().__init__(monitor, mode, min_delta=min_delta)
         self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
         self.wait = self.stopped_epoch = self.best_epoch = 0
-        self.best: float | None = None
         self.best_weights: Any = None
 
     def on_train_begin(self, logs=None):
@@ -88,17 +134,18 @@ class EarlyStopping(Monitor):
         self.best = self.best_weights = None
 
     def on_epoch_end(self, epoch, logs=None):
-        value = self.current(logs)
+        self._set_monitor_op()
+        value = self.get_monitor_value(logs)
         if value is None or epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
             self.best_weights, self.best_epoch = self.model.get_weights(), epoch
         self.wait += 1
-        if self.better(value, self.best):
+        if self._is_improvement(value, self.best):
             self.best, self.best_epoch = value, epoch
             if self.restore_best_weights:
                 self.best_weights = self.model.get_weights()
-            if self.baseline is None or self.better(value, self.baseline):
+            if self.baseline is None or self._is_improvement(value, self.baseline):
                 self.wait = 0
             return
         if self.wait >= self.patience and epoch > 0:
@@ -106,10 +153,10 @@ class EarlyStopping(Monitor):
 
     def on_train_end(self, logs=None):
         if self.stopped_epoch > 0 and self.verbose:
-            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+            say(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.restore_best_weights and self.best_weights is not None:
             if self.verbose:
-                print(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
+                say(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)
 
 
@@ -123,6 +170,7 @@ class ReduceLROnPlateau(Monitor):
         verbose: 1 to say so.
         cooldown: epochs after a change that are not watched.
         min_lr: the lowest learning rate.
+        kwargs: names of older versions, which have no effect; a warning names them.
     """
 
     def __init__(
@@ -135,127 +183,52 @@ class ReduceLROnPlateau(Monitor):
         min_delta: float = 1e-4,
         cooldown: int = 0,
         min_lr: float = 0.0,
+        **kwargs: Any,
     ):
-        super().__init__(monitor, mode, min_delta)
+        super().__init__(monitor, mode, min_delta=min_delta)
         if factor >= 1:
             raise ValueError(f"ReduceLROnPlateau: expected a factor below 1; received {factor}")
-        self.factor, self.patience, self.verbose, self.cooldown, self.min_lr = (
-            factor,
-            patience,
-            verbose,
-            cooldown,
-            min_lr,
-        )
-        self.on_train_begin()
+        if kwargs:
+            warnings.warn(f"ReduceLROnPlateau: {', '.join(sorted(kwargs))} has no effect", stacklevel=2)
+        self.factor, self.patience, self.verbose = factor, patience, verbose
+        self.cooldown, self.min_lr = cooldown, min_lr
+        self.wait = self.cooldown_counter = 0
 
     def on_train_begin(self, logs=None):
-        self.best, self.wait, self.cooldown_counter = self.worst(), 0, 0
+        self.best, self.wait, self.cooldown_counter = None, 0, 0
+
+    def in_cooldown(self) -> bool:
+        """Whether the last change is so recent that nothing is watched."""
+        return self.cooldown_counter > 0
 
     def on_epoch_end(self, epoch, logs=None):
+        self._set_monitor_op()
         logs = {} if logs is None else logs
         rate = float(np.asarray(self.model.optimizer.learning_rate))
         logs["learning_rate"] = rate
-        value = self.current(logs)
+        value = self.get_monitor_value(logs)
         if value is None:
             return
-        if self.cooldown_counter > 0:
+        if self.in_cooldown():
             self.cooldown_counter -= 1
             self.wait = 0
-        if self.better(value, self.best):
+        if self._is_improvement(value, self.best):
             self.best, self.wait = value, 0
-        elif self.cooldown_counter <= 0:
+        elif not self.in_cooldown():
             self.wait += 1
             if self.wait >= self.patience and rate > np.float32(self.min_lr):
                 lower = max(rate * self.factor, self.min_lr)
                 self.model.optimizer.learning_rate = lower
                 if self.verbose:
-                    print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {lower}.")
+                    say(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {lower}.")
                 self.cooldown_counter, self.wait = self.cooldown, 0
-
-
-class ModelCheckpoint(Monitor):
-    """Saves the model, or its weights, while it trains.
-
-    Args:
-        filepath: with places for the epoch and the logs, as in `"{epoch:02d}-{val_loss:.2f}.keras"`.
-        monitor, mode: what is watched with `save_best_only`.
-        verbose: 1 to say so.
-        save_best_only: whether only a better model is saved.
-        save_weights_only: whether only the weights are saved, to a `.weights.h5` file.
-        save_freq: `"epoch"`, or a number of batches.
-        initial_value_threshold: the value to be better than at first.
-    """
-
-    def __init__(
-        self,
-        filepath: Any,
-        monitor: str = "val_loss",
-        verbose: int = 0,
-        save_best_only: bool = False,
-        save_weights_only: bool = False,
-        mode: str = "auto",
-        save_freq: Any = "epoch",
-        initial_value_threshold: float | None = None,
-    ):
-        super().__init__(monitor, mode)
-        self.filepath, self.verbose = os.fspath(filepath), verbose
-        self.save_best_only, self.save_weights_only, self.save_freq = save_best_only, save_weights_only, save_freq
-        self.best = initial_value_threshold
-        if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
-            raise ValueError(
-                f"ModelCheckpoint: save_freq: expected 'epoch' or a number of batches; received {save_freq!r}"
-            )
-        ending = ".weights.h5" if save_weights_only else ".keras"
-        if not self.filepath.endswith(ending) and not (self.filepath.endswith(".h5") and not save_weights_only):
-            what = "save_weights_only=True" if save_weights_only else "a whole model"
-            raise ValueError(f"ModelCheckpoint: the filepath for {what} must end in {ending}; received {self.filepath}")
-        self._epoch, self._seen = 0, 0
-        if save_freq != "epoch":
-            self.on_train_batch_end = self._after_batch
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch
-
-    def _after_batch(self, batch, logs=None):
-        self._seen += 1
-        if self._seen % self.save_freq == 0:
-            self._save(self._epoch, batch, logs)
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.save_freq == "epoch":
-            self._save(epoch, None, logs)
-
-    def _save(self, epoch: int, batch: int | None, logs: dict | None) -> None:
-        logs = dict(logs or {})
-        if self.save_best_only:
-            value = self.current(logs)
-            if value is None or not self.better(value, self.best):
-                return
-            if self.verbose:
-                print(f"\nEpoch {epoch + 1}: {self.monitor} improved from {self.best} to {value:.5f}")
-            self.best = value
-        path = self._path(epoch, batch, logs)
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        if self.save_weights_only:
-            self.model.save_weights(path, overwrite=True)
-        else:
-            self.model.save(path, overwrite=True)
-        if self.verbose:
-            print(f"\nEpoch {epoch + 1}: saved {path}")
-
-    def _path(self, epoch: int, batch: int | None, logs: dict) -> str:
-        try:
-            if batch is None:
-                return self.filepath.format(epoch=epoch + 1, **logs)
-            return self.filepath.format(epoch=epoch + 1, batch=batch + 1, **logs)
-        except KeyError as error:
-            raise KeyError(
-                f"ModelCheckpoint: {self.filepath!r} asks for {error}; known here are epoch and {sorted(logs)}"
-            ) from None
 
 
 class TerminateOnNaN(Callback):
     """Stops training when the loss is NaN or infinite.
+
+    It looks after every dispatch, which may be of several batches; after every one if another
+    callback is called for each batch.
 
     Args:
         raise_error: whether to raise a RuntimeError instead, so that no later callback saves the weights.
@@ -268,12 +241,16 @@ class TerminateOnNaN(Callback):
     def on_group(self, mode: str, done: int, logs: Any) -> None:
         """Looks at the loss after every dispatch."""
         if mode == "train":
-            self.on_train_batch_end(done - 1, logs)
+            self._look(done - 1, logs)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def _look(self, batch: int, logs: Any) -> None:
         loss = (logs or {}).get("loss")
         if loss is not None and not np.isfinite(loss):
             if self.raise_error:
-                raise RuntimeError(f"batch {batch + 1}: the loss is {loss}")
-            print(f"Batch {batch + 1}: the loss is {loss}, terminating training")
+                raise RuntimeError(f"batch {batch}: the loss is {loss}")
+            say(f"Batch {batch}: the loss is {loss}, terminating training")
             self.model.stop_training = True
+
+    @in_groups
+    def on_train_batch_end(self, batch, logs=None):
+        self._look(batch, logs)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from compat.callbacks._base import Callback
+from compat.core.messages import say
 
 
 class LambdaCallback(Callback):
@@ -50,7 +51,7 @@ class LearningRateScheduler(Callback):
     """Sets the learning rate at the start of each epoch.
 
     Args:
-        schedule: `(epoch, learning rate)` or `(epoch)`, gives a float.
+        schedule: `(epoch, learning rate)` or `(epoch)`, gives a number.
         verbose: 1 to say so.
     """
 
@@ -62,15 +63,13 @@ class LearningRateScheduler(Callback):
         return float(np.asarray(self.model.optimizer.learning_rate))
 
     def on_epoch_begin(self, epoch, logs=None):
-        if _takes_two(self.schedule):
-            rate = self.schedule(epoch, self._rate())
-        else:
-            rate = self.schedule(epoch)
-        if not isinstance(rate, (float, np.floating)) and np.ndim(rate) != 0:
-            raise ValueError(f"LearningRateScheduler: the schedule must give a float; received {rate!r}")
+        given = self.schedule(epoch, self._rate()) if _takes_two(self.schedule) else self.schedule(epoch)
+        rate = np.asarray(given)
+        if rate.ndim or rate.dtype.kind not in "fiu":
+            raise ValueError(f"LearningRateScheduler: the schedule must give a float; received {given!r}")
         self.model.optimizer.learning_rate = float(rate)
         if self.verbose:
-            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {float(rate)}.")
+            say(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {float(rate)}.")
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
@@ -78,6 +77,10 @@ class LearningRateScheduler(Callback):
 
 
 def _takes_two(schedule: Callable) -> bool:
+    from compat.optimizers.schedules import LearningRateSchedule
+
+    if isinstance(schedule, LearningRateSchedule):
+        return False
     try:
         parameters = inspect.signature(schedule).parameters.values()
     except (TypeError, ValueError):
@@ -88,6 +91,9 @@ def _takes_two(schedule: Callable) -> bool:
 class CSVLogger(Callback):
     """Writes each epoch's metrics as a row of a file.
 
+    The columns are those of the first epoch, with `val_...` beside each metric if that epoch was not
+    validated: a later one may be. What an epoch lacks is `NA`.
+
     Args:
         filename: where to.
         separator: between values.
@@ -96,33 +102,34 @@ class CSVLogger(Callback):
 
     def __init__(self, filename: Any, separator: str = ",", append: bool = False):
         super().__init__()
-        self.filename, self.separator, self.append = os.fspath(filename), separator, append
-        self._file: Any = None
-        self._writer: Any = None
-        self._keys: list[str] = []
+        self.filename, self.sep, self.append = os.fspath(filename), separator, append
+        self.csv_file: Any = None
+        self.writer: Any = None
+        self.keys: list[str] | None = None
+        self.append_header = True
 
     def on_train_begin(self, logs=None):
         started = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
-        self._file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115 - closed at the end
-        self._writer, self._header = None, not started
+        self.append_header = not started
+        self.csv_file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115 - closed at the end
+        self.writer = None
 
     def on_epoch_end(self, epoch, logs=None):
         logs = dict(logs or {})
-        if self._writer is None:
-            self._keys = sorted(logs)
-            fields = ["epoch", *self._keys]
-            self._writer = csv.DictWriter(
-                self._file, fields, delimiter=self.separator, extrasaction="ignore", restval="NA"
-            )
-            if self._header:
-                self._writer.writeheader()
-        self._writer.writerow({"epoch": epoch} | {k: _cell(logs.get(k, "NA")) for k in self._keys})
-        self._file.flush()
+        if self.writer is None:
+            self.keys = sorted(logs)
+            if not any(name.startswith("val_") for name in self.keys):
+                self.keys += [f"val_{name}" for name in self.keys]
+            self.writer = csv.DictWriter(self.csv_file, ["epoch", *self.keys], delimiter=self.sep)
+            if self.append_header:
+                self.writer.writeheader()
+        self.writer.writerow({"epoch": epoch} | {k: _cell(logs.get(k, "NA")) for k in self.keys or []})
+        self.csv_file.flush()
 
     def on_train_end(self, logs=None):
-        if self._file is not None:
-            self._file.close()
-            self._file = self._writer = None
+        if self.csv_file is not None:
+            self.csv_file.close()
+            self.csv_file = self.writer = None
 
 
 def _cell(value: Any) -> Any:

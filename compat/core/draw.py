@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from kfun import ops
+from kfun.initializers import Initializer, Stacked
 from kfun.ops._kinds import current_backend, kind_named
 
 
@@ -22,7 +23,7 @@ def draw(variables: list[Any]) -> None:
         for variable in variables:
             if variable._value is not None or variable._initializer is None:
                 continue
-            value = variable._initializer(default_key(), variable.shape, variable.dtype)
+            value = variable._initializer(_key_for(variable._initializer), variable.shape, variable.dtype)
             value = ops.cast(ops.convert_to_tensor(value), variable.dtype)
             if tuple(value.shape) != variable.shape:
                 raise ValueError(
@@ -30,6 +31,14 @@ def draw(variables: list[Any]) -> None:
                 )
             variable._value = value if not isinstance(value, np.ndarray) else kind.convert(value)
             variable._initializer = None
+
+
+def _key_for(initializer: Any) -> Any:
+    """A new key, or one that is not looked at, so that Python's random numbers go on as under Keras."""
+    known = isinstance(initializer, Initializer) and not isinstance(initializer, Stacked)
+    if known and getattr(initializer, "seed", 0) is not None:
+        return np.zeros(2, np.uint32)
+    return default_key()
 
 
 def default_key() -> Any:

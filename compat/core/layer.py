@@ -13,6 +13,7 @@ import jax
 
 from compat.core import masks, naming, policy, remat, scope
 from compat.core.operation import Operation, refuse_unknown
+from compat.core.tracebacks import filtered
 from compat.core.variable import Variable
 from kfun import abstract, dtypes, ops
 from kfun.graph import is_symbolic, record, replace, tensors
@@ -293,6 +294,7 @@ class Layer(Operation):
         """Computes the layer; a subclass overrides this."""
         raise NotImplementedError(f"{type(self).__name__} must define call(self, inputs)")
 
+    @filtered
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if "dtype_policy" not in self.__dict__:
             raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() before anything else")

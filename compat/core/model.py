@@ -76,6 +76,12 @@ class Model(Trainer, Layer):
 
         print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
+    def _repr_html_(self) -> str:
+        """A table of the layers, for notebooks."""
+        from compat.core.display import model_html
+
+        return model_html(self)
+
     def functional(self) -> tuple[Definition, dict, dict]:
         """The model as a pure function: `(net, params, state)`.
 

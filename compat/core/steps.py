@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from compat.core import data, live
+from compat.core.batch_calls import BatchCalls
 from kfun import ops
 from kfun.training.epoch import STEPS_PER_DISPATCH
 
@@ -135,25 +136,39 @@ class PredictStep(_Step):
 
     def run(self, feed: Any, callbacks: Any, verbose: Any) -> Any:
         """The outputs over a feed, joined along the batch axis."""
-        from compat.callbacks import CallbackList
-
-        shown = 1 if verbose == "auto" else int(verbose)
-        calls = CallbackList(
-            callbacks, add_progbar=shown != 0, verbose=shown, epochs=1, steps=feed.steps, model=self.model
-        )
+        calls = self.model._callbacks(callbacks, verbose, 1, feed)
+        each = calls.wants_batches("predict")
+        batches = BatchCalls(calls, "predict", getattr(self.model, "steps_per_execution", 1), feed.steps)
+        self.model.stop_predicting = False
         calls.on_predict_begin()
         t, n = self._values()
-        parts = []
-        for index, group in enumerate(feed.groups(1)):
-            calls.on_predict_batch_begin(index)
+        parts: list[Any] = []
+        if each:
+            batches.begin()
+        for done, group in enumerate(feed.groups(1), 1):
             x, _, _ = data.unpack(jax.tree.map(lambda a: a[0], group.batches))
             parts.append(self.compiled(t, n, x))
-            calls.on_predict_batch_end(index, {"outputs": parts[-1]})
+            ended = batches.after(done)
+            if not each:
+                calls.on_group("predict", done, {})
+            elif ended:
+                batches.end({"outputs": _joined(parts[batches.first :])})
+            if self.model.stop_predicting:
+                break
+            if each and ended:
+                batches.begin()
+        if each and batches.open and not self.model.stop_predicting:
+            batches.end({"outputs": _joined(parts[batches.first :])})
         calls.on_predict_end()
         if not parts:
             raise ValueError("predict: the data gave no batch")
-        parts = [jax.tree.map(np.asarray, p) for p in parts]
-        return jax.tree.map(lambda *xs: np.concatenate(xs) if len(xs) > 1 else xs[0], *parts)
+        return _joined(parts)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Outputs of several batches as one, as NumPy arrays."""
+    parts = [jax.tree.map(np.asarray, p) for p in parts]
+    return jax.tree.map(lambda *xs: np.concatenate(xs) if len(xs) > 1 else xs[0], *parts)
 
 
 def _overridden(model: Any, method: str) -> bool:

@@ -8,17 +8,19 @@ JAX: trainable, non-trainable, optimizer's, metrics'.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+import weakref
 from typing import Any
 
 import jax
 import numpy as np
 
-from compat.core import building, data, live
+from compat.core import building, data, live, resume
 from compat.core.compile import CompileLoss, CompileMetrics, flat_outputs
+from compat.core.limits import limit_steps, limited_epochs
+from compat.core.running import Inner, run_epoch, to_numbers
 from compat.core.steps import EvalStep, PredictStep, TrainStep
+from compat.core.tracebacks import filtered
 from kfun import ops
-from kfun.training import StopEpoch, epoch
 
 
 class Trainer:
@@ -34,6 +36,7 @@ class Trainer:
 
     # ---- compile ----
 
+    @filtered
     def compile(
         self,
         optimizer: Any = "rmsprop",
@@ -192,21 +195,29 @@ class Trainer:
         """Builds the model, its metrics and its optimizer for the batches of a feed."""
         from compat import metrics as metrics_face
 
-        batch = feed.specs()
-        x, y, _ = data.unpack(batch)
-        if not self.built or not self._variables_made():
-            building.build_model(self, (x,))
+        if self._needs_look(method):
+            x, y, _ = data.unpack(feed.specs())
+            if not self.built or not self._variables_made():
+                building.build_model(self, (x,))
+            compiled = self.__dict__.get("_kf_metrics")
+            if compiled is not None and not compiled.built and y is not None:
+                self._build_metrics(x, y)
         if self.compiled and self.__dict__["_kf_loss_tracker"] is None:
             self.__dict__["_kf_loss_tracker"] = metrics_face.Mean(name="loss")
-        compiled = self.__dict__.get("_kf_metrics")
-        if compiled is not None and not compiled.built and y is not None:
-            self._build_metrics(x, y)
         if method == "fit" and self.optimizer is not None and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
-        if method != "predict" and y is not None:
-            self._check_targets(feed, x)
+        if method != "predict":
+            self._check_targets(feed)
 
-    def _check_targets(self, feed: Any, x: Any) -> None:
+    def _needs_look(self, method: str) -> bool:
+        """Whether something must be built from the shapes of the first batch, when Keras looks at it."""
+        if not self.built or not self._variables_made():
+            return True
+        loss, compiled = self.__dict__.get("_kf_loss"), self.__dict__.get("_kf_metrics")
+        has_metrics = compiled is not None and any(g is not None for g in compiled.given)
+        return method != "predict" and ((loss is not None and not loss._built) or (has_metrics and not compiled.built))
+
+    def _check_targets(self, feed: Any) -> None:
         """Lets the losses look at the numbers of the targets, which compiled steps cannot do."""
         loss = self.__dict__.get("_kf_loss")
         makes_masks = any(
@@ -214,13 +225,21 @@ class Trainer:
         )
         if loss is None or makes_masks:  # what is masked may be labelled with anything
             return
-        outputs = self.__dict__.setdefault("_kf_output_specs", {})
-        form = str(jax.tree.map(lambda s: (s.shape, s.dtype), x))
-        if form not in outputs:
-            outputs[form] = flat_outputs(building.build_model(self, (x,)), self._names())
-        if not loss._built:
-            loss.build(list(outputs[form]))
-        feed.check(lambda batch: loss.check_targets(*data.unpack(batch)[1:], outputs[form]))
+        known = self.__dict__.setdefault("_kf_output_specs", {})
+
+        def look(batch: Any) -> None:
+            x, y, weight = data.unpack(batch)
+            if y is None:
+                return
+            specs = data.specs_of(x)
+            form = str(jax.tree.map(lambda s: (s.shape, s.dtype), specs))
+            if form not in known:
+                known[form] = flat_outputs(building.build_model(self, (specs,)), self._names())
+            if not loss._built:
+                loss.build(list(known[form]))
+            loss.check_targets(y, weight, known[form])
+
+        feed.check(look)
 
     def _variables_made(self) -> bool:
         return all(layer.built for layer in self._all_layers())
@@ -248,6 +267,7 @@ class Trainer:
 
     # ---- fit ----
 
+    @filtered
     def fit(
         self,
         x: Any = None,
@@ -293,8 +313,6 @@ class Trainer:
         Raises:
             ValueError: if the model is not compiled, or the data do not fit together.
         """
-        from compat.callbacks import CallbackList
-
         self._need_compile("fit")
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = data.split(x, y, sample_weight, validation_split)
@@ -302,20 +320,27 @@ class Trainer:
         held = None
         if validation_data is not None:
             held = data.validation_feed(validation_data, validation_batch_size or batch_size, validation_steps)
+            limit_steps(held)
+        epochs = limited_epochs(epochs)
+        limit_steps(feed)
         self._prepare(feed, "fit")
+        feed.reset()
         step = self._step("train")
-        calls = CallbackList(
-            callbacks, add_history=True, add_progbar=verbose not in (0, False), verbose=_verbosity(verbose),
-            epochs=epochs, steps=feed.steps, model=self,
-        )  # fmt: skip
+        calls = self._callbacks(callbacks, verbose, epochs, feed, add_history=True)
         self.stop_training = False
+        self.__dict__["_kf_feed"] = weakref.ref(feed)
         with live.Live(*self._groups()) as state:
             calls.on_train_begin()
             logs: dict[str, float] = {}
-            for number in range(initial_epoch, epochs):
+            left = resume.take(self)
+            for number in range(initial_epoch if left is None else left.epoch, epochs):
                 calls.on_epoch_begin(number)
                 state.state = step.reset(state.state)
-                logs = self._run(step, state, feed, calls, "train")
+                if left is None:
+                    logs = run_epoch(self, step, state, feed, calls, "train")
+                else:
+                    logs = left.run(self, step, state, feed, calls)
+                    left = None
                 _warn_of_nan(logs, number)
                 if held is not None and _due(number, validation_freq):
                     val = self._evaluate_in(state, held, calls)
@@ -331,46 +356,33 @@ class Trainer:
         if self.optimizer is not None and getattr(self.optimizer, "use_ema", False):
             self.optimizer.finalize_variable_values(self.trainable_variables)
 
-    def _run(self, step: Any, state: live.Live, feed: Any, calls: Any, mode: str) -> dict[str, float]:
-        """Runs an epoch over a feed; gives its logs as numbers."""
-        begin, end = getattr(calls, f"on_{mode}_batch_begin"), getattr(calls, f"on_{mode}_batch_end")
-        each = calls.wants_batches(mode)
-        size = self.steps_per_execution if each else step.steps_per_dispatch
-        done = 0
+    def _callbacks(self, callbacks: Any, verbose: Any, epochs: int, feed: Any, add_history: bool = False) -> Any:
+        """The callbacks of a method as one; a `CallbackList` that is given is used as it is."""
+        from compat.callbacks import CallbackList
 
-        def on_group(count: int, rows: int, logs: dict, new: Any) -> Any:
-            nonlocal done
-            state.state, done = new, count
-            if each:
-                end(count - 1, calls.lazy(logs))
-            else:
-                calls.on_group(mode, count, logs)
-            if self.stop_training and mode == "train":
-                raise StopEpoch
-            if each:
-                begin(count)
-            return state.take()
-
-        if each:
-            begin(0)
-        if self.run_eagerly:
-            state.state, logs = _eager(step, state.state, feed, on_group)
-        else:
-            state.state, logs = epoch(step, state.state, feed, steps_per_dispatch=size, on_group=on_group)
-        return to_numbers(logs)
+        params = {"verbose": _verbosity(verbose), "epochs": epochs, "steps": feed.steps}
+        if isinstance(callbacks, CallbackList):
+            if add_history:
+                callbacks.record(self)
+            callbacks.set_params(params)
+            return callbacks
+        return CallbackList(callbacks, add_history, params["verbose"] != 0, self, **params)
 
     def _evaluate_in(self, state: live.Live, feed: Any, calls: Any) -> dict[str, float]:
         """Evaluates with the values of a running fit."""
         step = self._step("test")
+        feed.reset()
         calls.on_test_begin()
-        t, n, o, m = state.state
-        inner = _Inner(step.reset([t, n, m]), state, o)
-        logs = self._run(step, inner, feed, calls, "test")
+        self.stop_evaluating = False
+        t, n, _, m = state.state
+        inner = Inner(state, step.reset([t, n, m])[-1])
+        logs = run_epoch(self, step, inner, feed, calls, "test")
         calls.on_test_end(logs)
         return logs
 
     # ---- evaluate and predict ----
 
+    @filtered
     def evaluate(
         self,
         x: Any = None,
@@ -388,26 +400,24 @@ class Trainer:
         Returns:
             A dict by name if `return_dict`, else a list, or the loss alone if there are no metrics.
         """
-        from compat.callbacks import CallbackList
-
         if kwargs:
             raise TypeError(f"evaluate: unknown arguments {sorted(kwargs)}")
         self._need_compile("evaluate")
-        feed = data.make_feed(x, y, sample_weight, batch_size, False, None, steps, "evaluate")
+        feed = limit_steps(data.make_feed(x, y, sample_weight, batch_size, False, None, steps, "evaluate"))
         self._prepare(feed, "evaluate")
+        feed.reset()
         step = self._step("test")
-        calls = CallbackList(
-            callbacks, add_progbar=verbose not in (0, False), verbose=_verbosity(verbose), epochs=1,
-            steps=feed.steps, model=self,
-        )  # fmt: skip
+        calls = self._callbacks(callbacks, verbose, 1, feed)
+        self.stop_evaluating = False
         groups = self._groups()
         with live.Live(groups[0], groups[1], groups[3]) as state:
             calls.on_test_begin()
             state.state = step.reset(state.state)
-            logs = self._run(step, state, feed, calls, "test")
+            logs = run_epoch(self, step, state, feed, calls, "test")
             calls.on_test_end(logs)
         return logs if return_dict else self._listed(logs)
 
+    @filtered
     def predict(
         self,
         x: Any,
@@ -422,12 +432,13 @@ class Trainer:
             outputs = step.direct(x, batch_size or 32)
             if outputs is not None:
                 return outputs
-        feed = data.make_feed(x, None, None, batch_size, False, None, steps, "predict")
+        feed = limit_steps(data.make_feed(x, None, None, batch_size, False, None, steps, "predict"))
         self._prepare(feed, "predict")
         return step.run(feed, callbacks, verbose)
 
     # ---- one batch ----
 
+    @filtered
     def train_on_batch(
         self,
         x: Any,
@@ -446,6 +457,7 @@ class Trainer:
         logs = to_numbers(logs)
         return logs if return_dict else self._listed(logs)
 
+    @filtered
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """The loss and metrics of one batch; the metrics go on from the last call."""
         self._need_compile("test_on_batch")
@@ -458,6 +470,7 @@ class Trainer:
         logs = to_numbers(logs)
         return logs if return_dict else self._listed(logs)
 
+    @filtered
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as NumPy arrays."""
         feed = data.one_batch(x, None, None, None)
@@ -519,27 +532,6 @@ class Trainer:
         return loss, (unscaled, y_pred, *new)
 
 
-class _Inner:
-    """The evaluation inside a fit: its state is part of the fit's."""
-
-    def __init__(self, state: Any, outer: live.Live, optimizer: Any):
-        self.outer, self.optimizer = outer, optimizer
-        self.state = state
-
-    @property
-    def state(self) -> Any:
-        return self._state
-
-    @state.setter
-    def state(self, new: Any) -> None:
-        self._state = new
-        t, n, m = new
-        self.outer.state = [t, n, self.optimizer, m]
-
-    def take(self) -> Any:
-        return None
-
-
 def _verbosity(verbose: Any) -> int:
     return 1 if verbose == "auto" else int(verbose)
 
@@ -548,12 +540,6 @@ def _due(number: int, frequency: Any) -> bool:
     if isinstance(frequency, (list, tuple, set)):
         return number + 1 in frequency
     return (number + 1) % int(frequency) == 0
-
-
-def to_numbers(logs: dict) -> dict[str, Any]:
-    """Logs read from the device, by name as in Keras: floats, arrays where a metric has several values."""
-    fetched = jax.device_get(logs)
-    return {k: float(fetched[k]) if np.ndim(fetched[k]) == 0 else np.asarray(fetched[k]) for k in sorted(logs)}
 
 
 def _warn_of_nan(logs: dict, number: int) -> None:
@@ -568,19 +554,3 @@ def _warn_of_nan(logs: dict, number: int) -> None:
 
 def _one(step: Any, state: Any, batch: Any, eagerly: bool) -> tuple[Any, dict]:
     return step.run(state, batch) if eagerly else step.once(state, batch)
-
-
-def _eager(step: Any, state: Any, feed: Any, on_group: Callable) -> tuple[Any, dict]:
-    """An epoch without compiling: every step runs op by op."""
-    logs = None
-    for done, group in enumerate(feed.groups(1), 1):
-        batch = jax.tree.map(lambda x: ops.convert_to_tensor(x[0]), group.batches)
-        state, logs = step.run(state, batch)
-        try:
-            changed = on_group(done, group.rows, logs, state)
-        except StopEpoch:
-            break
-        state = state if changed is None else changed
-    if logs is None:
-        raise ValueError("the data gave no batch: an epoch needs at least one example")
-    return state, logs

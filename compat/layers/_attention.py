@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
+from compat.core import settings
 from compat.core.generated import Generated
 
 
 class Headed(Generated):
     """The call of layers with heads: query, value and key are arguments of their own."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.__dict__["_kf_fused"] = settings.values["flash_attention"]
+        self.__dict__.pop("_definition", None)
+
+    @property
+    def definition(self) -> Any:
+        """The kfun definition; without a fused kernel if `config.disable_flash_attention()` was said before."""
+        made = super().definition
+        if made.flash_attention is None and self.__dict__.get("_kf_fused") is False:
+            made = self.__dict__["_definition"] = dataclasses.replace(made, flash_attention=False)
+        return made
 
     def build(self, query_shape: Any, value_shape: Any = None, key_shape: Any = None) -> None:
         """Makes the variables for inputs of these shapes."""

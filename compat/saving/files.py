@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from compat.saving import stores
+from compat.saving import orbax, stores
 from compat.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
@@ -125,6 +125,8 @@ def load_model(filepath: Any, custom_objects: dict | None = None, compile: bool 
     path = os.fspath(filepath)
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no file {path!r}")
+    if orbax.is_checkpoint(path):
+        return orbax.load_model(path, custom_objects, compile)
     if path.endswith((".h5", ".hdf5")):
         raise ValueError(f"{path!r} is a whole-model file of an older format; save it as .keras with Keras first")
     with _opened(path) as archive:
@@ -213,7 +215,9 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
     path = os.fspath(filepath)
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no file {path!r}")
-    if path.endswith(".keras"):
+    if orbax.is_checkpoint(path):
+        orbax.load_weights(model, path)
+    elif path.endswith(".keras"):
         with (
             _opened(path) as archive,
             _member(archive, "model.weights.h5") as weights,

@@ -1,13 +1,10 @@
-"""Utilities: seeds, labels, the session."""
+"""Utilities: data, files, images, labels, seeds, the session."""
 
 from __future__ import annotations
 
-import random as _python_random
-from typing import Any
+import importlib as _importlib
+from typing import Any as _Any
 
-import numpy as np
-
-from compat._unknown import unknown_names_of
 from compat.saving.serialization import CustomObjectScope as CustomObjectScope
 from compat.saving.serialization import custom_object_scope as custom_object_scope
 from compat.saving.serialization import deserialize_keras_object as deserialize_keras_object
@@ -17,66 +14,40 @@ from compat.saving.serialization import get_registered_object as get_registered_
 from compat.saving.serialization import register_keras_serializable as register_keras_serializable
 from compat.saving.serialization import serialize_keras_object as serialize_keras_object
 
-
-def set_random_seed(seed: int) -> None:
-    """Seeds Python's and NumPy's random numbers, from which weights, dropout and shuffles follow.
-
-    Raises:
-        ValueError: if `seed` is no integer.
-    """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise ValueError(f"set_random_seed: expected an integer; received {seed!r}")
-    from compat.core import seeds
-
-    _python_random.seed(int(seed))
-    np.random.seed(int(seed))
-    seeds.reset_global()
-
-
-def clear_session(free_memory: bool = True) -> None:
-    """Starts automatic names and the global random seed anew.
-
-    Args:
-        free_memory: whether to collect what is no longer referred to.
-    """
-    from compat.core import naming, policy, seeds
-
-    naming.reset()
-    seeds.reset_global()
-    policy.set_global(None)
-    if free_memory:
-        import gc
-
-        gc.collect()
+# What is not needed to build and train a model is imported when it is asked for.
+_NAMES = {
+    "PyDataset": "_py_dataset", "UnsafeArchiveError": "_archives", "Config": "_config",
+    "set_random_seed": "_session", "clear_session": "_session", "to_categorical": "_session", "normalize": "_session",
+    "audio_dataset_from_directory": "_audio_dataset", "image_dataset_from_directory": "_image_dataset",
+    "text_dataset_from_directory": "_text_dataset", "timeseries_dataset_from_array": "_timeseries",
+    "split_dataset": "_split", "pad_sequences": "_sequences", "get_file": "_files",
+    "pack_x_y_sample_weight": "_packing", "unpack_x_y_sample_weight": "_packing",
+    "array_to_img": "_images", "img_to_array": "_images", "load_img": "_images", "save_img": "_images",
+    "get_source_inputs": "_tensors", "is_keras_tensor": "_tensors", "standardize_dtype": "_tensors",
+    "Progbar": "progbar",
+}  # fmt: skip
+_MODULES = ("bounding_boxes",)
 
 
-def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
-    """Class numbers as rows that are 1 at the class and 0 elsewhere.
+def __getattr__(name: str) -> _Any:
+    if name == "Sequence":  # the name of `PyDataset` in Keras 2
+        name = "PyDataset"
+    if name in _NAMES:
+        value = getattr(_importlib.import_module(f"compat.utils.{_NAMES[name]}"), name)
+    elif name in _LOGGING:
+        value = getattr(_importlib.import_module("compat.core.messages"), name)
+    elif name in _MODULES:
+        value = _importlib.import_module(f"compat.utils.{name}")
+    else:
+        from compat._unknown import unknown_names_of
 
-    Args:
-        x: integers `[...]` or `[..., 1]`.
-        num_classes: by default the largest class and 1.
-
-    Raises:
-        ValueError: if a class is out of range.
-    """
-    labels = np.asarray(x, dtype="int64")
-    shape = labels.shape[:-1] if labels.ndim > 1 and labels.shape[-1] == 1 else labels.shape
-    labels = labels.reshape(-1)
-    classes = num_classes or (int(labels.max()) + 1 if labels.size else 0)
-    if labels.size and (labels.min() < 0 or labels.max() >= classes):
-        raise ValueError(f"to_categorical: classes {labels.min()} to {labels.max()} are not all in [0, {classes})")
-    rows = np.zeros((labels.size, classes), "float32")
-    rows[np.arange(labels.size), labels] = 1
-    return rows.reshape(*shape, classes)
+        return unknown_names_of({**globals(), **_NAMES, **dict.fromkeys(_LOGGING)})(name)
+    globals()[name] = value
+    return value
 
 
-def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
-    """NumPy data divided by their norm along an axis."""
-    x = np.asarray(x)
-    norm = np.atleast_1d(np.linalg.norm(x, order, axis))
-    norm[norm == 0] = 1
-    return x / np.expand_dims(norm, axis)
+_LOGGING = ("disable_interactive_logging", "enable_interactive_logging", "is_interactive_logging_enabled")
 
 
-__getattr__ = unknown_names_of(globals())
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_NAMES, *_LOGGING, *_MODULES, "Sequence"})

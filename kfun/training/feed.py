@@ -3,17 +3,20 @@
 A feed is iterated once per epoch and yields `Group`s: `count` batches of one size, stacked along
 a leading axis that may be longer than `count` (the rest is padding that no step reads, so that
 the last group needs no compile of its own).
+
+With a number of steps per epoch, an epoch goes on where the last one stopped; data that are at
+their end begin anew, and an epoch that meets their end is `short`.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+
+from kfun.training.prefetch import Prefetch
 
 GROUP_BYTES = 64 << 20
 
@@ -33,7 +36,7 @@ class ArrayFeed:
         data: a pytree of arrays of one length: `(x, y)` or `(x, y, sample_weight)`, None inside
             where something is missing.
         batch_size: rows of a batch; the last batch may have fewer.
-        order: called at the start of each epoch with the number of rows; gives the order to take
+        order: called with the number of rows when the rows begin anew; gives the order to take
             them in, or None for their own.
         steps: batches of an epoch; all if None.
 
@@ -47,49 +50,72 @@ class ArrayFeed:
         if batch_size < 1:
             raise ValueError(f"batch_size: expected a positive integer; received {batch_size}")
         self.data, self.batch_size, self.order = data, int(batch_size), order
-        whole = -(-self.rows // self.batch_size)
-        self.steps = whole if steps is None else min(steps, whole)
+        self.whole = -(-self.rows // self.batch_size)  # batches that the data hold
+        self.resumes = steps is not None
+        self.steps = self.whole if steps is None else int(steps)
         self.row_bytes = sum(x.nbytes // max(1, x.shape[0]) for x in leaves)
+        self.short = False  # whether the last epoch had fewer batches than `steps`
+        self.reset()
+
+    def reset(self) -> None:
+        """Lets the next epoch begin at the first row."""
+        self._next, self._order = 0, None
 
     def groups(self, size: int) -> Iterator[Group]:
         """Yields the epoch's groups of up to `size` batches."""
         b = self.batch_size
-        size = max(1, min(size, self.steps, GROUP_BYTES // max(1, self.row_bytes * b)))
-        order = None if self.order is None else np.asarray(self.order(self.rows))
-        full = min(self.rows // b, self.steps)
-        for first in range(0, full, size):
+        if not self.resumes or self._next >= self.whole:
+            self.reset()
+        if self._next == 0 and self.order is not None:
+            self._order = np.asarray(self.order(self.rows))
+        last = min(self._next + self.steps, self.whole)
+        self.short = last - self._next < self.steps
+        full = min(self.rows // b, last)
+        size = max(1, min(size, self.steps, self.rows // b, GROUP_BYTES // max(1, self.row_bytes * b)))
+        for first in range(self._next, full, size):
             count = min(size, full - first)
-            yield Group(count, b, self._take(order, first * b, count * b, (size, b)))
-        rest = self.rows - full * b
-        if rest and full < self.steps:
-            yield Group(1, rest, self._take(order, full * b, rest, (1, rest)))
+            self._next = first + count
+            yield Group(count, b, self._take(first * b, count * b, (size, b)))
+        if full < last:
+            rest = self.rows - full * b
+            self._next = last
+            yield Group(1, rest, self._take(full * b, rest, (1, rest)))
 
-    def _take(self, order: Any, start: int, rows: int, lead: tuple[int, int]) -> Any:
-        missing = lead[0] * lead[1] - rows
+    def _take(self, start: int, rows: int, lead: tuple[int, int]) -> Any:
+        order = None if self._order is None else self._order[start : start + rows]
 
         def part(x):
-            if order is not None:
-                x = x[order[start : start + rows]]
-            else:
-                x = x[start : start + rows]
+            if isinstance(x, np.ndarray):
+                return _rows_of(x, start, rows, order, lead[0] * lead[1]).reshape(*lead, *x.shape[1:])
+            x = x[start : start + rows] if order is None else x[order]
+            missing = lead[0] * lead[1] - rows
             if missing:
-                x = _padded(x, missing)
+                pad = np.pad if isinstance(x, np.ndarray) else jax.numpy.pad
+                x = pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1))
             return x.reshape(*lead, *x.shape[1:])
 
         return jax.tree.map(part, self.data)
 
 
-def _padded(x: Any, missing: int) -> Any:
-    if isinstance(x, np.ndarray):
-        return np.concatenate([x, np.zeros((missing, *x.shape[1:]), x.dtype)])
-    return jax.numpy.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1))
+def _rows_of(x: np.ndarray, start: int, rows: int, order: np.ndarray | None, length: int) -> np.ndarray:
+    """Rows of an array, as a view or by one copy, zeros after them up to a length."""
+    if order is None and rows == length:
+        return x[start : start + rows]
+    out = np.empty((length, *x.shape[1:]), x.dtype)
+    out[rows:] = 0
+    if order is None:
+        out[:rows] = x[start : start + rows]
+    else:
+        # Without a mode, NumPy takes into a buffer first and copies that.
+        np.take(x, order, axis=0, out=out[:rows], mode="clip")
+    return out
 
 
 class StreamFeed:
     """Batches of an iterable (a generator, a data loader), fetched ahead by a thread.
 
     Args:
-        source: called at the start of each epoch, gives an iterator of batches.
+        source: gives an iterator of batches; called when the batches begin anew.
         steps: batches of an epoch; until the iterator ends if None.
         ahead: how many batches are fetched before they are asked for.
     """
@@ -97,80 +123,83 @@ class StreamFeed:
     def __init__(self, source: Callable[[], Iterable], steps: int | None = None, ahead: int = 8):
         self.source, self.steps, self.ahead = source, steps, ahead
         self.look: Callable[[Any], None] | None = None  # called with each batch on the host
+        self.short = False  # whether the last epoch had fewer batches than `steps`
+        self.count = 0  # batches of the last epoch
+        self._iterator: Iterator | None = None
+        self._running: Prefetch | None = None
+        self._widths: dict[Any, int] = {}  # batches of the largest group of each form
+
+    def reset(self) -> None:
+        """Lets the next epoch begin with a new iterator."""
+        self._iterator = None
 
     def groups(self, size: int) -> Iterator[Group]:
         """Yields the epoch's groups: neighbouring batches of one shape, up to `size`."""
         waiting: list[Any] = []
-        for batch in prefetch(self.source(), self.ahead, self.steps):
+        form = None
+        for batch in self._epoch():
             batch = jax.tree.map(np.asarray, batch)
             if self.look is not None:
                 self.look(batch)
             limit = max(1, min(size, GROUP_BYTES // max(1, sum(x.nbytes for x in jax.tree.leaves(batch)))))
-            if waiting and (len(waiting) >= limit or _form(waiting[0]) != _form(batch)):
-                yield _stack(waiting)
+            if waiting and (len(waiting) >= limit or form != _form(batch)):
+                yield self._stack(waiting, form)
                 waiting = []
+            form = _form(batch) if not waiting else form
             waiting.append(batch)
+            if limit == 1:
+                yield self._stack(waiting, form)
+                waiting = []
         if waiting:
-            yield _stack(waiting)
+            yield self._stack(waiting, form)
+
+    def _epoch(self) -> Iterator[Any]:
+        if self._running is not None:
+            self._running.join()  # an epoch that was left early may still be at an item
+        fresh = self._iterator is None or self.steps is None
+        self.count = 0
+        yield from self._run(fresh)
+        if self.count == 0 and not fresh:  # the last epoch ended with the data
+            yield from self._run(True)
+        self.short = self.steps is not None and self.count < self.steps
+        if self.short or self.steps is None:
+            self._iterator = None
+
+    def _run(self, fresh: bool) -> Iterator[Any]:
+        if fresh or self._iterator is None:
+            self._iterator = iter(self.source())
+        self._running = Prefetch(self._iterator, self.ahead, self.steps)
+        for batch in self._running:
+            self.count += 1
+            yield batch
+
+    def _stack(self, batches: list[Any], form: Any) -> Group:
+        """A group by one copy of each batch; as long as the largest one of its form, to need no compile."""
+        rows = jax.tree.leaves(batches[0])[0].shape[0]
+        width = self._widths[form] = max(len(batches), self._widths.get(form, 0))
+
+        def stacked(*parts: np.ndarray) -> np.ndarray:
+            if width == 1:
+                return parts[0][None]
+            out = np.empty((width, *parts[0].shape), parts[0].dtype)
+            np.stack(parts, out=out[: len(parts)])
+            out[len(parts) :] = 0
+            return out
+
+        return Group(len(batches), rows, jax.tree.map(stacked, *batches))
 
 
 def _form(batch: Any) -> Any:
     leaves, treedef = jax.tree.flatten(batch)
-    return treedef, [(x.shape, x.dtype) for x in leaves]
+    return treedef, tuple((x.shape, x.dtype.str) for x in leaves)
 
 
-def _stack(batches: list[Any]) -> Group:
-    rows = jax.tree.leaves(batches[0])[0].shape[0]
-    return Group(len(batches), rows, jax.tree.map(lambda *xs: np.stack(xs), *batches))
-
-
-def prefetch(iterable: Iterable, ahead: int, limit: int | None = None) -> Iterator[Any]:
-    """Yields from an iterable that a thread runs ahead; an error there is raised here."""
-    items: queue.Queue = queue.Queue(maxsize=max(1, ahead))
-    stop = threading.Event()
-    end = object()
-
-    def put(item: Any) -> bool:
-        while not stop.is_set():
-            try:
-                items.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def work() -> None:
-        try:
-            iterator = iter(iterable)
-            taken = 0
-            while limit is None or taken < limit:
-                try:
-                    item = next(iterator)
-                except StopIteration:
-                    break
-                taken += 1
-                if not put((None, item)):
-                    return
-            put((None, end))
-        except BaseException as error:
-            put((error, None))
-
-    thread = threading.Thread(target=work, daemon=True, name="kfun-feed")
-    thread.start()
-    try:
-        while True:
-            error, item = items.get()
-            if error is not None:
-                raise error
-            if item is end:
-                return
-            yield item
-    finally:
-        stop.set()
-
-
-def check_lengths(data: Any) -> int:
+def check_lengths(data: Any, what: str = "") -> int:
     """The common number of rows of all arrays.
+
+    Args:
+        data: a tree of arrays, usually `(x, y, sample_weight)`.
+        what: begins the message of an error, such as `"batch 3: "`.
 
     Raises:
         ValueError: if there is none, or they differ; the message names the arrays by path.
@@ -179,10 +208,10 @@ def check_lengths(data: Any) -> int:
 
     lengths = {path: x.shape[0] for path, x in flatten(data).items() if getattr(x, "ndim", 0)}
     if not lengths or 0 in lengths.values():
-        raise ValueError("the data have no rows: an epoch needs at least one example")
+        raise ValueError(f"{what}the data have no rows: an epoch needs at least one example")
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{_part(p)}: {n}" for p, n in lengths.items())
-        raise ValueError(f"the arrays differ in length ({shown}); every array needs the same number of rows")
+        raise ValueError(f"{what}the arrays differ in length ({shown}); every array needs the same number of rows")
     return next(iter(lengths.values()))
 
 

@@ -1,0 +1,64 @@
+"""The parts of a batch: `x`, `y`, `sample_weight`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from kfun import ops
+
+
+def unpack(batch: Any) -> tuple[Any, Any, Any]:
+    """`(x, y, sample_weight)` of a batch; what is missing is None.
+
+    Raises:
+        ValueError: if the batch is a tuple or list of more than three parts, or of none.
+    """
+    if isinstance(batch, list):
+        batch = tuple(batch)
+    if not isinstance(batch, tuple):
+        return batch, None, None
+    if not 1 <= len(batch) <= 3:
+        raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight); received {len(batch)} parts")
+    return (*batch, None, None)[:3]
+
+
+def trimmed(parts: tuple) -> tuple:
+    """A batch tuple without the Nones at its end."""
+    while len(parts) > 1 and parts[-1] is None:
+        parts = parts[:-1]
+    return parts
+
+
+def with_class_weight(parts: tuple, class_weight: dict | None) -> tuple:
+    """The batch parts with the weight of each row's class as its sample weight.
+
+    Args:
+        parts: `(x, y, sample_weight)`; y holds class numbers `[B]` or `[B, 1]`, or one-hot rows.
+        class_weight: `{class: weight}`; classes that it does not name weigh 1.
+
+    Raises:
+        ValueError: if there are sample weights already, or y is not one array.
+    """
+    x, y, weight = parts
+    if class_weight is None:
+        return parts
+    if weight is not None:
+        raise ValueError("class_weight and sample_weight exclude each other; multiply them into sample_weight")
+    if y is None or isinstance(y, (dict, list, tuple)):
+        raise ValueError("class_weight needs one target array `y`; for several outputs pass sample_weight")
+    labels = np.asarray(y)
+    if labels.ndim > 1:
+        labels = labels.argmax(-1) if labels.shape[-1] != 1 else labels[..., 0]
+    labels = np.round(labels).astype("int64")
+    weights = np.ones(labels.shape, np.float32)
+    for label, value in class_weight.items():
+        weights[labels == int(label)] = value
+    return x, y, weights
+
+
+def converted(parts: tuple) -> tuple:
+    """Parts as tensors."""
+    return jax.tree.map(ops.convert_to_tensor, parts)

@@ -1,0 +1,116 @@
+"""Runs one epoch of a step over a feed, and calls the callbacks of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from compat.core import live
+from compat.core.batch_calls import BatchCalls
+from kfun import ops
+from kfun.training import StopEpoch, epoch
+
+_STOPS = {"train": "stop_training", "test": "stop_evaluating"}
+
+
+def run_epoch(
+    model: Any, step: Any, state: Any, feed: Any, calls: Any, mode: str, first: int = 0
+) -> dict[str, float] | None:
+    """Runs an epoch over a feed.
+
+    Args:
+        model: which may be told to stop by `stop_training` or `stop_evaluating`.
+        step: what runs for each batch.
+        state: a `live.Live` or `Inner`, which holds the values.
+        feed: the batches that are left.
+        calls: a `CallbackList`.
+        mode: `"train"` or `"test"`.
+        first: the number of the first batch.
+
+    Returns:
+        The logs as numbers, None if a feed that begins in the middle of an epoch has no batch left.
+    """
+    each = calls.wants_batches(mode)
+    size = 1 if model.run_eagerly else model.steps_per_execution if each else step.steps_per_dispatch
+    batches = BatchCalls(calls, mode, model.steps_per_execution, feed.steps, first)
+    begin = getattr(feed, "begin", None)
+    if begin is not None and not begin(size):
+        return None
+
+    def on_group(count: int, rows: int, logs: dict, new: Any) -> Any:
+        state.state = new
+        ended = batches.after(first + count)
+        if not each:
+            calls.on_group(mode, first + count, logs)
+        elif ended:
+            batches.end(calls.lazy(logs))
+        if getattr(model, _STOPS[mode], False):
+            raise StopEpoch
+        if each and ended:
+            batches.begin()
+        return state.take()
+
+    if each:
+        batches.begin()
+    if model.run_eagerly:
+        _, logs = _eager(step, state.state, feed, on_group)
+    else:
+        _, logs = epoch(step, state.state, feed, steps_per_dispatch=size, on_group=on_group)
+    if each and batches.open and not getattr(model, _STOPS[mode], False):
+        batches.end(calls.lazy(logs))
+        batches.begin()
+    state.take()  # what a callback wrote after the last batch is in the state already
+    return to_numbers(logs)
+
+
+def to_numbers(logs: dict) -> dict[str, Any]:
+    """Logs read from the device, by name as in Keras: floats, arrays where a metric has several values."""
+    fetched = jax.device_get(logs)
+    return {k: float(fetched[k]) if np.ndim(fetched[k]) == 0 else np.asarray(fetched[k]) for k in sorted(logs)}
+
+
+def _eager(step: Any, state: Any, feed: Any, on_group: Callable) -> tuple[Any, dict]:
+    """An epoch without compiling: every step runs op by op."""
+    logs = None
+    for done, group in enumerate(feed.groups(1), 1):
+        batch = jax.tree.map(lambda x: ops.convert_to_tensor(x[0]), group.batches)
+        state, logs = step.run(state, batch)
+        try:
+            changed = on_group(done, group.rows, logs, state)
+        except StopEpoch:
+            break
+        state = state if changed is None else changed
+    if logs is None:
+        raise ValueError("the data gave no batch: an epoch needs at least one example")
+    return state, logs
+
+
+class Inner:
+    """The evaluation inside a fit: its state, `[trainable, non_trainable, metrics]`, is part of the fit's.
+
+    Args:
+        outer: the fit's values.
+        metrics: the metrics' values to begin with.
+    """
+
+    def __init__(self, outer: live.Live, metrics: list[Any]):
+        self.outer = outer
+        t, n, o, _ = outer.state
+        outer.state = [t, n, o, metrics]
+
+    @property
+    def state(self) -> Any:
+        t, n, _, m = self.outer.state
+        return [t, n, m]
+
+    @state.setter
+    def state(self, new: Any) -> None:
+        t, n, m = new
+        self.outer.state = [t, n, self.outer.state[2], m]
+
+    def take(self) -> Any:
+        """The state if a callback wrote to it since the last call, else None."""
+        return None if self.outer.take() is None else self.state

@@ -1,0 +1,19 @@
+"""The values behind `config`'s switches; here, so that everything can read them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+
+def _limit(variable: str) -> int | None:
+    text = os.environ.get(variable)
+    return int(text) if text else None
+
+
+values: dict[str, Any] = {
+    "flash_attention": None,
+    "filter_tracebacks": True,
+    "max_epochs": _limit("KERAS_MAX_EPOCHS"),
+    "max_steps_per_epoch": _limit("KERAS_MAX_STEPS_PER_EPOCH"),
+}

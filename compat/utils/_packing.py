@@ -1,0 +1,23 @@
+"""Batches packed and unpacked, for training steps that users write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
+    """`(x, y, sample_weight)` of a batch; what is missing is None.
+
+    Raises:
+        ValueError: if the batch is a tuple or list of more than three parts, or of none.
+    """
+    from compat.core.data import unpack
+
+    return unpack(data)
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """A batch: `x` alone if it is one array or a dict, else a tuple as long as what is given."""
+    if y is None:
+        return (x,) if isinstance(x, (list, tuple)) else x
+    return (x, y) if sample_weight is None else (x, y, sample_weight)

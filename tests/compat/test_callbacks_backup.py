@@ -1,0 +1,180 @@
+"""`BackupAndRestore`: an interrupted training goes on as if it had not been interrupted."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import random
+
+os.environ["KERAS_BACKEND"] = "jax"
+
+import keras
+import numpy as np
+import pytest
+
+import compat
+from tests.compat.callback_tools import X, Y, diary
+from tests.compat.callback_tools import model as small
+
+
+class Boom(compat.callbacks.Callback):
+    """Interrupts the training after a batch of an epoch, or at the end of one."""
+
+    def __init__(self, epoch, batch=None):
+        super().__init__()
+        self.at, self.batch, self.now = epoch, batch, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.batch is None and epoch == self.at:
+            raise RuntimeError("boom")
+
+
+class BoomInBatch(Boom):
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.now, batch) == (self.at, self.batch):
+            raise RuntimeError("boom")
+
+
+def _model():
+    """With dropout, moving statistics and a stateful optimizer: everything that a trajectory hangs on."""
+    compat.utils.set_random_seed(3)
+    layers = compat.layers
+    made = compat.Sequential(
+        [compat.Input((3,)), layers.Dense(8), layers.BatchNormalization(), layers.Dropout(0.4), layers.Dense(1)]
+    )
+    made.compile("adam", "mse", metrics=["mae"])
+    return made
+
+
+def _fit(model, callbacks=(), epochs=4, **kwargs):
+    history = model.fit(X, Y, batch_size=6, epochs=epochs, verbose=0, callbacks=list(callbacks), **kwargs)
+    return [*model.get_weights(), *model.optimizer.variables], history.history
+
+
+@functools.cache
+def _whole():
+    """The weights, the optimizer's values and the history of a training without an interruption."""
+    values, history = _fit(_model())
+    return [np.asarray(v) for v in values], history
+
+
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("save_freq", "epoch", "batch", "first"),
+    [("epoch", 1, None, True), (1, 2, 1, True), (1, 2, 3, True), pytest.param("epoch", 1, None, False, marks=SLOW),
+     pytest.param("epoch", 2, 2, True, marks=SLOW), pytest.param(3, 2, 2, True, marks=SLOW),
+     pytest.param(3, 0, 2, True, marks=SLOW), pytest.param(2, 3, 1, False, marks=SLOW),
+     pytest.param(4, 2, 3, True, marks=SLOW)],
+)  # fmt: skip
+def test_same_trajectory(save_freq, epoch, batch, first, tmp_path):
+    wanted, history = _whole()
+    backup = compat.callbacks.BackupAndRestore(tmp_path / "b", save_freq=save_freq)
+    boom = Boom(epoch) if batch is None else BoomInBatch(epoch, batch)
+    with pytest.raises(RuntimeError, match="boom"):
+        _fit(_model(), [backup, boom] if first else [boom, backup])
+    random.seed(99)  # another process has other random numbers
+    np.random.seed(99)
+    again = _model()
+    random.seed(98)
+    np.random.seed(98)
+    got, rest = _fit(again, [compat.callbacks.BackupAndRestore(tmp_path / "b", save_freq=save_freq)])
+    for value, other in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(np.asarray(value), np.asarray(other), rtol=1e-5, atol=1e-7)
+    assert len(rest["loss"]) < 5
+    np.testing.assert_allclose(rest["loss"], history["loss"][-len(rest["loss"]) :], rtol=1e-5)
+    np.testing.assert_allclose(rest["mae"], history["mae"][-len(rest["mae"]) :], rtol=1e-5)
+    assert not (tmp_path / "b").exists()
+
+
+def test_same_trajectory_where_passes_over_the_data_span_epochs(tmp_path):
+    wanted, _ = _fit(_model(), steps_per_epoch=2, epochs=6)
+    backup = compat.callbacks.BackupAndRestore(tmp_path, save_freq=1)
+    with pytest.raises(RuntimeError):
+        _fit(_model(), [backup, BoomInBatch(3, 0)], steps_per_epoch=2, epochs=6)
+    got, _ = _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path)], steps_per_epoch=2, epochs=6)
+    for value, other in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(np.asarray(value), np.asarray(other), rtol=1e-5, atol=1e-7)
+
+
+def test_batches_done_are_not_done_again(tmp_path):
+    with pytest.raises(RuntimeError):
+        _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path, save_freq=1), BoomInBatch(1, 2)])
+    watch, seen = diary(compat)
+    _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path, save_freq=1), watch], epochs=2)
+    assert [s[1] for s in seen if s[0] == "on_train_batch_begin"] == [3]
+    assert [s[1] for s in seen if s[0] == "on_epoch_begin"] == [1]
+
+
+def test_delete_checkpoint_and_a_finished_training(tmp_path):
+    kept = compat.callbacks.BackupAndRestore(tmp_path / "k", delete_checkpoint=False)
+    _fit(_model(), [kept])
+    assert (tmp_path / "k" / "latest.weights.h5").exists()
+    assert _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path / "k")])[1] == {}
+    assert not (tmp_path / "k").exists()
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "notes.txt").write_text("mine")
+    _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path / "own")])
+    assert [p.name for p in (tmp_path / "own").iterdir()] == ["notes.txt"]
+
+
+def test_double_checkpoint_survives_a_damaged_one(tmp_path):
+    wanted, _ = _whole()
+    with pytest.raises(RuntimeError):
+        _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path, double_checkpoint=True), Boom(2)])
+    (tmp_path / "latest.weights.h5").write_bytes(b"not a file of weights")
+    with pytest.warns(UserWarning, match="using the one before"):
+        got, _ = _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path, double_checkpoint=True)])
+    for value, other in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(np.asarray(value), np.asarray(other), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("damage", ["weights", "metadata", "state", "torn"])
+def test_damage_is_told(damage, tmp_path):
+    with pytest.raises(RuntimeError):
+        _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path), Boom(1)])
+    metadata = tmp_path / "training_metadata.json"
+    if damage == "weights":
+        (tmp_path / "latest.weights.h5").write_bytes(b"\x00" * 100)
+    elif damage == "metadata":
+        metadata.write_text('{"epoch": "one"}')
+    elif damage == "state":
+        (tmp_path / "training_state.npz").write_bytes(b"PK\x03\x04 no")
+    else:
+        metadata.write_text(json.dumps(json.loads(metadata.read_text()) | {"iterations": 3}))
+    with pytest.raises(ValueError, match=r"cannot be used.*Delete the folder"):
+        _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path)])
+
+
+def test_a_pickle_in_the_state_is_not_loaded(tmp_path):
+    with pytest.raises(RuntimeError):
+        _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path), Boom(1)])
+    np.savez(tmp_path / "training_state.npz", numpy=np.array([{"a": 1}], object))
+    with pytest.raises(ValueError, match="cannot be used"):
+        _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path)])
+
+
+@pytest.mark.parametrize(("writer", "reader"), [(keras, compat), (compat, keras)], ids=["from_keras", "to_keras"])
+def test_backups_of_the_ends_of_epochs_go_both_ways(writer, reader, tmp_path):
+    class Stop(writer.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                raise RuntimeError("boom")
+
+    def fit(api, *callbacks):
+        trained = small(api, "adam")
+        history = trained.fit(X, Y, batch_size=5, epochs=4, shuffle=False, verbose=0, callbacks=list(callbacks))
+        return trained.get_weights(), history.history["loss"]
+
+    wanted, losses = fit(reader)
+    with pytest.raises(RuntimeError):
+        fit(writer, writer.callbacks.BackupAndRestore(str(tmp_path / "b")), Stop())
+    got, rest = fit(reader, reader.callbacks.BackupAndRestore(str(tmp_path / "b")))
+    np.testing.assert_allclose(rest, losses[2:], rtol=1e-5)
+    for value, other in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(value, other, rtol=1e-5)
