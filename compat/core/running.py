@@ -55,8 +55,8 @@ def run_epoch(
 
     if each:
         batches.begin()
-    if model.run_eagerly:
-        _, logs = _eager(step, state.state, feed, on_group)
+    if size == 1:  # a program of one step is faster than a loop of one
+        logs = _one_by_one(_eager(step) if model.run_eagerly else step.once, state.state, feed, on_group)
     else:
         _, logs = epoch(step, state.state, feed, steps_per_dispatch=size, on_group=on_group)
     if each and batches.open and not getattr(model, _STOPS[mode], False):
@@ -72,12 +72,16 @@ def to_numbers(logs: dict) -> dict[str, Any]:
     return {k: float(fetched[k]) if np.ndim(fetched[k]) == 0 else np.asarray(fetched[k]) for k in sorted(logs)}
 
 
-def _eager(step: Any, state: Any, feed: Any, on_group: Callable) -> tuple[Any, dict]:
-    """An epoch without compiling: every step runs op by op."""
+def _eager(step: Any) -> Callable:
+    """A step that runs op by op."""
+    return lambda state, batch: step.run(state, jax.tree.map(ops.convert_to_tensor, batch))
+
+
+def _one_by_one(run: Callable, state: Any, feed: Any, on_group: Callable) -> dict:
+    """An epoch of single steps; gives the last logs."""
     logs = None
     for done, group in enumerate(feed.groups(1), 1):
-        batch = jax.tree.map(lambda x: ops.convert_to_tensor(x[0]), group.batches)
-        state, logs = step.run(state, batch)
+        state, logs = run(state, jax.tree.map(lambda x: x[0], group.batches))
         try:
             changed = on_group(done, group.rows, logs, state)
         except StopEpoch:
@@ -85,7 +89,7 @@ def _eager(step: Any, state: Any, feed: Any, on_group: Callable) -> tuple[Any, d
         state = state if changed is None else changed
     if logs is None:
         raise ValueError("the data gave no batch: an epoch needs at least one example")
-    return state, logs
+    return logs
 
 
 class Inner:
