@@ -31,7 +31,7 @@ def test_values_and_dtypes_with_open_sizes(name):
 def test_every_case_with_open_sizes(name):
     chosen = cases(name)
     if name == "associative_scan":  # after a loop of no steps the runtime knows no size that is open
-        chosen = [case for case in chosen if np.asarray(case.args[1][0]).size]
+        chosen = [case for case in chosen if 0 not in getattr(case.args[1], "shape", ())]
     check_with_open_sizes("openvino", name, chosen)
 
 
