@@ -14,8 +14,9 @@ def interleaved(
     for function in contestants.values():
         function()
     times: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, function in contestants.items():
+    for turn in range(rounds):
+        first = turn % len(contestants)  # who follows whom changes, since threads of one may run on for a while
+        for name, function in [*contestants.items()][first:] + [*contestants.items()][:first]:
             start = time.perf_counter()
             for _ in range(repeats):
                 function()

@@ -52,11 +52,11 @@ __version__ = "0.1.0"
 
 # What needs optax, equinox or rich is imported when it is first used: they cost as much as JAX.
 _LAZY = {
-    "bind": "kfun.bridges",
-    "from_equinox": "kfun.bridges",
-    "from_flax": "kfun.bridges",
-    "from_saved_model": "kfun.bridges",
-    "from_torch": "kfun.bridges",
+    "bind": "kfun.bridges.equinox",
+    "from_equinox": "kfun.bridges.equinox",
+    "from_flax": "kfun.bridges.flax",
+    "from_saved_model": "kfun.bridges.saved_model",
+    "from_torch": "kfun.bridges.torch",
     "summary": "kfun._summary",
 }
 _MODULES = (
@@ -78,11 +78,11 @@ if TYPE_CHECKING:
     from kfun import optim as optim
     from kfun import training as training
     from kfun._summary import summary as summary
-    from kfun.bridges import bind as bind
-    from kfun.bridges import from_equinox as from_equinox
-    from kfun.bridges import from_flax as from_flax
-    from kfun.bridges import from_saved_model as from_saved_model
-    from kfun.bridges import from_torch as from_torch
+    from kfun.bridges.equinox import bind as bind
+    from kfun.bridges.equinox import from_equinox as from_equinox
+    from kfun.bridges.flax import from_flax as from_flax
+    from kfun.bridges.saved_model import from_saved_model as from_saved_model
+    from kfun.bridges.torch import from_torch as from_torch
 
 
 def __getattr__(name: str) -> Any:

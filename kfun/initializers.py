@@ -264,7 +264,7 @@ class STFT(Initializer):
         if isinstance(self.window, str):
             from scipy.signal import get_window
 
-            return get_window(self.window, frame, self.periodic)
+            return np.asarray(get_window(self.window, frame, self.periodic))
         values = np.asarray(self.window, "float64")
         if values.shape != (frame,):
             raise ValueError(f"STFT: expected a window of shape ({frame},), a value a frame; received {values.shape}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
 
 
@@ -95,10 +94,9 @@ class LazyLogs(dict):
     def _read(self) -> None:
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
-            fetched = jax.device_get(waiting)
-            for name in waiting:
-                value = fetched[name]
-                super().__setitem__(name, float(value) if np.ndim(value) == 0 else np.asarray(value))
+            for name, value in waiting.items():
+                value = np.asarray(value)  # three times as fast as `jax.device_get` for a few scalars
+                super().__setitem__(name, float(value) if value.ndim == 0 else value)
 
 
 def _reading(method: str) -> Any:

@@ -10,9 +10,10 @@ import inspect
 from typing import Any
 
 from compat.core import faces, remat
-from compat.core.layer import Layer, _constraint, _regularizer
+from compat.core.layer import Layer
 from compat.core.operation import Operation
 from compat.core.seeds import SeedGenerator
+from compat.core.tracking import constraint_of, regularizer_of
 from kfun.layer import Layer as Definition
 from kfun.layer import Weight
 from kfun.spec import Spec
@@ -63,9 +64,9 @@ class Generated(Layer):
 
             value = initializers.get(value)
         elif name.endswith("_regularizer"):
-            value = _regularizer(value)
+            value = regularizer_of(value)
         elif name.endswith("_constraint"):
-            value = _constraint(value)
+            value = constraint_of(value)
         elif name.endswith("activation"):
             from compat import activations
 

@@ -6,17 +6,20 @@ import contextvars
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 
 from compat.core import masks, naming, policy, remat, scope
-from compat.core.operation import Operation, refuse_unknown
+from compat.core.operation import refuse_unknown
+from compat.core.persistence import Persistent
+from compat.core.shapes import is_data, replace_shapes, shapes_of, specs_of_shapes
 from compat.core.tracebacks import filtered
+from compat.core.tracking import regularizer_of, unique
 from compat.core.variable import Variable
 from kfun import abstract, dtypes, ops
-from kfun.graph import is_symbolic, record, replace, tensors
+from kfun.graph import SymbolicTensor, is_symbolic, record, replace, tensors
 from kfun.spec import Spec
 
 _training: contextvars.ContextVar[bool | None] = contextvars.ContextVar("compat_training", default=None)
@@ -41,7 +44,7 @@ def call_plan(cls: type) -> CallPlan:
     return CallPlan(cls.call)
 
 
-class Layer(Operation):
+class Layer(Persistent):
     """A layer that holds its variables.
 
     A subclass makes variables in `__init__` or `build(input_shape)` with `add_weight`, and
@@ -80,152 +83,9 @@ class Layer(Operation):
             self._input_shape_arg = tuple(batch_shape) if batch_shape is not None else (None, *shape)
         self.dtype_policy = policy.get(dtype)
         self.autocast = autocast
-        self.activity_regularizer = _regularizer(activity_regularizer)
+        self.activity_regularizer = regularizer_of(activity_regularizer)
         self._trainable = bool(trainable)
         self.built = False
-
-    # ---- variables ----
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Variable):
-            self._track(value)
-        object.__setattr__(self, name, value)
-
-    def _track(self, variable: Variable) -> None:
-        own = self._kf.trainable if variable.trainable else self._kf.other
-        if not any(v is variable for v in (*self._kf.trainable, *self._kf.other)):
-            own.append(variable)
-
-    def add_weight(
-        self,
-        shape: Any = None,
-        initializer: Any = None,
-        dtype: Any = None,
-        trainable: bool = True,
-        autocast: bool = True,
-        regularizer: Any = None,
-        constraint: Any = None,
-        aggregation: str = "none",
-        overwrite_with_gradient: bool = False,
-        name: str | None = None,
-    ) -> Variable:
-        """Makes a variable of this layer.
-
-        Args:
-            shape: sizes; () by default.
-            initializer: a name, an initializer, or a function `(shape, dtype)`; by default
-                Glorot uniform for floats, zeros for others.
-            dtype: by default the policy's variable type.
-            trainable: whether optimizers move it.
-            autocast: whether it shows itself in the compute type.
-            regularizer: a function of the value, added to the losses.
-            constraint: a function of the value, applied after each optimizer step.
-            aggregation: how copies on several devices combine.
-            overwrite_with_gradient: whether the gradient is the new value.
-            name: the last part of its path.
-        """
-        shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
-        dtype = dtypes.name(dtype) if dtype is not None else self.variable_dtype
-        if initializer is None:
-            initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
-        with naming.at(self._kf.built_in or naming.path_of(self.name)):
-            variable = Variable(
-                _initializer(initializer), shape, dtype, trainable, autocast, aggregation, name=name or "variable"
-            )
-        variable.regularizer, variable.constraint = _regularizer(regularizer), _constraint(constraint)
-        variable.overwrite_with_gradient = overwrite_with_gradient
-        self._track(variable)
-        return variable
-
-    def _parts(self) -> Iterator[Any]:
-        """Layers, metrics, seed generators and variables among the attributes, in order."""
-        seen: set[int] = set()
-        for name, value in list(self.__dict__.items()):
-            if not name.startswith("_kf"):
-                yield from _tracked(value, seen)
-
-    def _sublayers(self) -> list[Layer]:
-        return [p for p in self._parts() if isinstance(p, Layer)]
-
-    def _own(self) -> tuple[list[Variable], list[Variable]]:
-        for part in self._parts():
-            if isinstance(part, Variable):
-                self._track(part)
-        return self._kf.trainable, self._kf.other
-
-    @property
-    def variables(self) -> list[Variable]:
-        """All variables: own, those of random seeds, and those of sublayers."""
-        trainable, other = self._own()
-        seeds = [p.state for p in self._parts() if hasattr(p, "next") and hasattr(p, "state")]
-        found = [*trainable, *other, *seeds]
-        for layer in self._sublayers():
-            found += layer.variables
-        return _unique(found)
-
-    @property
-    def weights(self) -> list[Variable]:
-        """All variables but those of random seeds and metrics."""
-        trainable, other = self._own()
-        found = [*trainable, *other]
-        for layer in self._sublayers():
-            found += layer.weights
-        return _unique(found)
-
-    @property
-    def trainable_variables(self) -> list[Variable]:
-        """The variables that optimizers move."""
-        return [v for v in self.variables if v.trainable] if self.trainable else []
-
-    @property
-    def non_trainable_variables(self) -> list[Variable]:
-        """The other variables."""
-        return [v for v in self.variables if not v.trainable] if self.trainable else self.variables
-
-    @property
-    def trainable_weights(self) -> list[Variable]:
-        """The weights that optimizers move."""
-        return [v for v in self.weights if v.trainable] if self.trainable else []
-
-    @property
-    def non_trainable_weights(self) -> list[Variable]:
-        """The other weights."""
-        return [v for v in self.weights if not v.trainable] if self.trainable else self.weights
-
-    @property
-    def trainable(self) -> bool:
-        """Whether the layer's variables are trained; setting it sets them and all sublayers."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
-        for variable in self._own()[0]:
-            variable.trainable = bool(value)
-        for layer in self._sublayers():
-            layer.trainable = value
-
-    def get_weights(self) -> list[Any]:
-        """The weights as NumPy arrays."""
-        return [v.numpy() for v in self.weights]
-
-    def set_weights(self, weights: list[Any]) -> None:
-        """Sets the weights, in the order of `weights`.
-
-        Raises:
-            ValueError: if number or shapes differ.
-        """
-        own = self.weights
-        if len(own) != len(weights):
-            raise ValueError(
-                f"{type(self).__name__} {self.name!r} has {len(own)} weights; received a list of {len(weights)}"
-            )
-        for variable, value in zip(own, weights, strict=True):
-            variable.assign(value)
-
-    def count_params(self) -> int:
-        """The number of elements of all weights."""
-        return sum(_size(v.shape) for v in self.weights)
 
     # ---- types ----
 
@@ -285,7 +145,7 @@ class Layer(Operation):
         named = dict(zip(plan.names, args, strict=False)) | kwargs
         if len(args) > len(plan.names):
             named["inputs"] = args[0]
-        shapes = {f"{n}_shape": _shapes(v) for n, v in named.items() if _is_data(v)}
+        shapes = {f"{n}_shape": shapes_of(v) for n, v in named.items() if is_data(v)}
         return shapes or None
 
     # ---- calling ----
@@ -339,7 +199,7 @@ class Layer(Operation):
         """Arrays of other libraries made native; floats cast to the compute type."""
         if isinstance(tree, dict):
             return {k: self._converted(v) for k, v in tree.items()}
-        if isinstance(tree, (list, tuple)) and any(_is_data(v) for v in tree):
+        if isinstance(tree, (list, tuple)) and any(is_data(v) for v in tree):
             items = [self._converted(v) for v in tree]
             return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
         if not hasattr(tree, "dtype") or not hasattr(tree, "shape") or isinstance(tree, Variable):
@@ -398,7 +258,7 @@ class Layer(Operation):
 
     def _symbolic(self, args: tuple, kwargs: dict) -> Any:
         outputs = self.compute_output_spec(*args, **kwargs)
-        outputs = replace(outputs, lambda t: t.spec, _symbolic_type())
+        outputs = replace(outputs, lambda t: t.spec, SymbolicTensor)
         made = record(self, args, kwargs, outputs)
         first = next(tensors(made), None)
         if first is not None:
@@ -411,7 +271,7 @@ class Layer(Operation):
         """Specs of the outputs for symbolic tensors, found by an abstract run of `call`."""
         if type(self).compute_output_shape is not Layer.compute_output_shape and len(list(tensors(args))) == 1:
             shape = self.compute_output_shape(next(tensors(args)).shape)
-            return _specs_of_shapes(shape, self.compute_dtype)
+            return specs_of_shapes(shape, self.compute_dtype)
         return self._run_abstract(args, kwargs)
 
     def _run_abstract(self, args: tuple, kwargs: dict) -> Any:
@@ -419,7 +279,7 @@ class Layer(Operation):
 
         def run(*arrays: Any) -> Any:
             arrays = iter(arrays)
-            filled, named = replace((args, kwargs), lambda _: next(arrays), _symbolic_type())
+            filled, named = replace((args, kwargs), lambda _: next(arrays), SymbolicTensor)
             with scope.Scope(abstract=True):
                 return self._in_compute_dtype(filled, named)
 
@@ -430,7 +290,7 @@ class Layer(Operation):
         shapes = [*args, *kwargs.values()]
         symbolic = [replace_shapes(s, self.compute_dtype) for s in shapes]
         self._build_for(tuple(symbolic), {})
-        return replace(self.compute_output_spec(*symbolic), lambda s: s.shape, (Spec, _symbolic_type()))
+        return replace(self.compute_output_spec(*symbolic), lambda s: s.shape, (Spec, SymbolicTensor))
 
     def stateless_call(
         self, trainable_variables: Any, non_trainable_variables: Any, *args: Any, return_losses: bool = False, **kwargs
@@ -481,7 +341,7 @@ class Layer(Operation):
         found = [self]
         for layer in self._sublayers():
             found += layer._all_layers()
-        return _unique(found)
+        return unique(found)
 
     @property
     def losses(self) -> list[Any]:
@@ -500,152 +360,12 @@ class Layer(Operation):
         for layer in self._all_layers():
             layer._kf.losses.clear()
 
-    @property
-    def metrics(self) -> list[Any]:
-        """The metrics of this layer and its sublayers."""
-        from compat.metrics import Metric
-
-        found = [p for p in self._parts() if isinstance(p, Metric)]
-        for layer in self._sublayers():
-            found += layer.metrics
-        return _unique(found)
-
-    @property
-    def metrics_variables(self) -> list[Variable]:
-        """The variables of the metrics."""
-        return [v for m in self.metrics for v in m.variables]
-
-    # ---- config ----
-
-    def get_config(self) -> dict:
-        """The constructor's arguments, from which `from_config` makes the layer again."""
-        from compat.saving import serialize_keras_object
-
-        config = {"name": self.name, "trainable": self.trainable}
-        config["dtype"] = serialize_keras_object(self.dtype_policy)
-        if self.activity_regularizer is not None:
-            config["activity_regularizer"] = serialize_keras_object(self.activity_regularizer)
-        if type(self).get_config is Layer.get_config:
-            recorded = {k: v for k, v in self._recorded_config().items() if k not in config}
-            config |= {k: serialize_keras_object(v) for k, v in recorded.items()}
-        return config
-
-    @classmethod
-    def from_config(cls, config: dict) -> Layer:
-        """A layer of the config that `get_config` gave."""
-        return cls(**config)
-
-    def get_build_config(self) -> dict | None:
-        """The shapes that the layer was built for."""
-        shapes = self._kf.build_shapes
-        if shapes is None:
-            return None
-        return {"input_shape": next(iter(shapes.values()))} if len(shapes) == 1 else {"shapes_dict": shapes}
-
-    def build_from_config(self, config: dict) -> None:
-        """Builds the layer for the shapes of `get_build_config`."""
-        if not config or self.built:
-            return
-        shapes = config.get("shapes_dict") or {"inputs_shape": config.get("input_shape")}
-        self._kf.built_in, self._kf.build_shapes = naming.path_of(self.name), shapes
-        with naming.under(self.name):
-            self._run_build({k: _tuples(v) for k, v in shapes.items()})
-        self.built = True
-
-    def save_own_variables(self, store: Any) -> None:
-        """Writes the layer's own variables into a mapping, numbered."""
-        for i, v in enumerate(self._own()[0] + self._own()[1]):
-            store[str(i)] = v.numpy()
-
-    def load_own_variables(self, store: Any) -> None:
-        """Reads the layer's own variables from a mapping, numbered.
-
-        Raises:
-            ValueError: if the numbers do not fit.
-        """
-        own = self._own()[0] + self._own()[1]
-        if len(own) != len(store):
-            hint = "" if self.built else " The layer is not built yet: call it on data, or build it, first."
-            raise ValueError(
-                f"layer {self.name!r} expected {len(own)} variables; the file has {len(store)} for it.{hint}"
-            )
-        for i, v in enumerate(own):
-            v.assign(store[str(i)])
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
 def _own_arguments(cls: type) -> list[str]:
     return [n for n in inspect.signature(cls.__init__).parameters if n not in ("self", "kwargs", "args")]
-
-
-def _tracked(value: Any, seen: set[int]) -> Iterator[Any]:
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tracked(item, seen)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _tracked(item, seen)
-    elif (isinstance(value, (Variable, Layer)) or hasattr(value, "_tracked_by_layers")) and id(value) not in seen:
-        seen.add(id(value))
-        yield value
-
-
-def _unique(items: list[Any]) -> list[Any]:
-    return list({id(i): i for i in items}.values())
-
-
-def _size(shape: tuple) -> int:
-    total = 1
-    for s in shape:
-        total *= s
-    return total
-
-
-def _symbolic_type() -> type:
-    from kfun.graph import SymbolicTensor
-
-    return SymbolicTensor
-
-
-def _is_data(value: Any) -> bool:
-    """Whether a call argument is an array, or holds some."""
-    if isinstance(value, (list, tuple)):
-        return any(_is_data(v) for v in value)
-    if isinstance(value, dict):
-        return any(_is_data(v) for v in value.values())
-    return hasattr(value, "shape") and hasattr(value, "dtype")
-
-
-def _shapes(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _shapes(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_shapes(v) for v in value]
-    return Spec.of(value).shape if value is not None else None
-
-
-def _tuples(shape: Any) -> Any:
-    """Shapes read from JSON: lists of sizes become tuples, lists of shapes stay lists."""
-    if isinstance(shape, dict):
-        return {k: _tuples(v) for k, v in shape.items()}
-    if isinstance(shape, (list, tuple)):
-        return tuple(shape) if all(s is None or isinstance(s, int) for s in shape) else [_tuples(s) for s in shape]
-    return shape
-
-
-def replace_shapes(shapes: Any, dtype: str) -> Any:
-    """Symbolic tensors for a shape, or a list or dict of shapes."""
-    if isinstance(shapes, dict):
-        return {k: replace_shapes(v, dtype) for k, v in shapes.items()}
-    if isinstance(shapes, (list, tuple)) and all(s is None or isinstance(s, int) for s in shapes):
-        return _symbolic_type()(Spec(tuple(shapes), dtype))
-    return [replace_shapes(s, dtype) for s in shapes]
-
-
-def _specs_of_shapes(shapes: Any, dtype: str) -> Any:
-    return replace(replace_shapes(shapes, dtype), lambda t: t.spec, _symbolic_type())
 
 
 def _castable(x: Any, to: str) -> bool:
@@ -661,25 +381,3 @@ def _attach(outputs: Any, mask: Any) -> None:
 
 def _raw(value: Any) -> Any:
     return value.value if isinstance(value, Variable) else value
-
-
-def _initializer(identifier: Any) -> Any:
-    from compat import initializers as face
-
-    return face.definition_of(identifier)
-
-
-def _regularizer(identifier: Any) -> Any:
-    if identifier is None:
-        return None
-    from compat import regularizers
-
-    return regularizers.get(identifier)
-
-
-def _constraint(identifier: Any) -> Any:
-    if identifier is None:
-        return None
-    from compat import constraints
-
-    return constraints.get(identifier)

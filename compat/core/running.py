@@ -11,7 +11,8 @@ import numpy as np
 from compat.core import live
 from compat.core.batch_calls import BatchCalls
 from kfun import ops
-from kfun.training import StopEpoch, epoch
+from kfun.training import ArrayFeed, StopEpoch, epoch
+from kfun.training.epoch import STEPS_PER_DISPATCH
 
 _STOPS = {"train": "stop_training", "test": "stop_evaluating"}
 
@@ -79,17 +80,25 @@ def _eager(step: Any) -> Callable:
 
 def _one_by_one(run: Callable, state: Any, feed: Any, on_group: Callable) -> dict:
     """An epoch of single steps; gives the last logs."""
-    logs = None
-    for done, group in enumerate(feed.groups(1), 1):
-        state, logs = run(state, jax.tree.map(lambda x: x[0], group.batches))
-        try:
-            changed = on_group(done, group.rows, logs, state)
-        except StopEpoch:
-            break
-        state = state if changed is None else changed
+    logs, done = None, 0
+    for group in feed.groups(_taken_at_once(feed)):
+        for i in range(group.count):
+            state, logs = run(state, jax.tree.map(lambda x, i=i: x[i], group.batches))
+            done += 1
+            try:
+                changed = on_group(done, group.rows, logs, state)
+            except StopEpoch:
+                return logs
+            state = state if changed is None else changed
     if logs is None:
         raise ValueError("the data gave no batch: an epoch needs at least one example")
     return logs
+
+
+def _taken_at_once(feed: Any) -> int:
+    """How many batches to take from a feed for single steps: several of arrays, unless the next epoch goes on there."""
+    inner = getattr(feed, "inner", None)
+    return STEPS_PER_DISPATCH if isinstance(inner, ArrayFeed) and not inner.resumes else 1
 
 
 class Inner:

@@ -7,7 +7,9 @@ from typing import Any
 from compat.core.generated import Generated
 from compat.core.layer import Layer
 from compat.core.seeds import SeedGenerator
-from kfun import bridges, tree
+from kfun import tree
+from kfun.bridges.saved_model import from_saved_model
+from kfun.bridges.torch import from_torch
 from kfun.layer import Layer as Definition
 from kfun.ops._kinds import current_backend, kind_of
 
@@ -76,7 +78,9 @@ class EquinoxLayer(KfunLayer):
     def __init__(
         self, module: Any, batched: bool = True, takes_key: bool = False, seed: int | None = None, **kwargs: Any
     ):
-        super().__init__(bridges.from_equinox(module, batched, takes_key), seed, **kwargs)
+        from kfun.bridges.equinox import from_equinox  # importing equinox costs as much as JAX
+
+        super().__init__(from_equinox(module, batched, takes_key), seed, **kwargs)
         object.__setattr__(self, "module", module)
 
     def get_config(self) -> dict:
@@ -120,7 +124,7 @@ class TorchModuleWrapper(_Native):
     _framework = "torch"
 
     def __init__(self, module: Any, name: str | None = None, output_shape: Any = None, **kwargs: Any):
-        super().__init__(bridges.from_torch(module), name=name, **kwargs)
+        super().__init__(from_torch(module), name=name, **kwargs)
         self.__dict__["_output_shape"] = output_shape
 
     @property
@@ -207,7 +211,7 @@ class TFSMLayer(_Native):
         name: str | None = None,
         dtype: Any = None,
     ):
-        definition = bridges.from_saved_model(filepath, call_endpoint, call_training_endpoint)
+        definition = from_saved_model(filepath, call_endpoint, call_training_endpoint)
         super().__init__(definition, trainable=trainable, name=name, dtype=dtype)
         self._adopt(definition.weights(), set())
         self.built = True

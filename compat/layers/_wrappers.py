@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from compat.core.generated import Generated, layer_class
-from compat.core.layer import Layer, call_plan, replace_shapes
+from compat.core.layer import Layer, call_plan
+from compat.core.shapes import replace_shapes
 from compat.layers._cells import flat
 from kfun import dtypes, ops
 from kfun import layers as _kfun

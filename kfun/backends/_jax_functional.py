@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from kfun import dtypes
-from kfun.ops import attention, control
+from kfun.ops import attention, control, rnn
 from kfun.ops._attention import check_heads, no_fused_kernel
 
 
@@ -95,7 +95,12 @@ def _refusal(specs, scale, is_causal):
     return None
 
 
+def lstm(*args):
+    return (rnn.lstm_in_one_product if jax.default_backend() == "cpu" else rnn.lstm.op.body)(*args)
+
+
 RULES = {
+    "lstm": lstm,
     "switch": switch,
     "map": lax.map,
     "associative_scan": associative_scan,

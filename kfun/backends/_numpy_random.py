@@ -97,7 +97,7 @@ def truncated_normal(key, shape=(), dtype="float32", lower=-2.0, upper=2.0):
     ends = [special.erf(wide(b) / np.sqrt(wide(2))) for b in (low, high)]
     out = _from_uniform(uniform(key, shape, drawn, *ends))
     inside = np.nextafter(low, drawn.type(np.inf)), np.nextafter(high, drawn.type(-np.inf))
-    return np.clip(out, *inside)
+    return np.clip(out, *inside).astype(drawn)
 
 
 def randint(key, shape, minval, maxval, dtype="int32"):

@@ -22,6 +22,16 @@ def _with_bool(fn, logical):
     return promoting(lambda x1, x2: logical(x1, x2) if x1.dtype == tf.bool else fn(x1, x2))
 
 
+def _sharing(fn):
+    """Of two equal floats each gets half of the gradient, where TensorFlow gives all to the first."""
+
+    def rule(x1, x2):
+        out = fn(x1, x2)
+        return tf.where(tf.equal(x1, x2), x1 * 0.5 + x2 * 0.5, out) if out.dtype.is_floating else out
+
+    return rule
+
+
 def _ordering(fn):
     return _with_bool(fn, lambda x1, x2: fn(tf.cast(x1, tf.uint8), tf.cast(x2, tf.uint8)))
 
@@ -181,8 +191,8 @@ RULES = {
     "floor_divide": promoting(_floor_divide, COUNTING),
     "mod": promoting(tf.math.floormod, COUNTING),
     "power": promoting(_power, COUNTING),
-    "maximum": _with_bool(tf.maximum, tf.logical_or),
-    "minimum": _with_bool(tf.minimum, tf.logical_and),
+    "maximum": _with_bool(_sharing(tf.maximum), tf.logical_or),
+    "minimum": _with_bool(_sharing(tf.minimum), tf.logical_and),
     "arctan2": promoting(tf.math.atan2, FLOATING),
     "negative": _negative,
     "abs": _abs,

@@ -47,7 +47,8 @@ def through_jax(
 
     def run(params: Trees, inputs: tuple, state: Trees, seed: Any) -> tuple[Any, Trees]:
         def call(*args: Any) -> Any:
-            return _as((like, state_like), foreign.forward(*_numpy(args), training))
+            params, state, inputs, seed = _numpy(args)
+            return _as((like, state_like), foreign.forward(params, state, inputs, seed, training))
 
         return jax.pure_callback(call, (like, state_like), params, state, inputs, seed, vmap_method="sequential")
 
@@ -59,8 +60,8 @@ def through_jax(
         wanted = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (params, inputs))
 
         def call(*args: Any) -> Any:
-            *given, upstream = _numpy(args)
-            return _as(wanted, foreign.backward(*given, training, upstream))
+            params, state, inputs, seed, upstream = _numpy(args)
+            return _as(wanted, foreign.backward(params, state, inputs, seed, training, upstream))
 
         by_params, by_inputs = jax.pure_callback(
             call, wanted, params, state, inputs, seed, _floats(cotangents[0], like), vmap_method="sequential"

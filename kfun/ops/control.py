@@ -12,6 +12,7 @@ from kfun.ops import creation as c
 from kfun.ops import elementwise as e
 from kfun.ops import shaping as s
 from kfun.ops._dispatch import Array, Tree, derived, primitive
+from kfun.ops._precision import dtype_of
 from kfun.ops._transforms import transformed
 
 
@@ -156,14 +157,20 @@ def _in_parallel(combine, xs, axes, n):
 
 
 def _in_turn(combine, xs, axes, n):
-    def step(carry, x):
-        new = combine(carry, [s.expand_dims(v, a) for v, a in zip(x, axes, strict=True)])
-        return new, [s.squeeze(v, a) for v, a in zip(new, axes, strict=True)]
+    """A first combination, with zeros, is thrown away: after a loop of no steps graphs know no other size."""
 
-    first, rest = _parts(xs, axes, 0, 1), _parts(xs, axes, 1, None)
-    rows = [s.moveaxis(x, a, 0) for x, a in zip(rest, axes, strict=True)]
-    ys = scan(step, first, rows)[1]
-    return [s.concatenate([x, s.moveaxis(y, 0, a)], a) for x, y, a in zip(first, ys, axes, strict=True)]
+    def step(carry, x):
+        begun, last = carry
+        new = [s.expand_dims(v, a) for v, a in zip(x, axes, strict=True)]
+        new = [e.where(begun, y, v) for y, v in zip(combine(last, new), new, strict=True)]
+        return (c.ones_like(begun), new), [s.squeeze(v, a) for v, a in zip(new, axes, strict=True)]
+
+    sizes = [c.shape(x) for x in xs]
+    rows = [[1 if i == a else size for i, size in enumerate(of)] for of, a in zip(sizes, axes, strict=True)]
+    blank = [c.zeros(row, dtype_of(x)) for row, x in zip(rows, xs, strict=True)]
+    moved = [s.moveaxis(x, a, 0) for x, a in zip(xs, axes, strict=True)]
+    ys = scan(step, (e.less(n, 0), blank), moved)[1]
+    return [s.reshape(s.moveaxis(y, 0, a), of) for y, a, of in zip(ys, axes, sizes, strict=True)]
 
 
 def _parts(xs, axes, start, stop, step=1):

@@ -241,7 +241,6 @@ def test_tree(function, nested):
         ("map_structure_up_to", ([1, [2]], lambda a, b: (a, b), [1, [2]], [{"a": 1}, ["x"]])),
         ("pack_sequence_as", ([1], [3, 4])), ("pack_sequence_as", ([1, 2], 3)), ("traverse", (3, [1])),
     ],
-    ids=repr,
 )  # fmt: skip
 def test_tree_refuses_as_keras_does(name, arguments):
     try:

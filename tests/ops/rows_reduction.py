@@ -55,7 +55,7 @@ def _extremes(draw):
         case(draw.integers(-5, 6, 3, 4), 0),
         case(np.float32([[1, np.nan], [-np.inf, np.inf]]), 1).but(grad=False),
         case(draw.normal(0, 3), 1),
-        case(draw.distinct(2, 3), 1, initial=0.5),
+        case(draw.distinct(2, 3), 1, initial=0.6),
         case(draw.normal(2, 0), 1, initial=-1.5).but(grad=False),  # there is nothing to differentiate
     ]
 

@@ -115,6 +115,9 @@ def test_relu_and_where_have_finite_gradients_at_their_kinks(backend):
 def test_the_gradient_of_a_maximum_is_shared_by_its_ties(backend):
     out = gradient(backend, ops.max, np.float32([1, 3, 3, 2]))
     np.testing.assert_allclose(out, [0, 0.5, 0.5, 0])
+    for op in (ops.maximum, ops.minimum):
+        out = gradient(backend, lambda x, op=op: ops.sum(op(x, 3.0)), np.float32([3, 3]))
+        np.testing.assert_allclose(out, [0.5, 0.5])
 
 
 EMPTY = {

@@ -1,0 +1,68 @@
+"""`Persistent`: how a layer is written down, its configuration, shapes and variables, and made again."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from compat.core import naming
+from compat.core.shapes import tuples
+from compat.core.tracking import Tracking
+
+
+class Persistent(Tracking):
+    """Base of `Layer`: configs, and the variables in a file."""
+
+    def get_config(self) -> dict:
+        """The constructor's arguments, from which `from_config` makes the layer again."""
+        from compat.saving import serialize_keras_object
+
+        config = {"name": self.name, "trainable": self.trainable}
+        config["dtype"] = serialize_keras_object(self.dtype_policy)
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = serialize_keras_object(self.activity_regularizer)
+        if type(self).get_config is Persistent.get_config:
+            recorded = {k: v for k, v in self._recorded_config().items() if k not in config}
+            config |= {k: serialize_keras_object(v) for k, v in recorded.items()}
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict) -> Self:
+        """A layer of the config that `get_config` gave."""
+        return cls(**config)
+
+    def get_build_config(self) -> dict | None:
+        """The shapes that the layer was built for."""
+        shapes = self._kf.build_shapes
+        if shapes is None:
+            return None
+        return {"input_shape": next(iter(shapes.values()))} if len(shapes) == 1 else {"shapes_dict": shapes}
+
+    def build_from_config(self, config: dict) -> None:
+        """Builds the layer for the shapes of `get_build_config`."""
+        if not config or self.built:
+            return
+        shapes = config.get("shapes_dict") or {"inputs_shape": config.get("input_shape")}
+        self._kf.built_in, self._kf.build_shapes = naming.path_of(self.name), shapes
+        with naming.under(self.name):
+            self._run_build({k: tuples(v) for k, v in shapes.items()})
+        self.built = True
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes the layer's own variables into a mapping, numbered."""
+        for i, v in enumerate(self._own()[0] + self._own()[1]):
+            store[str(i)] = v.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads the layer's own variables from a mapping, numbered.
+
+        Raises:
+            ValueError: if the numbers do not fit.
+        """
+        own = self._own()[0] + self._own()[1]
+        if len(own) != len(store):
+            hint = "" if self.built else " The layer is not built yet: call it on data, or build it, first."
+            raise ValueError(
+                f"layer {self.name!r} expected {len(own)} variables; the file has {len(store)} for it.{hint}"
+            )
+        for i, v in enumerate(own):
+            v.assign(store[str(i)])

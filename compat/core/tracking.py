@@ -1,0 +1,214 @@
+"""`Tracking`: an object that owns variables, and finds those of the objects that it holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from compat.core import naming
+from compat.core.operation import Operation
+from compat.core.variable import Variable
+from kfun import dtypes
+
+
+class Tracking(Operation):
+    """Base of `Layer`: variables, its own and those of layers, metrics and seeds among its attributes."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Variable):
+            self._track(value)
+        object.__setattr__(self, name, value)
+
+    def _track(self, variable: Variable) -> None:
+        own = self._kf.trainable if variable.trainable else self._kf.other
+        if not any(v is variable for v in (*self._kf.trainable, *self._kf.other)):
+            own.append(variable)
+
+    def add_weight(
+        self,
+        shape: Any = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        aggregation: str = "none",
+        overwrite_with_gradient: bool = False,
+        name: str | None = None,
+    ) -> Variable:
+        """Makes a variable of this layer.
+
+        Args:
+            shape: sizes; () by default.
+            initializer: a name, an initializer, or a function `(shape, dtype)`; by default
+                Glorot uniform for floats, zeros for others.
+            dtype: by default the policy's variable type.
+            trainable: whether optimizers move it.
+            autocast: whether it shows itself in the compute type.
+            regularizer: a function of the value, added to the losses.
+            constraint: a function of the value, applied after each optimizer step.
+            aggregation: how copies on several devices combine.
+            overwrite_with_gradient: whether the gradient is the new value.
+            name: the last part of its path.
+        """
+        shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
+        dtype = dtypes.name(dtype) if dtype is not None else self.variable_dtype
+        if initializer is None:
+            initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
+        with naming.at(self._kf.built_in or naming.path_of(self.name)):
+            variable = Variable(
+                initializer_of(initializer), shape, dtype, trainable, autocast, aggregation, name=name or "variable"
+            )
+        variable.regularizer, variable.constraint = regularizer_of(regularizer), constraint_of(constraint)
+        variable.overwrite_with_gradient = overwrite_with_gradient
+        self._track(variable)
+        return variable
+
+    def _parts(self) -> Iterator[Any]:
+        """Layers, metrics, seed generators and variables among the attributes, in order."""
+        seen: set[int] = set()
+        for name, value in list(self.__dict__.items()):
+            if not name.startswith("_kf"):
+                yield from _tracked(value, seen)
+
+    def _sublayers(self) -> list[Tracking]:
+        return [p for p in self._parts() if isinstance(p, Tracking)]
+
+    def _own(self) -> tuple[list[Variable], list[Variable]]:
+        for part in self._parts():
+            if isinstance(part, Variable):
+                self._track(part)
+        return self._kf.trainable, self._kf.other
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All variables: own, those of random seeds, and those of sublayers."""
+        trainable, other = self._own()
+        seeds = [p.state for p in self._parts() if hasattr(p, "next") and hasattr(p, "state")]
+        found = [*trainable, *other, *seeds]
+        for layer in self._sublayers():
+            found += layer.variables
+        return unique(found)
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All variables but those of random seeds and metrics."""
+        trainable, other = self._own()
+        found = [*trainable, *other]
+        for layer in self._sublayers():
+            found += layer.weights
+        return unique(found)
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The variables that optimizers move."""
+        return [v for v in self.variables if v.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """The other variables."""
+        return [v for v in self.variables if not v.trainable] if self.trainable else self.variables
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that optimizers move."""
+        return [v for v in self.weights if v.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The other weights."""
+        return [v for v in self.weights if not v.trainable] if self.trainable else self.weights
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the layer's variables are trained; setting it sets them and all sublayers."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for variable in self._own()[0]:
+            variable.trainable = bool(value)
+        for layer in self._sublayers():
+            layer.trainable = value
+
+    def get_weights(self) -> list[Any]:
+        """The weights as NumPy arrays."""
+        return [v.numpy() for v in self.weights]
+
+    def set_weights(self, weights: list[Any]) -> None:
+        """Sets the weights, in the order of `weights`.
+
+        Raises:
+            ValueError: if number or shapes differ.
+        """
+        own = self.weights
+        if len(own) != len(weights):
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r} has {len(own)} weights; received a list of {len(weights)}"
+            )
+        for variable, value in zip(own, weights, strict=True):
+            variable.assign(value)
+
+    def count_params(self) -> int:
+        """The number of elements of all weights."""
+        return sum(math.prod(v.shape) for v in self.weights)
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics of this layer and its sublayers."""
+        from compat.metrics import Metric
+
+        found = [p for p in self._parts() if isinstance(p, Metric)]
+        for layer in self._sublayers():
+            found += layer.metrics
+        return unique(found)
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """The variables of the metrics."""
+        return [v for m in self.metrics for v in m.variables]
+
+
+def _tracked(value: Any, seen: set[int]) -> Iterator[Any]:
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _tracked(item, seen)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _tracked(item, seen)
+    elif (isinstance(value, (Variable, Tracking)) or hasattr(value, "_tracked_by_layers")) and id(value) not in seen:
+        seen.add(id(value))
+        yield value
+
+
+def unique(items: list[Any]) -> list[Any]:
+    """The items without those that are there already."""
+    return list({id(i): i for i in items}.values())
+
+
+def initializer_of(identifier: Any) -> Any:
+    """The definition of an initializer in any of its forms."""
+    from compat import initializers as face
+
+    return face.definition_of(identifier)
+
+
+def regularizer_of(identifier: Any) -> Any:
+    """The regularizer of a name, a config or a function; None for None."""
+    if identifier is None:
+        return None
+    from compat import regularizers
+
+    return regularizers.get(identifier)
+
+
+def constraint_of(identifier: Any) -> Any:
+    """The constraint of a name, a config or a function; None for None."""
+    if identifier is None:
+        return None
+    from compat import constraints
+
+    return constraints.get(identifier)
