@@ -243,12 +243,12 @@ def _triangle(f):
 
 
 def concatenate(xs, axis=0):
-    dtype = xs[0].dtype
-    for x in xs:
-        if x.dtype is not dtype:
-            xs = same_type(*xs)
-            break
-    return torch.cat([x.reshape(-1) for x in xs], 0) if axis is None else torch.cat(xs, axis)
+    if axis is None:
+        xs, axis = [x.reshape(-1) for x in xs], 0
+    dtype = xs[0].dtype  # floats with anything are promoted by torch itself as the lattice has it
+    if not dtype.is_floating_point and any(x.dtype is not dtype for x in xs):
+        xs = same_type(*xs)
+    return torch.cat(xs, axis)
 
 
 RULES = {
