@@ -15,8 +15,10 @@ def interleaved(
         function()
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(rounds):
-        first = turn % len(contestants)  # who follows whom changes, since threads of one may run on for a while
-        for name, function in [*contestants.items()][first:] + [*contestants.items()][:first]:
+        # Who follows whom changes, backwards too: threads of one may run on, and its arrays fill the caches.
+        first = turn // 2 % len(contestants)
+        order = [*contestants.items()][first:] + [*contestants.items()][:first]
+        for name, function in reversed(order) if turn % 2 else order:
             start = time.perf_counter()
             for _ in range(repeats):
                 function()

@@ -31,12 +31,20 @@ def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=N
     return (total / _pool(ones, pool_size, strides, padding, data_format, zero, lax.add, lax.add)).astype(kept)
 
 
+@jax.custom_jvp
 def _larger(best, x):
     """The maximum whose gradient goes to `best` alone in a tie, as Keras's does; a NaN stays.
 
-    `jnp.maximum` would share the gradient among equals, which ReLU makes common.
+    `lax.max` by itself would share the gradient among equals, which ReLU makes common.
     """
-    return jnp.where((x > best) | (x != x), x, best)
+    return lax.max(best, x)
+
+
+@_larger.defjvp
+def _larger_jvp(primals, tangents):
+    best, x = primals
+    new = (x > best) | (x != x)
+    return jnp.where(new, x, best), jnp.where(new, tangents[1], tangents[0])
 
 
 def _pool(x, pool_size, strides, padding, data_format, start, reduce, combine):

@@ -168,18 +168,27 @@ class GroupNormalization(Normalization):
         return self.affine((channels,))
 
     def apply(self, params, state, x, *, key=None, training=False):
-        axis, sizes = axis_in(self, x, self.axis), ops.shape(x)
-        channels = sizes[axis]
-        groups = channels if self.groups == -1 else self.groups
-        split = [groups, channels // groups]
-        y = ops.reshape(self.wide(x), (*sizes[:axis], *split, *sizes[axis + 1 :]))
-        reduced = tuple(i for i in range(1, len(sizes) + 1) if i != axis)
-        centred = ops.subtract(y, ops.mean(y, reduced, True))
-        variance = ops.mean(ops.square(centred), reduced, True)
-        y = ops.divide(centred, ops.sqrt(ops.add(variance, self.epsilon)))
-        shape = [split[i - axis] if i in (axis, axis + 1) else 1 for i in range(len(sizes) + 1)]
+        axis, wide = axis_in(self, x, self.axis), self.wide(x)
+        shape = [-1 if i == axis else 1 for i in range(len(x.shape))]
+        centred = ops.subtract(wide, self._group_mean(wide, axis))
+        variance = self._group_mean(ops.square(centred), axis)
+        factor = ops.rsqrt(ops.add(variance, self.epsilon))
         if self.scale:
-            y = ops.multiply(y, ops.reshape(params["gamma"], shape))
+            factor = ops.multiply(factor, ops.reshape(params["gamma"], shape))
+        y = ops.multiply(centred, factor)
         if self.center:
             y = ops.add(y, ops.reshape(params["beta"], shape))
-        return self.narrow(ops.reshape(y, sizes), x), state
+        return self.narrow(y, x), state
+
+    def _group_mean(self, x, axis):
+        """The mean over space and group, for each channel: `[B, 1, ..., C]`.
+
+        Space goes first: `x` itself is then never split into groups, which XLA does not fuse well.
+        """
+        space = tuple(i for i in range(1, len(x.shape)) if i != axis)
+        means = ops.mean(x, space, True) if space else x
+        if self.groups == -1:
+            return means
+        sizes = ops.shape(means)
+        split = (*sizes[:axis], self.groups, sizes[axis] // self.groups, *sizes[axis + 1 :])
+        return ops.reshape(ops.broadcast_to(ops.mean(ops.reshape(means, split), axis + 1, True), split), sizes)
