@@ -6,7 +6,8 @@ from typing import Any
 _NAMES = {
     "Variable": "compat.core.variable", "Layer": "compat.core.layer", "Model": "compat.core.model",
     "Functional": "compat.core.functional", "Sequential": "compat.core.sequential", "Input": "compat.core.input_layer",
-    "InputSpec": "compat.core.input_spec", "KerasTensor": "compat.core.operation", "Operation": "compat.core.operation",
+    "InputSpec": "compat.core.input_spec", "KerasTensor": "compat.core.keras_tensor",
+    "Operation": "compat.core.operation",
     "Initializer": "compat.initializers", "Regularizer": "compat.regularizers", "Loss": "compat.losses",
     "install": "compat._install", "Metric": "compat.metrics", "Optimizer": "compat.optimizers",
     "DTypePolicy": "compat.core.policy", "FloatDTypePolicy": "compat.dtype_policies",

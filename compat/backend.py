@@ -7,7 +7,7 @@ from compat.config import image_data_format as image_data_format
 from compat.config import set_epsilon as set_epsilon
 from compat.config import set_floatx as set_floatx
 from compat.config import set_image_data_format as set_image_data_format
-from compat.core.operation import KerasTensor as _KerasTensor
+from compat.core.keras_tensor import KerasTensor as _KerasTensor
 from compat.core.variable import Variable as Variable
 
 

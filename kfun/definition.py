@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, dataclass_transform
 
 import numpy as np
 
-from kfun.errors import nearest
+from kfun.errors import FieldTypeError, nearest
 
 REGISTRY: dict[str, type[Definition]] = {}
 _FUNCTIONS: dict[str, Callable] = {}
@@ -82,7 +82,8 @@ class Definition:
             try:
                 new = convert(value)
             except (TypeError, ValueError) as error:
-                raise type(error)(f"{type(self).__name__}: {name}: {error}") from None
+                kind = FieldTypeError if isinstance(error, TypeError) else type(error)
+                raise kind(f"{type(self).__name__}: {name}: {error}") from None
             if new is not value:
                 object.__setattr__(self, name, new)
         self.check()

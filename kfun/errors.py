@@ -34,6 +34,10 @@ class MissingExtraError(ImportError):
         self.name = module
 
 
+class FieldTypeError(TypeError, ValueError):
+    """A field of a definition was given a value of the wrong type: TypeError to Python, ValueError to Keras's users."""
+
+
 class UnknownSizeError(ValueError):
     """A weight's shape depends on a size that is not known."""
 

@@ -58,6 +58,16 @@ class SymbolicTensor:
     def __iter__(self):
         raise TypeError("a symbolic tensor cannot be iterated over; use ops.unstack")
 
+    sparse = ragged = False  # arrays are dense
+
+    def reshape(self, newshape: Any) -> Any:
+        """`ops.reshape` of this tensor."""
+        return ops.reshape(self, newshape)
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """`ops.squeeze` of this tensor."""
+        return ops.squeeze(self, axis)
+
     def __getitem__(self, index: Any):
         return ops.getitem(self, index)
 

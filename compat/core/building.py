@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compat.core import scope
-from compat.core.operation import KerasTensor
+from compat.core.keras_tensor import KerasTensor
 from kfun import abstract
 from kfun.graph import replace
 from kfun.spec import Spec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from compat.core.operation import KerasTensor
+from compat.core.keras_tensor import KerasTensor
 from kfun.graph import replace
 
 _MOST = 60  # layers that are shown; the middle of larger models is left out

@@ -6,9 +6,9 @@ from typing import Any
 
 from compat.core import masks, naming
 from compat.core.input_layer import InputLayer
+from compat.core.keras_tensor import KerasTensor
 from compat.core.layer import Layer
 from compat.core.model import Model
-from compat.core.operation import KerasTensor
 from kfun import dtypes, ops
 from kfun.graph import replace, tensors, trace, walk
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from compat.core import naming, remat
 from kfun.errors import nearest
-from kfun.graph import SymbolicTensor, tensors
+from kfun.graph import tensors
 
 
 class Internals:
@@ -85,6 +85,3 @@ def refuse_unknown(name: str, unknown: Any, known: Any) -> None:
     """Raises TypeError if there are unknown keyword arguments, naming the nearest known ones."""
     for key in unknown:
         raise TypeError(f"{name}: unknown argument {key!r}; {nearest(key, known)}")
-
-
-KerasTensor = SymbolicTensor

@@ -7,9 +7,9 @@ from typing import Any
 from compat.core import naming
 from compat.core.functional import Functional
 from compat.core.input_layer import Input, InputLayer
+from compat.core.keras_tensor import KerasTensor
 from compat.core.layer import Layer
 from compat.core.model import Model
-from compat.core.operation import KerasTensor
 
 
 class Sequential(Model):

@@ -76,6 +76,17 @@ class Tracking(Operation):
     def _sublayers(self) -> list[Tracking]:
         return [p for p in self._parts() if isinstance(p, Tracking)]
 
+    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> Iterator[Tracking]:
+        """This layer and its sublayers, each once; Keras's name for it, which published packages call."""
+        found = [self] if include_self else []
+        for layer in self._sublayers():
+            found += layer._flatten_layers() if recursive else [layer]
+        yield from unique(found)
+
+    @property
+    def _seed_generators(self) -> list[Any]:
+        return [p for p in self._parts() if hasattr(p, "next") and hasattr(p, "state")]
+
     def _own(self) -> tuple[list[Variable], list[Variable]]:
         for part in self._parts():
             if isinstance(part, Variable):
@@ -86,8 +97,7 @@ class Tracking(Operation):
     def variables(self) -> list[Variable]:
         """All variables: own, those of random seeds, and those of sublayers."""
         trainable, other = self._own()
-        seeds = [p.state for p in self._parts() if hasattr(p, "next") and hasattr(p, "state")]
-        found = [*trainable, *other, *seeds]
+        found = [*trainable, *other, *(seed.state for seed in self._seed_generators)]
         for layer in self._sublayers():
             found += layer.variables
         return unique(found)

@@ -6,8 +6,8 @@ import inspect
 from typing import Any
 
 from compat.core.input_layer import InputLayer
+from compat.core.keras_tensor import KerasTensor
 from compat.core.layer import Layer
-from compat.core.operation import KerasTensor
 from compat.saving.serialization import deserialize_keras_object, serialize_keras_object
 from kfun.errors import nearest
 from kfun.graph import replace, tensors
