@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compat.core.functional_net import ModelNet
-from compat.core.operation import KerasTensor
+from compat.core.keras_tensor import KerasTensor
 from kfun.errors import nearest
 from kfun.graph import tensors
 from kfun.spec import Spec

@@ -15,7 +15,7 @@ def get_source_inputs(tensor: Any) -> list[Any]:
     Raises:
         ValueError: if `tensor` is no symbolic tensor.
     """
-    from compat.core.operation import KerasTensor
+    from compat.core.keras_tensor import KerasTensor
 
     if not isinstance(tensor, KerasTensor):
         raise ValueError(f"get_source_inputs: expected a symbolic tensor; received {type(tensor).__name__}")

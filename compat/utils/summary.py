@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from compat.core.keras_tensor import KerasTensor
 from compat.core.layer import Layer
-from compat.core.operation import KerasTensor
 from kfun.graph import replace, tensors
 
 
