@@ -49,7 +49,9 @@ class BackupAndRestore(Callback):
         super().__init__()
         self.backup_dir = os.fspath(backup_dir) if backup_dir is not None else ""
         if not self.backup_dir:
-            raise ValueError("BackupAndRestore: expected the name of a folder; received an empty one")
+            raise ValueError(
+                f"BackupAndRestore: empty backup_dir: expected the name of a folder; received {backup_dir!r}"
+            )
         self.save_freq = checked_frequency("BackupAndRestore", save_freq)
         self.double_checkpoint, self.delete_checkpoint = double_checkpoint, delete_checkpoint
         self._counter = BatchCounter(0 if save_freq == "epoch" else save_freq)

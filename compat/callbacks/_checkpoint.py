@@ -41,7 +41,9 @@ def checked_frequency(name: str, save_freq: Any) -> Any:
     """
     whole = isinstance(save_freq, (int, np.integer)) and not isinstance(save_freq, bool) and save_freq > 0
     if save_freq != "epoch" and not whole:
-        raise ValueError(f"{name}: save_freq: expected 'epoch' or a number of batches; received {save_freq!r}")
+        raise ValueError(
+            f"{name}: save_freq: expected 'epoch' or a number of batches. Invalid value received: {save_freq!r}"
+        )
     return save_freq
 
 

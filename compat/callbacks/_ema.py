@@ -28,7 +28,7 @@ class SwapEMAWeights(Callback):
         while hasattr(optimizer, "inner_optimizer"):
             optimizer = optimizer.inner_optimizer
         if optimizer is None or not getattr(optimizer, "use_ema", False):
-            raise ValueError("SwapEMAWeights needs an optimizer with use_ema=True")
+            raise ValueError("SwapEMAWeights must be used with an optimizer that has use_ema=True")
         if not optimizer.built:
             return []
         kept = optimizer._by_state_path

@@ -40,7 +40,7 @@ class Monitor(Callback):
     def __init__(self, monitor: str = "val_loss", mode: str = "auto", best: Any = None, min_delta: float = 0):
         super().__init__()
         if mode not in ("auto", "min", "max"):
-            warnings.warn(f"{type(self).__name__}: there is no mode {mode!r}; going on with 'auto'", stacklevel=3)
+            warnings.warn(f"{type(self).__name__}: the mode {mode!r} is unknown; going on with 'auto'", stacklevel=3)
             mode = "auto"
         self.monitor, self.mode, self.best, self.min_delta = monitor, mode, best, abs(min_delta)
         self.monitor_op: Callable | None = None  # `monitor_op(a, b)`: whether a is better than b
@@ -247,7 +247,7 @@ class TerminateOnNaN(Callback):
         loss = (logs or {}).get("loss")
         if loss is not None and not np.isfinite(loss):
             if self.raise_error:
-                raise RuntimeError(f"batch {batch}: the loss is {loss}")
+                raise RuntimeError(f"NaN or Inf loss encountered at batch {batch}: {loss}")
             say(f"Batch {batch}: the loss is {loss}, terminating training")
             self.model.stop_training = True
 

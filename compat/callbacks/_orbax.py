@@ -53,7 +53,7 @@ class OrbaxCheckpoint(BestKeeper):
         self._orbax = files.orbax("OrbaxCheckpoint")
         self._checkpointer: Any = None
         self._writing: Any = None
-        self._base = 0  # batches of the epochs before
+        self._base = 0  # batches of the epochs before, in an earlier training too
         self._in_epoch = 0
 
     @property
@@ -79,6 +79,11 @@ class OrbaxCheckpoint(BestKeeper):
         if self._writing is not None:
             self._writing.result()
             self._writing = None
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        os.makedirs(self.directory, exist_ok=True)
+        self._base, self._in_epoch = int(self.model.optimizer.iterations), 0
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)

@@ -12,6 +12,7 @@ import numpy as np
 
 from compat.callbacks._base import Callback
 from compat.core.messages import say
+from kfun.errors import nearest
 
 
 class LambdaCallback(Callback):
@@ -41,8 +42,9 @@ class LambdaCallback(Callback):
             "on_train_batch_end": on_train_batch_end, **kwargs,
         }  # fmt: skip
         for name, function in given.items():
-            if not name.startswith("on_") or not hasattr(Callback, name):
-                raise TypeError(f"LambdaCallback: Callback has no method {name!r}")
+            if name.startswith("on_") and not hasattr(Callback, name):
+                known = [n for n in dir(Callback) if n.startswith("on_")]
+                raise TypeError(f"LambdaCallback: a callback has no method {name!r}; {nearest(name, known)}")
             if function is not None:
                 setattr(self, name, function)
 

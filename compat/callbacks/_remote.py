@@ -11,8 +11,6 @@ import numpy as np
 from compat.callbacks._base import Callback
 from kfun.errors import MissingExtraError
 
-_SECONDS = 10.0  # how long a server may take to answer
-
 
 class RemoteMonitor(Callback):
     """Sends each epoch's metrics to a server by HTTP POST; warns if it cannot be reached.
@@ -46,9 +44,9 @@ class RemoteMonitor(Callback):
         sent = {"epoch": epoch} | {n: _plain(v) for n, v in (logs or {}).items()}
         form = {"json": sent} if self.send_as_json else {"data": {self.field: json.dumps(sent)}}
         try:
-            requests.post(self.root + self.path, headers=self.headers, timeout=_SECONDS, **form)
+            requests.post(self.root + self.path, headers=self.headers, **form)
         except requests.exceptions.RequestException as error:
-            warnings.warn(f"RemoteMonitor: {self.root} cannot be reached ({type(error).__name__})", stacklevel=2)
+            warnings.warn(f"RemoteMonitor: could not reach {self.root} ({type(error).__name__})", stacklevel=2)
 
 
 def _requests() -> Any:
@@ -60,4 +58,5 @@ def _requests() -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return np.asarray(value).tolist()
+    array = np.asarray(value)
+    return array.item() if array.size == 1 else array.tolist()

@@ -147,7 +147,7 @@ def test_auto_mode_knows_the_outputs_and_own_metrics():
 
 
 def test_unknown_mode_and_missing_metric_warn():
-    with pytest.warns(UserWarning, match="no mode 'x'"):
+    with pytest.warns(UserWarning, match="mode .x. is unknown"):
         assert compat.callbacks.EarlyStopping(mode="x").mode == "auto"
     with pytest.warns(UserWarning, match="did you mean 'loss'"):
         model(compat).fit(X, Y, verbose=0, callbacks=[compat.callbacks.EarlyStopping("val_loss")])
@@ -371,5 +371,11 @@ def test_remote_monitor(monkeypatch):
 
 def test_remote_monitor_warns_if_nobody_answers():
     monitor = compat.callbacks.RemoteMonitor(root="http://127.0.0.1:1")
-    with pytest.warns(UserWarning, match="cannot be reached"):
+    with pytest.warns(UserWarning, match="could not reach"):
         model(compat).fit(X, Y, verbose=0, callbacks=[monitor])
+
+
+def test_lambda_callback_keeps_other_arguments_and_refuses_misspelt_methods():
+    assert compat.callbacks.LambdaCallback(custom_method="kept").custom_method == "kept"
+    with pytest.raises(TypeError, match="did you mean 'on_epoch_end'"):
+        compat.callbacks.LambdaCallback(on_epoch_ends=lambda epoch, logs: None)

@@ -209,6 +209,15 @@ def test_orbax_weights_go_both_ways(writer, reader, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:orbax", "ignore::ResourceWarning", "ignore::DeprecationWarning")
+def test_orbax_goes_on_counting_in_a_second_training(tmp_path):
+    trained = model(compat)
+    for steps in (["1", "2"], ["1", "2", "3", "4"]):
+        callback = compat.callbacks.OrbaxCheckpoint(tmp_path / "o", save_freq=1, max_to_keep=None)
+        trained.fit(X, Y, batch_size=len(X) // 2, verbose=0, callbacks=[callback])
+        assert sorted(os.listdir(tmp_path / "o")) == steps
+
+
 def test_orbax_refuses_what_does_not_fit(tmp_path):
     pytest.importorskip("orbax.checkpoint")
     callback = compat.callbacks.OrbaxCheckpoint(tmp_path / "o", save_on_background=False)
