@@ -76,7 +76,7 @@ class Rest:
 
     def __init__(self, feed: Any, skip: int, before: int = 0):
         self.feed, self.skip = feed, skip
-        self.steps = feed.steps
+        self.steps = self.coming = feed.steps
         self._before = before
         self._size, self._groups = 0, iter(())
 

@@ -36,7 +36,7 @@ def run_epoch(
     """
     each = calls.wants_batches(mode)
     size = 1 if model.run_eagerly else model.steps_per_execution if each else step.steps_per_dispatch
-    batches = BatchCalls(calls, mode, model.steps_per_execution, feed.steps, first)
+    batches = BatchCalls(calls, mode, model.steps_per_execution, feed.coming, first)
     begin = getattr(feed, "begin", None)
     if begin is not None and not begin(size):
         return None

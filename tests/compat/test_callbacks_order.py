@@ -41,6 +41,26 @@ def test_calls_are_those_of_keras(per_execution):
     assert our_params == their_params
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data", "ignore:the data ended before")
+@pytest.mark.parametrize("steps", [4, 5, 7])
+@pytest.mark.parametrize("source", ["arrays", "dataset"])
+def test_no_batch_is_begun_that_the_data_do_not_have(source, steps):
+    def run(api):
+        class Batches(api.utils.PyDataset):
+            def __len__(self):
+                return 5
+
+            def __getitem__(self, i):
+                return X[4 * i : 4 * i + 4], Y[4 * i : 4 * i + 4]
+
+        watch, seen = diary(api)
+        data = {"x": X, "y": Y, "batch_size": 4} if source == "arrays" else {"x": Batches()}
+        model(api).fit(**data, steps_per_epoch=steps, epochs=3, verbose=0, callbacks=[watch])
+        return seen
+
+    assert run(compat) == run(keras)
+
+
 @pytest.mark.parametrize("mode", ["fit", "evaluate", "predict"])
 def test_batches_stop_when_told(mode):
     def run(api):

@@ -33,13 +33,18 @@ class Feed:
         self._peek, self._source = peek, source or Source()
         self._first: Any = None
         self._looked = False
+        self._used = 0  # batches since the data began anew
 
     def groups(self, size: int) -> Iterator[Group]:
         """The epoch's groups of up to `size` batches; warns if the data end before the steps do."""
+        if self._begins_anew:
+            self._used = 0
         if self._looked:  # as Keras does, the iteration that was looked at ends, and another one begins
             self.reset()
         self._source.begin_epoch()
-        yield from self.inner.groups(size)
+        for group in self.inner.groups(size):
+            self._used += group.count
+            yield group
         self._source.end_epoch()
         if self.inner.short:
             warnings.warn(
@@ -48,9 +53,27 @@ class Feed:
                 stacklevel=2,
             )
 
+    @property
+    def coming(self) -> int | None:
+        """Batches of the next epoch, which may be fewer than `steps`; None if unknown."""
+        whole = self._whole
+        if whole is None or self.steps is None:
+            return self.steps
+        return min(self.steps, whole - (0 if self._begins_anew else self._used))
+
+    @property
+    def _whole(self) -> int | None:
+        return self.inner.whole if isinstance(self.inner, ArrayFeed) else self._source.steps
+
+    @property
+    def _begins_anew(self) -> bool:
+        resumes = self.inner.resumes if isinstance(self.inner, ArrayFeed) else self.inner.steps is not None
+        ended = self._whole is not None and self._used >= self._whole
+        return self._looked or not resumes or self.inner.short or ended
+
     def reset(self) -> None:
         """Lets the next epoch begin with the first batch."""
-        self._looked = False
+        self._looked, self._used = False, 0
         self.inner.reset()
         self._source.end_epoch()
 
