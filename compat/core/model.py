@@ -25,7 +25,7 @@ class Model(Trainer, Layer):
         if cls is Model and _is_functional(args, kwargs):
             from compat.core.functional import Functional
 
-            return Functional(*args, **kwargs)
+            return Functional.__new__(Functional, *args, **kwargs)  # Python goes on to call its __init__
         return super().__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any):
