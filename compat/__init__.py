@@ -15,8 +15,8 @@ _NAMES = {
 }  # fmt: skip
 _MODULES = (
     "activations", "applications", "backend", "callbacks", "config", "constraints", "datasets", "dtype_policies",
-    "export", "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers",
-    "preprocessing", "random", "regularizers", "saving", "tree", "utils",
+    "export", "initializers", "layers", "legacy", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers",
+    "preprocessing", "random", "regularizers", "saving", "tree", "utils", "visualization", "wrappers",
 )  # fmt: skip
 
 __version__ = "3.15.1"

@@ -74,12 +74,14 @@ class Functional(Model):
     @property
     def input_shape(self) -> Any:
         """The shapes of the inputs in their structure."""
-        return replace(self._kf_inputs, lambda t: t.shape, KerasTensor)
+        flat = self.inputs
+        return flat[0].shape if len(flat) == 1 else replace(self._kf_inputs, lambda t: t.shape, KerasTensor)
 
     @property
     def output_shape(self) -> Any:
         """The shapes of the outputs in their structure."""
-        return replace(self._kf_outputs, lambda t: t.shape, KerasTensor)
+        flat = self.outputs
+        return flat[0].shape if len(flat) == 1 else replace(self._kf_outputs, lambda t: t.shape, KerasTensor)
 
     @property
     def input_names(self) -> list[str]:
@@ -127,7 +129,7 @@ class Functional(Model):
         def run(step: Step, args: tuple, kwargs: dict) -> Any:
             return step.node.target(*args, **kwargs)
 
-        return walk(self._kf_steps, self._kf_refs, flat, run)
+        return _only(walk(self._kf_steps, self._kf_refs, flat, run))
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """None: the graph's own layers attach masks to its outputs."""
@@ -216,6 +218,11 @@ class Functional(Model):
 
             return functional_from_config(cls, config, custom_objects)
         return cls(**config)
+
+
+def _only(tree: Any) -> Any:
+    """What a list of one holds: a model of one output gives an array even if it was made of a list."""
+    return tree[0] if isinstance(tree, (list, tuple)) and len(tree) == 1 else tree
 
 
 def _flatten(items: Any) -> list:

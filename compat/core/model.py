@@ -82,6 +82,15 @@ class Model(Trainer, Layer):
 
         return model_html(self)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        from compat.core.pickling import reduced
+
+        return reduced(self) or super().__reduce_ex__(protocol)
+
+    def __getstate__(self) -> dict:
+        """The attributes without compiled programs, which are made anew."""
+        return {k: v for k, v in self.__dict__.items() if k != "_kf_feed"} | {"_kf_steps_made": {}}
+
     def functional(self) -> tuple[Definition, dict, dict]:
         """The model as a pure function: `(net, params, state)`.
 

@@ -264,7 +264,7 @@ def _facts(element: Element, shown: dict[str, bool]) -> list[str]:
 
 
 def _fact(what: str, value: str) -> str:
-    return f'<td bgcolor="white"><font point-size="14">{what}: <b>{html.escape(value)}</b></font></td>'
+    return f'<td bgcolor="white"><font point-size="14">{what}: <b>{html.escape(value, quote=False)}</b></font></td>'
 
 
 def _shape(shape: Any) -> str:
