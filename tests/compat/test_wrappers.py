@@ -16,7 +16,6 @@ import pytest
 import compat
 
 pytest.importorskip("sklearn", reason="the extra `sklearn`")
-from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -127,7 +126,7 @@ def test_a_model_is_cloned_with_each_fit_unless_warm():
         np.testing.assert_array_equal(old, now)
     first = made.model_
     assert made.fit(X, X[:, 0]).model_ is not first
-    warm = clone(made).set_params(warm_start=True).fit(X, X[:, 0])
+    warm = W.SKLearnRegressor(model, warm_start=True, fit_kwargs={"verbose": 0}).fit(X, X[:, 0])
     again = warm.model_
     assert warm.fit(X, X[:, 0], epochs=2).model_ is again
     assert len(warm.history_.epoch) == 2
