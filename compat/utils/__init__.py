@@ -26,7 +26,7 @@ _NAMES = {
     "get_source_inputs": "_tensors", "is_keras_tensor": "_tensors", "standardize_dtype": "_tensors",
     "Progbar": "progbar", "plot_model": "_plot", "model_to_dot": "_plot",
 }  # fmt: skip
-_MODULES = ("bounding_boxes",)
+_MODULES = ("bounding_boxes", "legacy")
 
 
 def __getattr__(name: str) -> _Any:
