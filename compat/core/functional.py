@@ -42,6 +42,7 @@ class Functional(Model):
         self.__dict__["_kf_inputs"], self.__dict__["_kf_outputs"] = inputs, outputs
         flat = list(tensors(inputs))
         nodes, refs = trace(flat, outputs)
+        _check_connected(flat, [node for node, *_ in nodes], outputs)
         self.__dict__["_kf_steps"] = [Step(*n) for n in nodes]
         self.__dict__["_kf_refs"] = refs
         self.__dict__["_kf_operations"] = _ordered(flat, list(tensors(outputs)), nodes)
@@ -218,6 +219,17 @@ class Functional(Model):
 
             return functional_from_config(cls, config, custom_objects)
         return cls(**config)
+
+
+def _check_connected(inputs: list, nodes: list, outputs: Any) -> None:
+    """Raises ValueError if something that the outputs stand on comes from no input of the model."""
+    given = {id(t) for t in inputs}
+    for taken in [*tensors(outputs), *(t for node in nodes for t in node.inputs)]:
+        if id(taken) not in given and taken.node is not None and isinstance(taken.node.target, InputLayer):
+            raise ValueError(
+                f"Model: the outputs need {taken.name or 'a tensor'!r} of shape {taken.shape}, which is not among the "
+                f"inputs {[t.name for t in inputs]}: the graph is disconnected. Add it to the inputs"
+            )
 
 
 def _only(tree: Any) -> Any:

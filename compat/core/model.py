@@ -36,6 +36,11 @@ class Model(Trainer, Layer):
                 self.__class__ = _with_graph(type(self))
             Functional.__init__(self, *args, **kwargs)
             return
+        if type(self) is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
+            given = [type(v).__name__ for v in (*args, *kwargs.values())]
+            raise ValueError(
+                f"Model: expected symbolic tensors as inputs and outputs, which begin with keras.Input; got {given}"
+            )
         super().__init__(*args, **kwargs)
         self._init_trainer()
 
