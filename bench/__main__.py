@@ -1,4 +1,4 @@
-"""`python -m bench [case ...]`: every measurement, or the named ones (dispatch, imports, fit, calls, layers, convolution)."""
+"""`python -m bench [case ...]`: all cases, or those named: dispatch, imports, fit, calls, layers, convolution."""
 
 from __future__ import annotations
 

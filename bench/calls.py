@@ -58,7 +58,7 @@ def main() -> dict[str, float]:
         "call mlp32": report("model(x), one sample, mlp32", call_times(mlp32, 9), "compat", "keras-jax", 0.15),
         "call cnn": report("model(x), one sample, cnn", call_times(cnn, 9), "compat", "keras-jax", 0.3),
         "callback": report("fit, tiny, a batch callback", callback_times(False, 7), "compat", "keras-jax", 0.6),
-        "callback logs": report("fit, tiny, a callback that reads", callback_times(True, 7), "compat", "keras-jax", 0.6),
+        "callback logs": report("fit, tiny, a reading callback", callback_times(True, 7), "compat", "keras-jax", 0.6),
     }
 
 

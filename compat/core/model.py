@@ -26,7 +26,7 @@ class Model(Trainer, Layer):
             from compat.core.functional import Functional
 
             return Functional.__new__(Functional, *args, **kwargs)  # Python goes on to call its __init__
-        return super().__new__(cls)
+        return super().__new__(cls, *args, **kwargs)
 
     def __init__(self, *args: Any, **kwargs: Any):
         if _is_functional(args, kwargs):

@@ -10,30 +10,30 @@ from typing import Any
 def reduced(model: Any) -> tuple | None:
     """How to make a model again, from the bytes of a `.keras` file; None if such a file cannot hold it.
 
-    Graphs are long chains of objects, which pickle would follow one call deep in the other; classes of the
-    user's own are named in a pickle as they are, and need not be registered.
+    Graphs are long chains of objects, which pickle would follow one call deep in the other, and trained models
+    hold compiled functions. Classes of the user's own need not be registered: the pickle names them beside.
     """
-    layers = model._all_layers()
-    if not model.built or not all(type(layer).__module__.partition(".")[0] == "compat" for layer in layers):
-        return None
-    from compat.saving import save_model
+    from compat.saving import get_registered_name, save_model
 
+    if not model.built:
+        return None
+    classes = {type(layer) for layer in model._all_layers() if type(layer).__module__.partition(".")[0] != "compat"}
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.keras")
         try:
             save_model(model, path)
-        except ValueError:  # a function or an object that has no config, but may have a pickle
+        except (ValueError, TypeError, NotImplementedError):  # something without a config, which may have a pickle
             return None
         with open(path, "rb") as file:
-            return restored, (file.read(),)
+            return restored, (file.read(), {get_registered_name(cls): cls for cls in classes})
 
 
-def restored(content: bytes) -> Any:
-    """The model of the bytes of a `.keras` file."""
+def restored(content: bytes, classes: dict[str, type]) -> Any:
+    """The model of the bytes of a `.keras` file, with the user's classes in it by name."""
     from compat.saving import load_model
 
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.keras")
         with open(path, "wb") as file:
             file.write(content)
-        return load_model(path)
+        return load_model(path, custom_objects=classes)

@@ -194,9 +194,10 @@ def test_the_tables_of_exceptions_name_paths_of_keras():
 def test_unknown_names_get_the_nearest():
     for path, hint in (
         ("layers.Dens", "Dense"), ("optimizers.Adamm", "Adam"), ("losses.mean_square_error", "mean_squared_error"),
-        ("utils.to_categoricl", "to_categorical"), ("callbacks.EarlyStoping", "EarlyStopping"), ("layer", "layers"),
-        ("ops.matmull", "matmul"), ("config.flaotx", "floatx"),
-        ("saving.load_modle", "load_model"), ("backend.clear_sesion", "clear_session"), ("random.norml", "normal"),
+        ("utils.to_categoricl", "to_categorical"), ("callbacks.EarlyStoping", "EarlyStopping"),
+        ("layer", "layers"),
+        ("ops.matmull", "matmul"), ("config.flaotx", "floatx"), ("backend.clear_sesion", "clear_session"),
+        ("random.norml", "normal"),
         ("initializers.GlorotUnifrom", "GlorotUniform"), ("tree.flaten", "flatten"), ("datasets.mnits", "mnist"),
         ("regularizers.L3", "L2"), ("metrics.Acuracy", "Accuracy"), ("activations.rellu", "relu"),
         ("dtype_policies.DTypePolcy", "DTypePolicy"), ("wrappers.SKLearnClasifier", "SKLearnClassifier"),
