@@ -9,15 +9,16 @@ _NAMES = {
     "InputSpec": "compat.core.input_spec", "KerasTensor": "compat.core.keras_tensor",
     "Operation": "compat.core.operation",
     "Initializer": "compat.initializers", "Regularizer": "compat.regularizers", "Loss": "compat.losses",
-    "install": "compat._install", "Metric": "compat.metrics", "Optimizer": "compat.optimizers",
+    "install": "compat._install", "uninstall": "compat._install",
+    "Metric": "compat.metrics", "Optimizer": "compat.optimizers",
     "DTypePolicy": "compat.core.policy", "FloatDTypePolicy": "compat.dtype_policies",
     "StatelessScope": "compat.core.scopes", "SymbolicScope": "compat.core.scopes", "name_scope": "compat.core.scopes",
     "device": "compat.core.scopes", "remat": "compat.core.remat", "RematScope": "compat.core.remat",
 }  # fmt: skip
 _MODULES = (
     "activations", "applications", "backend", "callbacks", "config", "constraints", "datasets", "dtype_policies",
-    "export", "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers",
-    "preprocessing", "random", "regularizers", "saving", "tree", "utils",
+    "export", "initializers", "layers", "legacy", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers",
+    "preprocessing", "random", "regularizers", "saving", "tree", "utils", "visualization", "wrappers",
 )  # fmt: skip
 
 __version__ = "3.15.1"

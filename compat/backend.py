@@ -1,5 +1,6 @@
 """The backend's name and settings, and `clear_session`."""
 
+from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.config import backend as backend
 from compat.config import epsilon as epsilon
 from compat.config import floatx as floatx
@@ -54,3 +55,6 @@ def is_float_dtype(dtype) -> bool:
 def is_int_dtype(dtype) -> bool:
     """Whether a dtype (floatx for None) is an integer, signed or not; bool is none."""
     return standardize_dtype(dtype).startswith(("int", "uint"))
+
+
+__getattr__ = _unknown_names_of(globals())

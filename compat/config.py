@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings as _warnings
 from typing import Any as _Any
 
+from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.core.messages import disable_interactive_logging as disable_interactive_logging
 from compat.core.messages import enable_interactive_logging as enable_interactive_logging
 from compat.core.messages import is_interactive_logging_enabled as is_interactive_logging_enabled
@@ -150,3 +151,6 @@ def _checked(name: str, value: _Any, lowest: int = 0) -> int | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < lowest):
         raise ValueError(f"{name}: expected a whole number of at least {lowest}, or None; received {value!r}")
     return value
+
+
+__getattr__ = _unknown_names_of(globals())

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
+from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.core.policy import DTypePolicy as DTypePolicy
 from compat.core.policy import get as get
 
@@ -117,3 +118,6 @@ def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     from compat.saving import deserialize_keras_object
 
     return deserialize_keras_object(config, custom_objects=custom_objects)
+
+
+__getattr__ = _unknown_names_of(globals())

@@ -1,5 +1,6 @@
 """The global dtype policy, by its older names."""
 
+from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.core.policy import DTypePolicy as DTypePolicy
 from compat.core.policy import get as _get
 from compat.core.policy import set_global as set_dtype_policy
@@ -15,3 +16,6 @@ def dtype_policy() -> DTypePolicy:
 
 
 global_policy = dtype_policy
+
+
+__getattr__ = _unknown_names_of(globals())

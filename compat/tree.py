@@ -6,6 +6,8 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from compat._unknown import unknown_names_of as _unknown_names_of
+
 _CONTAINERS = (list, tuple, dict, deque)
 
 
@@ -186,3 +188,6 @@ def traverse(func: Callable, structure: Any, top_down: bool = True) -> Any:
         new = func(structure)
         return None if new is MAP_TO_NONE else structure if new is None else new
     return structure
+
+
+__getattr__ = _unknown_names_of(globals())

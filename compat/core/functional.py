@@ -42,6 +42,7 @@ class Functional(Model):
         self.__dict__["_kf_inputs"], self.__dict__["_kf_outputs"] = inputs, outputs
         flat = list(tensors(inputs))
         nodes, refs = trace(flat, outputs)
+        _check_connected(flat, [node for node, *_ in nodes], outputs)
         self.__dict__["_kf_steps"] = [Step(*n) for n in nodes]
         self.__dict__["_kf_refs"] = refs
         self.__dict__["_kf_operations"] = _ordered(flat, list(tensors(outputs)), nodes)
@@ -74,12 +75,14 @@ class Functional(Model):
     @property
     def input_shape(self) -> Any:
         """The shapes of the inputs in their structure."""
-        return replace(self._kf_inputs, lambda t: t.shape, KerasTensor)
+        flat = self.inputs
+        return flat[0].shape if len(flat) == 1 else replace(self._kf_inputs, lambda t: t.shape, KerasTensor)
 
     @property
     def output_shape(self) -> Any:
         """The shapes of the outputs in their structure."""
-        return replace(self._kf_outputs, lambda t: t.shape, KerasTensor)
+        flat = self.outputs
+        return flat[0].shape if len(flat) == 1 else replace(self._kf_outputs, lambda t: t.shape, KerasTensor)
 
     @property
     def input_names(self) -> list[str]:
@@ -127,7 +130,7 @@ class Functional(Model):
         def run(step: Step, args: tuple, kwargs: dict) -> Any:
             return step.node.target(*args, **kwargs)
 
-        return walk(self._kf_steps, self._kf_refs, flat, run)
+        return _only(walk(self._kf_steps, self._kf_refs, flat, run))
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """None: the graph's own layers attach masks to its outputs."""
@@ -216,6 +219,22 @@ class Functional(Model):
 
             return functional_from_config(cls, config, custom_objects)
         return cls(**config)
+
+
+def _check_connected(inputs: list, nodes: list, outputs: Any) -> None:
+    """Raises ValueError if something that the outputs stand on comes from no input of the model."""
+    given = {id(t) for t in inputs}
+    for taken in [*tensors(outputs), *(t for node in nodes for t in node.inputs)]:
+        if id(taken) not in given and taken.node is not None and isinstance(taken.node.target, InputLayer):
+            raise ValueError(
+                f"Model: the outputs need {taken.name or 'a tensor'!r} of shape {taken.shape}, which is not among the "
+                f"inputs {[t.name for t in inputs]}: the graph is disconnected. Add it to the inputs"
+            )
+
+
+def _only(tree: Any) -> Any:
+    """What a list of one holds: a model of one output gives an array even if it was made of a list."""
+    return tree[0] if isinstance(tree, (list, tuple)) and len(tree) == 1 else tree
 
 
 def _flatten(items: Any) -> list:

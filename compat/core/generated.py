@@ -334,6 +334,7 @@ def _call_of(definition: type[Definition]) -> Any:
         call_args |= dict(zip(names, args, strict=False))
         return Generated.call(self, inputs, **call_args)
 
+    call.__qualname__ = f"{definition.__name__}.call"
     own = definition.apply is not Definition.apply
     parameters = inspect.signature(definition.apply).parameters if own else {}
     keyword = [p for p in parameters.values() if p.kind is p.KEYWORD_ONLY and p.name != "key"]

@@ -10,6 +10,8 @@ from compat.core import settings
 
 def limited_epochs(epochs: int) -> int:
     """The number of epochs to train for, with a warning if it is lower than asked for."""
+    if isinstance(epochs, bool) or not hasattr(epochs, "__index__"):
+        raise TypeError(f"epochs: expected a whole number; received {epochs!r}")
     limit = settings.values["max_epochs"]
     if limit is None or epochs <= limit:
         return epochs

@@ -25,8 +25,8 @@ class Model(Trainer, Layer):
         if cls is Model and _is_functional(args, kwargs):
             from compat.core.functional import Functional
 
-            return Functional(*args, **kwargs)
-        return super().__new__(cls)
+            return Functional.__new__(Functional, *args, **kwargs)  # Python goes on to call its __init__
+        return super().__new__(cls, *args, **kwargs)
 
     def __init__(self, *args: Any, **kwargs: Any):
         if _is_functional(args, kwargs):
@@ -36,6 +36,11 @@ class Model(Trainer, Layer):
                 self.__class__ = _with_graph(type(self))
             Functional.__init__(self, *args, **kwargs)
             return
+        if type(self) is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
+            given = [type(v).__name__ for v in (*args, *kwargs.values())]
+            raise ValueError(
+                f"Model: expected symbolic tensors as inputs and outputs, which begin with keras.Input; got {given}"
+            )
         super().__init__(*args, **kwargs)
         self._init_trainer()
 
@@ -81,6 +86,15 @@ class Model(Trainer, Layer):
         from compat.core.display import model_html
 
         return model_html(self)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        from compat.core.pickling import reduced
+
+        return reduced(self) or super().__reduce_ex__(protocol)
+
+    def __getstate__(self) -> dict:
+        """The attributes without compiled programs, which are made anew."""
+        return {k: v for k, v in self.__dict__.items() if k != "_kf_feed"} | {"_kf_steps_made": {}}
 
     def functional(self) -> tuple[Definition, dict, dict]:
         """The model as a pure function: `(net, params, state)`.

@@ -35,6 +35,23 @@ class DTypePolicy:
             self.variable_dtype = self.compute_dtype = dtypes.name(name)
         self.quantization_mode = None
 
+    def convert_input(self, x: Any, autocast: bool, dtype: Any) -> Any:
+        """An input of a layer as it computes with it.
+
+        Args:
+            x: an array, a symbolic tensor, or something else, which stays as it is.
+            autocast: whether floating arrays are cast.
+            dtype: the type to cast them to.
+        """
+        from kfun import ops
+
+        if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+            return x
+        dtype = dtypes.name(dtype)
+        if autocast and dtypes.is_float(dtypes.name(x.dtype)) and dtypes.name(x.dtype) != dtype:
+            return ops.cast(x, dtype)
+        return ops.convert_to_tensor(x) if type(x).__module__ == "numpy" else x
+
     def get_config(self) -> dict:
         """`{"name": ...}`."""
         return {"name": self.name}
@@ -67,9 +84,9 @@ def get(identifier: Any) -> DTypePolicy:
     return DTypePolicy(identifier if isinstance(identifier, str) else dtypes.name(identifier))
 
 
-def set_global(identifier: Any) -> None:
+def set_global(policy: Any) -> None:
     """Sets the policy of layers that name none; None returns to floatx."""
-    _GLOBAL[:] = [] if identifier is None else [get(identifier)]
+    _GLOBAL[:] = [] if policy is None else [get(policy)]
 
 
 def floatx() -> str:

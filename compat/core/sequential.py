@@ -150,7 +150,7 @@ class Sequential(Model):
                 f"Sequential {self.__dict__.get('name')!r} has no {name} yet: begin it with keras.Input, "
                 "or call it on data"
             )
-        raise AttributeError(f"{type(self).__name__} object has no attribute {name!r}")
+        raise AttributeError(f"{type(self).__name__} object has no attribute {name!r}", name=name, obj=self)
 
     input = property(lambda self: self.__getattr__("input"))
     output = property(lambda self: self.__getattr__("output"))

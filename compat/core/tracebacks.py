@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -44,12 +45,30 @@ def filtered(method: Callable) -> Callable:
     """A method whose errors show no frames inside the library, unless `config.disable_traceback_filtering()`."""
 
     @functools.wraps(method)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            return method(*args, **kwargs)
+            return method(self, *args, **kwargs)
         except Exception as error:
+            _refuse_unknown(method, self, error, kwargs)
+            shown = error
+            if method.__name__ == "__call__":
+                from compat.core.explain import explained
+
+                shown = explained(self, error, args, kwargs)
             if settings.values["filter_tracebacks"]:
-                error.__traceback__ = visible(error.__traceback__)
+                shown.__traceback__ = visible(error.__traceback__)
+            if shown is not error:
+                raise shown from error
             raise
 
     return call
+
+
+def _refuse_unknown(method: Callable, owner: Any, error: Exception, kwargs: dict) -> None:
+    """Names the nearest argument if the call itself failed for one that the method does not have."""
+    raised_here = error.__traceback__ is not None and error.__traceback__.tb_next is None
+    if raised_here and isinstance(error, TypeError):
+        from compat.core.operation import refuse_unknown
+
+        known = [n for n in inspect.signature(method).parameters if n != "self"]
+        refuse_unknown(f"{type(owner).__name__}.{method.__name__}", [k for k in kwargs if k not in known], known)

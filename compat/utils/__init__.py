@@ -24,9 +24,9 @@ _NAMES = {
     "pack_x_y_sample_weight": "_packing", "unpack_x_y_sample_weight": "_packing",
     "array_to_img": "_images", "img_to_array": "_images", "load_img": "_images", "save_img": "_images",
     "get_source_inputs": "_tensors", "is_keras_tensor": "_tensors", "standardize_dtype": "_tensors",
-    "Progbar": "progbar",
+    "Progbar": "progbar", "plot_model": "_plot", "model_to_dot": "_plot",
 }  # fmt: skip
-_MODULES = ("bounding_boxes",)
+_MODULES = ("bounding_boxes", "legacy")
 
 
 def __getattr__(name: str) -> _Any:

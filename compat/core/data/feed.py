@@ -203,6 +203,11 @@ def _clean(batch: Any, class_weight: dict | None, what: str) -> tuple:
 
 def validation_feed(validation: Any, batch_size: int | None, steps: int | None) -> Feed:
     """The feed of `validation_data`."""
+    if hasattr(validation, "shape") and hasattr(validation, "dtype"):
+        raise ValueError(
+            f"validation_data: expected (x, y), (x, y, sample_weight) or an iterable of batches; received one array of "
+            f"shape {tuple(validation.shape)}"
+        )
     if isinstance(validation, (tuple, list)):
         x, y, weight = unpack(validation)
         return make_feed(x, y, weight, batch_size, False, None, steps, "validation")
