@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import Any
 
 import jax
@@ -53,8 +54,19 @@ class _Step:
         return state, self.logs(state)
 
     def _custom(self, state: list, batch: Any) -> tuple[list, dict]:
-        """A step that the model defines itself, with logs of its own."""
-        logs, state = getattr(self.model, self.method)(tuple(state), batch)
+        """A step that the model defines itself, with logs of its own.
+
+        `method(state, data)` is Keras's form on JAX; `method(data)` reads and assigns variables.
+        """
+        method = getattr(self.model, self.method)
+        if takes_state(method):
+            logs, state = method(tuple(state), batch)
+        else:
+            groups = self.model._groups()
+            groups = groups if len(state) == len(groups) else [groups[0], groups[1], groups[3]]
+            with live.given(list(zip(groups, state, strict=True))) as inside:
+                logs = method(batch)
+                state = [[inside.get(v) for v in group] for group in groups]
         logs = {k: ops.convert_to_tensor(v) for k, v in logs.items()}
         return [list(s) for s in state], logs
 
@@ -108,25 +120,40 @@ class PredictStep(_Step):
 
     @functools.cached_property
     def compiled(self) -> Any:
-        """`(trainable, non_trainable, x) -> outputs`, compiled."""
+        """`(trainable, non_trainable, x) -> (outputs, {place: new non-trainable value})`, compiled."""
 
         def run(t: list, n: list, x: Any) -> Any:
-            return self.model.predict_step((t, n), (x,))[0]
+            method = self.model.predict_step
+            if takes_state(method):
+                outputs, new = method((t, n), (x,))
+            else:
+                groups = self.model._groups()[:2]
+                with live.given(list(zip(groups, (t, n), strict=True))) as inside:
+                    outputs, new = method((x,)), [inside.get(v) for v in groups[1]]
+            return outputs, {i: v for i, (v, old) in enumerate(zip(new, n, strict=True)) if v is not old}
 
-        return run if getattr(self.model, "run_eagerly", False) else jax.jit(run)
+        return run if self.model._op_by_op else jax.jit(run)
 
     def batch(self, x: Any) -> Any:
         """The outputs of one batch, as NumPy arrays."""
         t, n = self._values()
-        return jax.tree.map(np.asarray, self.compiled(t, n, x))
+        outputs, changed = self.compiled(t, n, x)
+        self._put(changed)
+        return jax.tree.map(np.asarray, outputs)
 
     def _values(self) -> tuple[list, list]:
         model = self.model
         key = (model._trainable, len(model.__dict__))
         cached = self.__dict__.get("_variables")
-        if cached is None or cached[0] != key:
+        if cached is None or cached[0] != key or model._op_by_op:
             cached = self.__dict__["_variables"] = (key, model.trainable_variables, model.non_trainable_variables)
         return [v.value for v in cached[1]], [v.value for v in cached[2]]
+
+    def _put(self, changed: dict[int, Any]) -> None:
+        """Keeps what the forward pass changed: states of stateful layers, seeds."""
+        variables = self.__dict__["_variables"][2]
+        for place, value in changed.items():
+            variables[place].assign(value)
 
     def direct(self, x: np.ndarray, batch_size: int) -> Any:
         """The outputs of an array that is one batch; None where the general way must be taken."""
@@ -143,11 +170,16 @@ class PredictStep(_Step):
         calls.on_predict_begin()
         t, n = self._values()
         parts: list[Any] = []
+        latest: dict[int, Any] = {}
         if each:
             batches.begin()
         for done, group in enumerate(feed.groups(1), 1):
             x, _, _ = data.unpack(jax.tree.map(lambda a: a[0], group.batches))
-            parts.append(self.compiled(t, n, x))
+            outputs, changed = self.compiled(t, n, x)
+            for place, value in changed.items():
+                n[place] = value
+            latest |= changed
+            parts.append(outputs)
             ended = batches.after(done)
             if not each:
                 calls.on_group("predict", done, {})
@@ -159,6 +191,7 @@ class PredictStep(_Step):
                 batches.begin()
         if each and batches.open and not self.model.stop_predicting:
             batches.end({"outputs": _joined(parts[batches.first :])})
+        self._put(latest)
         calls.on_predict_end()
         if not parts:
             raise ValueError("predict: the data gave no batch")
@@ -172,6 +205,13 @@ def _joined(parts: list[Any]) -> Any:
 
 
 def _overridden(model: Any, method: str) -> bool:
-    from compat.core.trainer import Trainer
+    from compat.core.single import Steps
 
-    return bool(method) and getattr(type(model), method) is not getattr(Trainer, method)
+    return bool(method) and getattr(type(model), method) is not getattr(Steps, method)
+
+
+def takes_state(method: Any) -> bool:
+    """Whether a step is `method(state, data)`, rather than `method(data)`."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = [p for p in inspect.signature(method).parameters.values() if p.kind in kinds]
+    return sum(p.default is inspect.Parameter.empty for p in parameters) > 1

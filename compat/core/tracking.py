@@ -159,12 +159,16 @@ class Tracking(Operation):
     @property
     def metrics(self) -> list[Any]:
         """The metrics of this layer and its sublayers."""
-        from compat.metrics import Metric
-
-        found = [p for p in self._parts() if isinstance(p, Metric)]
+        found = self._own_metrics()
         for layer in self._sublayers():
             found += layer.metrics
         return unique(found)
+
+    def _own_metrics(self) -> list[Any]:
+        """The metrics among the attributes."""
+        from compat.metrics import Metric
+
+        return [p for p in self._parts() if isinstance(p, Metric)]
 
     @property
     def metrics_variables(self) -> list[Variable]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 
 from compat import losses
@@ -12,11 +14,13 @@ from compat._unknown import unknown_names_of
 from compat.core import faces, naming, scope
 from compat.core.variable import Variable
 from compat.initializers import definition_of as _initializer
-from kfun import dtypes, ops
+from kfun import abstract, dtypes, ops
 from kfun import metrics as _kfun
 from kfun.errors import nearest
+from kfun.layer import snake_case as _snake_case
 from kfun.losses import _get as _loss_names
 from kfun.metrics import _get as _names
+from kfun.spec import Spec
 
 
 class Metric:
@@ -71,6 +75,23 @@ class Metric:
     ) -> Variable:
         """Makes a variable of the metric, zeros by default."""
         return self.add_variable(() if shape is None else shape, initializer or "zeros", dtype, name=name)
+
+    def prepare(self, y_true: Any, y_pred: Any, abstractly: bool = True) -> None:
+        """Makes the variables that wait for the first batch, before steps are compiled.
+
+        Args:
+            y_true, y_pred: arrays or specs of a batch.
+            abstractly: whether to run `update_state` of a user-written metric on their specs.
+        """
+        if abstractly:
+            leaves, structure = jax.tree.flatten((y_true, y_pred), is_leaf=lambda x: isinstance(x, Spec))
+
+            def run(*arrays: Any) -> Any:
+                with scope.Scope(abstract=True):
+                    self.update_state(*jax.tree.unflatten(structure, arrays))
+                return arrays[0]
+
+            abstract.evaluate(run, *map(Spec.of, leaves))
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Moves the metric by a batch."""
@@ -142,8 +163,6 @@ class _Generated(Metric):
             self._make({})
 
     def _make(self, data: dict) -> None:
-        import jax
-
         with jax.ensure_compile_time_eval():
             state = self.definition.init(**data)
         self._tree = {}
@@ -152,14 +171,16 @@ class _Generated(Metric):
             self._tree[name] = self.add_variable(shape, "zeros", dtype, name=name)
             self._starts[id(self._tree[name])] = np.asarray(value)
 
+    def prepare(self, y_true: Any, y_pred: Any, abstractly: bool = True) -> None:
+        if self._tree is None:
+            self._make({"y_true": Spec.of(y_true), "y_pred": Spec.of(y_pred)})
+
     def _state(self) -> dict:
         return {name: v.value for name, v in (self._tree or {}).items()}
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         if self._tree is None:
-            from kfun.spec import Spec
-
-            self._make({"y_true": Spec.of(args[0]), "y_pred": Spec.of(args[1])})
+            self.prepare(args[0], args[1])
         for name, value in self.definition.update(self._state(), *args, **kwargs).items():
             self._tree[name].assign(value)
 
@@ -292,9 +313,8 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, type):
         return identifier()
     if callable(identifier):
-        return MeanMetricWrapper(
-            identifier, name=getattr(identifier, "__name__", None) or getattr(identifier, "name", None)
-        )
+        name = getattr(identifier, "__name__", None) or getattr(identifier, "name", None)
+        return MeanMetricWrapper(identifier, name=_snake_case(re.sub(r"\W+", "", name or "") or "function"))
     raise ValueError(f"expected the name of a metric, a metric or a function; received {identifier!r}")
 
 
