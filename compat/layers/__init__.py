@@ -171,6 +171,9 @@ ConvLSTM1D = _recurrent("ConvLSTM1D", "conv_lstm_cell", _LOOP, recurrent_dropout
 ConvLSTM2D = _recurrent("ConvLSTM2D", "conv_lstm_cell", _LOOP, recurrent_dropout={"seed": None})
 ConvLSTM3D = _recurrent("ConvLSTM3D", "conv_lstm_cell", _LOOP, recurrent_dropout={"seed": None})
 
+for _cls in (SimpleRNNCell, SimpleRNN, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D):
+    _cls._seeded = "first"
+
 _HEADS = {n: (f"{n}_dense", n) for n in ("query", "key", "value")} | {
     "attention_output": ("output_dense", "attention_output"),
     "gate": ("gate_dense", "gate"),
