@@ -43,6 +43,14 @@ class SymbolicTensor:
         """The number of axes."""
         return len(self.spec.shape)
 
+    def reshape(self, newshape: Any) -> Any:
+        """The tensor in another shape."""
+        return ops.reshape(self, newshape)
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """The tensor without axes of size 1."""
+        return ops.squeeze(self, axis)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} shape={self.shape} dtype={self.dtype} name={self.name}>"
 
@@ -156,13 +164,14 @@ def record(target: Any, args: tuple, kwargs: dict, outputs: Any = None) -> Any:
     """
     node = Node(target, args, kwargs)
     if outputs is None:
-        outputs = _infer(target, args, kwargs)
+        outputs = infer(target, args, kwargs)
     index = iter(range(1 << 30))
     node.outputs = replace(outputs, lambda s: SymbolicTensor(s, node, next(index)), Spec)
     return node.outputs
 
 
-def _infer(target: Any, args: tuple, kwargs: dict) -> Any:
+def infer(target: Any, args: tuple, kwargs: dict) -> Any:
+    """The output specs of a layer definition or a callable for arguments with symbolic tensors."""
     known = list(tensors((args, kwargs)))
     if isinstance(target, Layer):
 

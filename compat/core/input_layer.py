@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from compat.core.layer import Layer
-from compat.core.operation import KerasTensor
 from kfun import dtypes
-from kfun.graph import Node
+from kfun.graph import Node, SymbolicTensor
 from kfun.spec import Spec
 
 
@@ -59,7 +58,7 @@ class InputLayer(Layer):
         self.optional = optional
         self.built = True
         node = Node(self, (), {})
-        node.outputs = KerasTensor(Spec(self.batch_shape, self._dtype), node, 0, self.name)
+        node.outputs = SymbolicTensor(Spec(self.batch_shape, self._dtype), node, 0, self.name)
         self._kf.nodes.append(node)
 
     @property

@@ -17,8 +17,9 @@ from compat.core.tracebacks import filtered
 from compat.core.tracking import regularizer_of, unique
 from compat.core.variable import Variable
 from kfun import abstract, dtypes, ops
-from kfun.graph import SymbolicTensor, is_symbolic, record, replace, tensors
+from kfun.graph import SymbolicTensor, is_symbolic, replace, tensors
 from kfun.spec import Spec
+
 
 class Layer(Persistent):
     """A layer that holds its variables.
@@ -35,6 +36,9 @@ class Layer(Persistent):
     """
 
     supports_masking = False
+    supports_jit = True
+    input_spec: Any = None
+    quantization_mode: str | None = None
     _convert_inputs = True
 
     def __init__(
@@ -153,7 +157,7 @@ class Layer(Persistent):
             if not plan.training and not plan.takes_any:
                 kwargs.pop("training", None)
             with naming.at(self._scope()):
-                return self._symbolic(args, kwargs)
+                return self.symbolic_call(*args, **kwargs)
         context.resolve(plan, kwargs)
         previous = self._fill_masks(plan, args, kwargs)
         with naming.at(self._scope()):
@@ -238,17 +242,6 @@ class Layer(Persistent):
         """The mask of the outputs; by default that of the inputs."""
         return previous_mask
 
-    def _symbolic(self, args: tuple, kwargs: dict) -> Any:
-        outputs = self.compute_output_spec(*args, **kwargs)
-        outputs = replace(outputs, lambda t: t.spec, SymbolicTensor)
-        made = record(self, args, kwargs, outputs)
-        first = next(tensors(made), None)
-        if first is not None:
-            self._kf.nodes.append(first.node)
-            for tensor in tensors(made):
-                tensor.name = tensor.name or f"{self.name}_output"
-        return made
-
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Specs of the outputs for symbolic tensors, found by an abstract run of `call`."""
         if type(self).compute_output_shape is not Layer.compute_output_shape and len(list(tensors(args))) == 1:
@@ -308,12 +301,24 @@ class Layer(Persistent):
         new = [inside.get(v) for v in others]
         return (outputs, new, losses) if return_losses else (outputs, new)
 
+    @property
+    def call_signature_parameters(self) -> list[str]:
+        """The names of the arguments of `call`."""
+        return list(inspect.signature(self.call).parameters)
+
     # ---- losses ----
 
     def add_loss(self, loss: Any) -> None:
         """Adds a scalar to the losses of this call."""
         for value in loss if isinstance(loss, (list, tuple)) else [loss]:
             calling.keep_loss(self, value)
+
+    def add_metric(self, *args: Any, **kwargs: Any) -> None:
+        """Not in Keras 3: make a metric an attribute and call its `update_state`."""
+        raise NotImplementedError(
+            "add_metric: keep a metric as an attribute, such as self.tracker = keras.metrics.Mean(), and call its "
+            "update_state in `call`; its result is in the logs"
+        )
 
     def _all_layers(self) -> list[Layer]:
         found = [self]

@@ -66,6 +66,20 @@ class Tracking(Operation):
         self._track(variable)
         return variable
 
+    def add_variable(
+        self,
+        shape: Any,
+        initializer: Any,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """`add_weight` with the initializer second."""
+        return self.add_weight(shape, initializer, dtype, trainable, autocast, regularizer, constraint, name=name)
+
     def _parts(self) -> Iterator[Any]:
         """Layers, metrics, seed generators and variables among the attributes, in order."""
         seen: set[int] = set()

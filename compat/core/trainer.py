@@ -15,7 +15,7 @@ import numpy as np
 
 from compat.core import data, live, resume
 from compat.core.limits import limit_steps, limited_epochs
-from compat.core.running import Inner, run_epoch, to_numbers
+from compat.core.running import Inner, run_epoch
 from compat.core.single import Steps
 from compat.core.tracebacks import filtered
 
@@ -191,6 +191,7 @@ class Trainer(Steps):
         feed = limit_steps(data.make_feed(x, None, None, batch_size, False, None, steps, "predict"))
         self._prepare(feed, "predict")
         return step.run(feed, callbacks, verbose)
+
 
 def _verbosity(verbose: Any) -> int:
     return 1 if verbose == "auto" else int(verbose)
