@@ -9,6 +9,7 @@ import jax
 from compat.core import live
 from compat.core.compile import CompileLoss, CompileMetrics
 from compat.core.tracebacks import filtered
+from compat.core.variable import unwrap
 from kfun import dtypes, ops
 
 
@@ -170,7 +171,7 @@ class Compiled:
         for metric in self.metrics:
             result = metric.result()
             found |= result if isinstance(result, dict) else {metric.name: result}
-        return found
+        return unwrap(found)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Moves the metrics by a batch and gives all results; a subclass may override it."""

@@ -12,7 +12,7 @@ import numpy as np
 from compat import losses
 from compat._unknown import unknown_names_of
 from compat.core import faces, naming, scope
-from compat.core.variable import Variable
+from compat.core.variable import Variable, unwrap
 from compat.initializers import definition_of as _initializer
 from kfun import abstract, dtypes, ops
 from kfun import metrics as _kfun
@@ -127,7 +127,7 @@ class Metric:
         if len(values) != len(variables):
             raise ValueError(f"metric {self.name!r} has {len(variables)} variables; received {len(values)} values")
         with scope.Scope(dict(zip(variables, values, strict=True))) as inside:
-            result = function()
+            result = unwrap(function())
             return result, [inside.get(v) for v in variables]
 
     def get_config(self) -> dict:
