@@ -101,7 +101,7 @@ def test_clone_model_on_tensors_and_with_a_call_function():
         clone = api.models.clone_model(model, input_tensors=tensors, call_function=call)
         assert called.count("shared") == 2
         assert clone.inputs[0] is tensors[0]
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="call_function"):
             api.models.clone_model(api.Sequential([api.layers.Dense(1)]), call_function=call)
 
 
@@ -114,7 +114,8 @@ def test_function_runs_its_graph():
         np.testing.assert_allclose(out["sum"], 3 * x)
         np.testing.assert_allclose(out["double"], 2 * x)
         assert function.name == "f"
-        assert len(function.inputs) == 2 and len(function.outputs) == 2
+        assert len(function.inputs) == 2
+        assert len(function.outputs) == 2
         assert function.compute_output_shape([(5, 3), (5, 3)])["sum"] == (5, 3)
 
 

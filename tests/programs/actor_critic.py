@@ -30,7 +30,9 @@ for _episode in range(3):
     returns = np.array(returns, "float32")
     returns = (returns - returns.mean()) / (returns.std() + 1e-7)
 
-    def loss_fn(trainable, states=np.array(states, "float32"), actions=np.array(actions), returns=returns):
+    states, actions = np.array(states, "float32"), np.array(actions)
+
+    def loss_fn(trainable, states=states, actions=actions, returns=returns):
         (probabilities, values), _ = model.stateless_call(trainable, [], states)
         chosen = ops.sum(probabilities * ops.one_hot(actions, 2), axis=1)
         advantage = returns - jax.lax.stop_gradient(values[:, 0])
