@@ -44,6 +44,7 @@ class Generated(Layer):
     _takes_list = False  # whether the first argument is a list of inputs
     _random = False
     _seeded = "if drawn"  # when the seed generator is made: "first", "last", "in build", "if drawn" from
+    _frozen_infers = False  # whether it runs as in inference while it is not trainable
     supports_masking = True
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -183,7 +184,7 @@ class Generated(Layer):
 
     def _apply(self, inputs: tuple, call_args: dict) -> Any:
         call_args = {k: v for k, v in call_args.items() if v is not None}
-        training = call_args.pop("training", False)
+        training = call_args.pop("training", False) and (self.trainable or not self._frozen_infers)
         params, state = self.gather()
         key = self._key(training)
         definition = remat.definition_of(self)

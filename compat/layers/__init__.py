@@ -106,6 +106,7 @@ GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D = (
 )  # fmt: skip
 
 BatchNormalization = _make("BatchNormalization", weights=_NORM, activity=False)
+BatchNormalization._frozen_infers = True
 GroupNormalization = _make("GroupNormalization", weights=_NORM, activity=False)
 LayerNormalization = _make("LayerNormalization", weights=_NORM, activity=False, hidden="rms_scaling")
 RMSNormalization = _make("RMSNormalization")

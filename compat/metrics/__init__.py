@@ -11,7 +11,7 @@ import numpy as np
 
 from compat import losses
 from compat._unknown import unknown_names_of
-from compat.core import faces, naming, scope
+from compat.core import faces, masks, naming, scope
 from compat.core.variable import Variable, unwrap
 from compat.initializers import definition_of as _initializer
 from kfun import abstract, dtypes, ops
@@ -20,6 +20,7 @@ from kfun.errors import nearest
 from kfun.layer import snake_case as _snake_case
 from kfun.losses import _get as _loss_names
 from kfun.metrics import _get as _names
+from kfun.metrics.reduction import MeanOf
 from kfun.spec import Spec
 
 
@@ -181,6 +182,8 @@ class _Generated(Metric):
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         if self._tree is None:
             self.prepare(args[0], args[1])
+        if isinstance(self.definition, MeanOf) and len(args) > 1:
+            args, kwargs = _with_mask(args, kwargs)
         for name, value in self.definition.update(self._state(), *args, **kwargs).items():
             self._tree[name].assign(value)
 
@@ -210,6 +213,23 @@ class _Generated(Metric):
         if "thresholds" in own and "num_thresholds" in own and own["thresholds"] is not None:
             own["num_thresholds"] = len(own["thresholds"]) + 2  # AUC adds one below 0 and one above 1
         return super().get_config() | faces.said(own, self._parameters, _UNSAID.get(type(self).__name__, ()))
+
+
+def _with_mask(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """The arguments of `update_state` with the mask of `y_pred` among the sample weights."""
+    mask = masks.of(args[1])
+    if mask is None or isinstance(mask, (list, dict)):
+        return args, kwargs
+    weight = args[2] if len(args) > 2 else kwargs.get("sample_weight")
+    mask = ops.cast(mask, "float32")
+    if weight is not None:
+        weight = ops.cast(ops.convert_to_tensor(weight), "float32")
+        if weight.ndim == mask.ndim + 1 and weight.shape[-1] == 1:
+            mask = ops.expand_dims(mask, -1)
+        while weight.ndim < mask.ndim:
+            weight = ops.expand_dims(weight, -1)
+        mask = ops.multiply(mask, weight)
+    return args[:2], {k: v for k, v in kwargs.items() if k != "sample_weight"} | {"sample_weight": mask}
 
 
 def _sized_by_data(definition: Any) -> bool:
