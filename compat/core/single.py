@@ -7,6 +7,7 @@ import inspect
 from typing import Any
 
 from compat.core import data, live
+from compat.core.calling import call_plan
 from compat.core.preparing import Prepared
 from compat.core.running import one_step, to_numbers
 from compat.core.tracebacks import filtered
@@ -101,7 +102,7 @@ class Steps(Prepared):
         own, others, metrics = self.trainable_variables, self.non_trainable_variables, self.metrics_variables
         given = [(own, trainable_variables), (others, non_trainable_variables), (metrics, metrics_variables)]
         with live.given(given) as inside:
-            y_pred = self(x, training=training)
+            y_pred = self(x, training=training) if call_plan(type(self)).training else self(x)  # as in Keras
             said = {"training": training} if takes_training(type(self), "compute_loss") else {}
             loss = unscaled = self.compute_loss(x, y, y_pred, sample_weight, **said)
             if training and self.optimizer is not None and optimizer_variables is not None:

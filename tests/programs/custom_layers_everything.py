@@ -74,7 +74,7 @@ class TruePositives(keras.metrics.Metric):
         self.count.assign_add(ops.sum(hit))
 
     def result(self):
-        return self.count
+        return self.count * 1.0
 
     def reset_state(self):
         self.count.assign(0.0)

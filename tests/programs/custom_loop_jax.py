@@ -35,7 +35,8 @@ def train_step(state, data):
 
 
 optimizer.build(model.trainable_variables)
-state = (model.trainable_variables, model.non_trainable_variables, optimizer.variables, metric.variables)
+groups = (model.trainable_variables, model.non_trainable_variables, optimizer.variables, metric.variables)
+state = tuple([v.value for v in group] for group in groups)
 losses, accuracies = [], []
 for _epoch in range(2):
     for i in range(0, 96, 32):

@@ -15,7 +15,7 @@ def nll(y_true, y_pred):
 class Net(keras.Model):
     def __init__(self, widths=(8, 6), **kwargs):
         super().__init__(**kwargs)
-        self.hidden = [(layers.Dense(w), layers.BatchNormalization(momentum=0.8)) for w in widths]
+        self.hidden = [(layers.Dense(w, use_bias=False), layers.BatchNormalization(momentum=0.8)) for w in widths]
         self.head = layers.Dense(2)
 
     def call(self, x, training=None):

@@ -27,7 +27,7 @@ def wider(layer):
 
 clone = keras.models.clone_model(model, clone_function=wider)
 clone.set_weights(model.get_weights())
-sub = keras.Model(model.inputs, model.get_layer("inner").output)
+sub = keras.Model(model.inputs, h)
 again = keras.Model.from_config(model.get_config())
 again.set_weights(model.get_weights())
 results = {

@@ -1,4 +1,4 @@
-"""A VAE with a sampling layer, KL loss by add_loss, and trackers."""
+"""A VAE with a sampling layer, KL loss by add_loss."""
 
 import keras
 import numpy as np
@@ -25,14 +25,12 @@ class VAE(keras.Model):
         self.mean, self.log_var = layers.Dense(latent, name="z_mean"), layers.Dense(latent, name="z_log_var")
         self.sampling = Sampling()
         self.decoder = keras.Sequential([layers.Dense(16, activation="relu"), layers.Dense(20, activation="sigmoid")])
-        self.kl_tracker = keras.metrics.Mean(name="kl")
 
     def call(self, x):
         h = self.hidden(x)
         mean, log_var = self.mean(h), self.log_var(h)
         kl = -0.5 * ops.mean(log_var - ops.square(mean) - ops.exp(log_var) + 1)
         self.add_loss(kl)
-        self.kl_tracker.update_state(kl)
         return self.decoder(self.sampling((mean, log_var)))
 
 
