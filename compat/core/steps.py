@@ -11,6 +11,7 @@ import numpy as np
 
 from compat.core import data, live
 from compat.core.batch_calls import BatchCalls
+from compat.core.compiled import Compiled
 from kfun import ops
 from kfun.training.epoch import STEPS_PER_DISPATCH
 
@@ -25,6 +26,8 @@ class _Step:
         self.model = model
         if _overridden(model, self.method):
             self.update_with_logs = self._custom
+        elif type(model).compute_metrics is not Compiled.compute_metrics:
+            self.update_with_logs = self._measured
         self.steps_per_dispatch = STEPS_PER_DISPATCH
 
     def reset(self, state: list) -> list:
@@ -53,6 +56,14 @@ class _Step:
         state = self.update(state, batch)
         return state, self.logs(state)
 
+    def update(self, state: list, batch: Any) -> list:
+        """One step; pure."""
+        return self._measured(state, batch)[0]
+
+    def _measured(self, state: list, batch: Any) -> tuple[list, dict]:
+        """One step and what `compute_metrics` gave, which a subclass may add to."""
+        raise NotImplementedError(f"{type(self).__name__} has no step")
+
     def _custom(self, state: list, batch: Any) -> tuple[list, dict]:
         """A step that the model defines itself, with logs of its own.
 
@@ -76,15 +87,15 @@ class TrainStep(_Step):
 
     method = "train_step"
 
-    def update(self, state: list, batch: Any) -> list:
-        """One step; pure."""
+    def _measured(self, state: list, batch: Any) -> tuple[list, dict]:
         model = self.model
         t, n, o, m = state
         x, y, weight = data.unpack(batch)
         gradient = jax.value_and_grad(model.compute_loss_and_updates, has_aux=True)
         (_, (loss, y_pred, n, m)), grads = gradient(t, n, m, x, y, weight, training=True, optimizer_variables=o)
         t, o = model.optimizer.stateless_apply(o, grads, t)
-        return [t, n, o, _moved(model, m, x, y, y_pred, weight, loss)]
+        m, logs = _moved(model, m, x, y, y_pred, weight, loss)
+        return [t, n, o, m], logs
 
 
 class EvalStep(_Step):
@@ -92,25 +103,26 @@ class EvalStep(_Step):
 
     method = "test_step"
 
-    def update(self, state: list, batch: Any) -> list:
-        """One step; pure."""
+    def _measured(self, state: list, batch: Any) -> tuple[list, dict]:
         model = self.model
         t, n, m = state
         x, y, weight = data.unpack(batch)
         _, (loss, y_pred, n, m) = model.compute_loss_and_updates(t, n, m, x, y, weight, training=False)
-        return [t, n, _moved(model, m, x, y, y_pred, weight, loss)]
+        m, logs = _moved(model, m, x, y, y_pred, weight, loss)
+        return [t, n, m], logs
 
 
-def _moved(model: Any, values: list, x: Any, y: Any, y_pred: Any, weight: Any, loss: Any) -> list:
-    """The metrics' values after a batch."""
+def _moved(model: Any, values: list, x: Any, y: Any, y_pred: Any, weight: Any, loss: Any) -> tuple[list, dict]:
+    """The metrics' values after a batch, and what `compute_metrics` gave."""
     variables = model.metrics_variables
     with live.given([(variables, values)]) as inside:
         tracker = model.__dict__.get("_kf_loss_tracker")
         if tracker is not None:
             rows = ops.cast(ops.shape(jax.tree.leaves(x)[0])[0], "float32")
             tracker.update_state(loss, sample_weight=rows)
-        model.compute_metrics(x, y, y_pred, weight)
-        return [inside.get(v) for v in variables]
+        logs = model.compute_metrics(x, y, y_pred, weight)
+        logs = {k: ops.convert_to_tensor(v) for k, v in logs.items()}
+        return [inside.get(v) for v in variables], logs
 
 
 class PredictStep(_Step):

@@ -58,9 +58,7 @@ class Tracking(Operation):
         if initializer is None:
             initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
         with naming.at(self._kf.built_in or naming.path_of(self.name)):
-            variable = Variable(
-                initializer_of(initializer), shape, dtype, trainable, autocast, aggregation, name=name or "variable"
-            )
+            variable = Variable(initializer_of(initializer), shape, dtype, trainable, autocast, aggregation, name=name)
         variable.regularizer, variable.constraint = regularizer_of(regularizer), constraint_of(constraint)
         variable.overwrite_with_gradient = overwrite_with_gradient
         self._track(variable)

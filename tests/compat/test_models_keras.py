@@ -149,6 +149,7 @@ def test_public_names_of_objects(kind):
         sequential = api.Sequential([api.Input((3,)), api.layers.Dense(2)])
         for each in (model, sequential):
             each.compile("adam", "mse")
+            each.optimizer.build(each.trainable_variables)
         objects = {
             "layer": layer, "sequential": sequential, "functional": model, "optimizer": model.optimizer,
             "metric": api.metrics.Mean(),
