@@ -5,6 +5,7 @@ from typing import Any
 
 _NAMES = {
     "Variable": "compat.core.variable", "Layer": "compat.core.layer", "Model": "compat.core.model",
+    "Function": "compat.core.function",
     "Functional": "compat.core.functional", "Sequential": "compat.core.sequential", "Input": "compat.core.input_layer",
     "InputSpec": "compat.core.input_spec", "KerasTensor": "compat.core.keras_tensor",
     "Operation": "compat.core.operation",

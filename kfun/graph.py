@@ -43,6 +43,14 @@ class SymbolicTensor:
         """The number of axes."""
         return len(self.spec.shape)
 
+    def reshape(self, newshape: Any) -> Any:
+        """The tensor in another shape."""
+        return ops.reshape(self, newshape)
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """The tensor without axes of size 1."""
+        return ops.squeeze(self, axis)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} shape={self.shape} dtype={self.dtype} name={self.name}>"
 
@@ -59,14 +67,6 @@ class SymbolicTensor:
         raise TypeError("a symbolic tensor cannot be iterated over; use ops.unstack")
 
     sparse = ragged = False  # arrays are dense
-
-    def reshape(self, newshape: Any) -> Any:
-        """`ops.reshape` of this tensor."""
-        return ops.reshape(self, newshape)
-
-    def squeeze(self, axis: Any = None) -> Any:
-        """`ops.squeeze` of this tensor."""
-        return ops.squeeze(self, axis)
 
     def __getitem__(self, index: Any):
         return ops.getitem(self, index)
@@ -166,13 +166,14 @@ def record(target: Any, args: tuple, kwargs: dict, outputs: Any = None) -> Any:
     """
     node = Node(target, args, kwargs)
     if outputs is None:
-        outputs = _infer(target, args, kwargs)
+        outputs = infer(target, args, kwargs)
     index = iter(range(1 << 30))
     node.outputs = replace(outputs, lambda s: SymbolicTensor(s, node, next(index)), Spec)
     return node.outputs
 
 
-def _infer(target: Any, args: tuple, kwargs: dict) -> Any:
+def infer(target: Any, args: tuple, kwargs: dict) -> Any:
+    """The output specs of a layer definition or a callable for arguments with symbolic tensors."""
     known = list(tensors((args, kwargs)))
     if isinstance(target, Layer):
 

@@ -26,6 +26,9 @@ def build_model(model: Any, inputs: tuple) -> Any:
         return _Place(len(leaves) - 1)
 
     structure = replace(specs, place, Spec)
+    batch = next((t.shape[0] for t in getattr(model, "inputs", None) or [] if t.shape and t.shape[0] is not None), None)
+    if batch is not None:  # a model for batches of one size
+        leaves = [Spec((batch, *s.shape[1:]), s.dtype) if s.shape[:1] == (None,) else s for s in leaves]
 
     def run(*arrays: Any) -> Any:
         with scope.Scope(abstract=True):

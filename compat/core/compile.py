@@ -17,8 +17,8 @@ def flat_outputs(tree: Any, names: list[str] | None) -> dict[str, Any]:
 
     A dict has its keys, a list or tuple the model's output names, one array the only name.
     """
-    if isinstance(tree, dict):
-        return dict(tree)
+    if isinstance(tree, dict):  # compiled steps sort the keys of dicts
+        return {n: tree[n] for n in names} if names and set(names) == set(tree) else dict(tree)
     items = list(tree) if isinstance(tree, (list, tuple)) else [tree]
     if not names or len(names) != len(items):
         names = [f"output_{i}" for i in range(len(items))] if len(items) > 1 else ["output"]
@@ -54,11 +54,14 @@ class CompileLoss:
     def build(self, names: list[str]) -> None:
         """Makes the losses for outputs of these names."""
         given = by_output(self.loss, names, "loss")
-        weights = by_output(self.loss_weights, names, "loss_weights")
+        weights = self.loss_weights
+        if isinstance(self.loss, dict) and isinstance(weights, (list, tuple)):
+            weights = dict(zip(sorted(self.loss), weights, strict=True))  # as Keras flattens dicts
+        weights = by_output(weights, names, "loss_weights")
         self._built = {n: (losses_face.get(f), weights[n]) for n, f in given.items() if f is not None}
         if not self._built:
             raise ValueError("compile: no output has a loss; pass `loss` as a name, a function, or a list or dict")
-        if len(names) > 1:
+        if len(self._built) > 1:
             self.trackers = {n: metrics_face.Mean(name=f"{n}_loss") for n in self._built}
 
     def check_targets(self, y: Any, sample_weight: Any, outputs: dict[str, Any]) -> None:
@@ -118,11 +121,20 @@ def _like(tree: Any, outputs: dict[str, Any], what: str) -> dict[str, Any]:
     return dict.fromkeys(outputs, tree)
 
 
-class CompileMetrics:
-    """The metrics of all outputs."""
+class CompileMetrics(metrics_face.Metric):
+    """The metrics of all outputs as one.
 
-    def __init__(self, metrics: Any, weighted_metrics: Any = None):
-        self.given = (metrics, weighted_metrics)
+    Args:
+        metrics, weighted_metrics: what `compile` was given.
+        name: what logs call it.
+        output_names: the names of the model's outputs, if it has such.
+    """
+
+    def __init__(
+        self, metrics: Any, weighted_metrics: Any = None, name: str = "compile_metrics", output_names: Any = None
+    ):
+        super().__init__(name=name)
+        self.given, self.names = (metrics, weighted_metrics), output_names
         self.built = False
         self._entries: list[tuple[str, str, Any, bool]] = []  # (shown name, output, metric, weighted)
 
@@ -136,41 +148,70 @@ class CompileMetrics:
         """The variables of all metrics."""
         return [v for m in self.metrics for v in m.variables]
 
-    def build(self, y: Any, y_pred: Any, names: list[str] | None) -> None:
-        """Makes the metrics, those named by `"accuracy"` after the shapes."""
-        outputs = flat_outputs(y_pred, names)
+    def listed(self) -> list[str]:
+        """The names by which lists of results are ordered: the metrics' own, without an output's."""
+        return [m.name for m in self.metrics]
+
+    def build(self, y: Any, y_pred: Any, abstractly: bool = False) -> None:
+        """Makes the metrics, those named by `"accuracy"` after the shapes.
+
+        Args:
+            y, y_pred: targets and outputs, arrays or specs.
+            abstractly: whether to run user-written metrics on specs, so that they make their variables.
+        """
+        outputs = flat_outputs(y_pred, self.names)
         targets = _like(y, outputs, "y")
-        several = len(outputs) > 1
+        several, taken = len(outputs) > 1, set()
         for group, weighted in zip(self.given, (False, True), strict=True):
             for name, items in _metrics_by_output(group, list(outputs)).items():
                 for item in items:
                     metric = metrics_face.get_for(item, targets[name], outputs[name])
-                    if metric is not None:
-                        label = metric.name
-                        if weighted and any(e[1] == name and e[2].name == label for e in self._entries):
-                            label = f"weighted_{label}"
-                        shown = f"{name}_{label}" if several else label
-                        self._entries.append((shown, name, metric, weighted))
+                    if metric is None:
+                        continue
+                    label = metric.name
+                    if weighted and any(e[1] == name and e[2].name == label for e in self._entries):
+                        label = f"weighted_{label}"
+                    shown = _untaken(f"{name}_{label}" if several else label, taken)
+                    self._entries.append((shown, name, metric, weighted))
+                    if targets[name] is not None:
+                        metric.prepare(targets[name], outputs[name], abstractly)
         self.built = True
 
-    def update_state(self, y: Any, y_pred: Any, sample_weight: Any, names: list[str] | None) -> None:
+    def update_state(self, y: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Moves all metrics by a batch."""
         if not self.built:
-            self.build(y, y_pred, names)
-        outputs = flat_outputs(y_pred, names)
+            self.build(y, y_pred)
+        outputs = flat_outputs(y_pred, self.names)
         targets, weights = _like(y, outputs, "y"), _like(sample_weight, outputs, "sample_weight")
         for _, name, metric, weighted in self._entries:
-            if targets[name] is not None:
-                metric.update_state(targets[name], outputs[name], weights[name] if weighted else None)
+            if targets[name] is None:
+                continue
+            if weighted:
+                metric.update_state(targets[name], outputs[name], sample_weight=weights[name])
+            else:
+                metric.update_state(targets[name], outputs[name])
 
     def result(self) -> dict[str, Any]:
-        """The results by shown name."""
-        return {shown: metric.result() for shown, _, metric, _ in self._entries}
+        """The results by shown name; a metric that gives several has them under its own names."""
+        found: dict[str, Any] = {}
+        for shown, _, metric, _ in self._entries:
+            result = metric.result()
+            found |= result if isinstance(result, dict) else {shown: result}
+        return found
 
     def reset_state(self) -> None:
         """All metrics at their beginning."""
         for metric in self.metrics:
             metric.reset_state()
+
+
+def _untaken(name: str, taken: set[str]) -> str:
+    shown, n = name, 0
+    while shown in taken:
+        n += 1
+        shown = f"{name}_{n}"
+    taken.add(shown)
+    return shown
 
 
 def _metrics_by_output(group: Any, names: list[str]) -> dict[str, list]:

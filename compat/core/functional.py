@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compat.core import masks, naming
+from compat.core.calling import call_plan
 from compat.core.input_layer import InputLayer
 from compat.core.keras_tensor import KerasTensor
 from compat.core.layer import Layer
@@ -128,7 +129,10 @@ class Functional(Model):
                     masks.put(x, m)
 
         def run(step: Step, args: tuple, kwargs: dict) -> Any:
-            return step.node.target(*args, **kwargs)
+            target = step.node.target
+            if training is not None and isinstance(target, Layer) and call_plan(type(target)).training:
+                kwargs["training"] = training  # what the model is told counts more, as in Keras, than what was recorded
+            return target(*args, **kwargs)
 
         return _only(walk(self._kf_steps, self._kf_refs, flat, run))
 

@@ -14,6 +14,7 @@ from compat.core.layer import Layer
 from compat.core.operation import Operation
 from compat.core.seeds import SeedGenerator
 from compat.core.tracking import constraint_of, regularizer_of
+from compat.initializers import new_seed
 from kfun.layer import Layer as Definition
 from kfun.layer import Weight
 from kfun.spec import Spec
@@ -42,6 +43,8 @@ class Generated(Layer):
     _constants: dict[str, Any] = {}  # what Keras's config has beside its arguments
     _takes_list = False  # whether the first argument is a list of inputs
     _random = False
+    _seeded = "if drawn"  # when the seed generator is made: "first", "last", "in build", "if drawn" from
+    _frozen_infers = False  # whether it runs as in inference while it is not trainable
     supports_masking = True
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -50,13 +53,18 @@ class Generated(Layer):
             rest.setdefault("activity_regularizer", own.pop("activity_regularizer"))
         rest |= {n: own.pop(n) for n in ("name", "dtype") if n in own}
         super().__init__(**rest)
+        if self._random and self._seeded == "first":
+            self.seed_generator = SeedGenerator(own["seed"])
         for name, value in own.items():
             self._set_argument(name, value)
         for name in self._fields:  # as the definition normalizes them: sizes to tuples, names to functions
             if not name.endswith("_initializer") and not isinstance(getattr(self, name), Operation):
                 object.__setattr__(self, name, getattr(self.definition, name))
-        if self._random and any(getattr(self, rate, 0) for rate in _RATES):
+        if self._random and (self._seeded == "last" or (self._seeded == "if drawn" and self._draws())):
             self.seed_generator = SeedGenerator(self.seed)
+
+    def _draws(self) -> bool:
+        return any(getattr(self, rate, 0) for rate in _RATES)
 
     def _set_argument(self, name: str, value: Any) -> None:
         if name.endswith("_initializer"):
@@ -124,9 +132,10 @@ class Generated(Layer):
         self.__dict__["_kf_tree"] = tree
 
     def _variable(self, name: str, weight: Weight, used: set) -> Any:
+        owner = self.__dict__.get("_kf_owner", self)
         variable = self.add_weight(
             weight.shape,
-            _fresh(weight.initializer, used),
+            owner._initializer(weight.initializer, used),
             weight.dtype,
             weight.trainable,
             weight.autocast,
@@ -136,11 +145,19 @@ class Generated(Layer):
         stem = {"embeddings": "embeddings", "recurrent_kernel": "recurrent", "depthwise_kernel": "depthwise"}.get(
             name, name
         )
-        owner = self.__dict__.get("_kf_owner", self)
         variable.regularizer = getattr(owner, f"{stem}_regularizer", None)
         variable.constraint = getattr(owner, f"{stem}_constraint", None)
         object.__setattr__(self, name, variable)
         return variable
+
+    def _initializer(self, initializer: Any, used: set) -> Any:
+        """The initializer of a weight: one that served another weight already draws from a seed of its own."""
+        if getattr(initializer, "seed", None) is None:
+            return initializer
+        if initializer in used:
+            initializer = initializer.replace(seed=new_seed())
+        used.add(initializer)
+        return initializer
 
     def _child(self, name: str) -> Any:
         attribute, shown = self._children.get(name, (name, name))
@@ -167,7 +184,7 @@ class Generated(Layer):
 
     def _apply(self, inputs: tuple, call_args: dict) -> Any:
         call_args = {k: v for k, v in call_args.items() if v is not None}
-        training = call_args.pop("training", False)
+        training = call_args.pop("training", False) and (self.trainable or not self._frozen_infers)
         params, state = self.gather()
         key = self._key(training)
         definition = remat.definition_of(self)
@@ -198,18 +215,6 @@ class Generated(Layer):
 
 def _is_shape(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and all(s is None or isinstance(s, int) for s in value)
-
-
-def _fresh(initializer: Any, used: set) -> Any:
-    """A seeded initializer that served one weight already draws the next from a seed of its own."""
-    from compat import initializers
-
-    if getattr(initializer, "seed", None) is None:
-        return initializer
-    if initializer in used:
-        initializer = initializer.replace(seed=initializers.new_seed())
-    used.add(initializer)
-    return initializer
 
 
 def new_part(name: str, owner: Layer, cls: type[Part] = Part) -> Part:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextvars
-import functools
 import inspect
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import jax
 
-from compat.core import masks, naming, policy, remat, scope
+from compat.core import calling, masks, naming, policy, remat, scope
+from compat.core.calling import CallPlan, call_plan
 from compat.core.operation import refuse_unknown
 from compat.core.persistence import Persistent
 from compat.core.shapes import is_data, replace_shapes, shapes_of, specs_of_shapes
@@ -19,29 +17,8 @@ from compat.core.tracebacks import filtered
 from compat.core.tracking import regularizer_of, unique
 from compat.core.variable import Variable
 from kfun import abstract, dtypes, ops
-from kfun.graph import SymbolicTensor, is_symbolic, record, replace, tensors
+from kfun.graph import SymbolicTensor, is_symbolic, replace, tensors
 from kfun.spec import Spec
-
-_training: contextvars.ContextVar[bool | None] = contextvars.ContextVar("compat_training", default=None)
-
-
-class CallPlan:
-    """What a `call` method takes, worked out once per class."""
-
-    def __init__(self, call: Callable):
-        parameters = list(inspect.signature(call).parameters.values())[1:]
-        self.names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        self.defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-        self.takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        self.training = "training" in self.names
-        self.mask = "mask" in self.names
-        self.masks = {n.removesuffix("_mask"): n for n in self.names if n.endswith("_mask")}
-
-
-@functools.cache
-def call_plan(cls: type) -> CallPlan:
-    """The plan of a layer class's `call`."""
-    return CallPlan(cls.call)
 
 
 class Layer(Persistent):
@@ -59,6 +36,9 @@ class Layer(Persistent):
     """
 
     supports_masking = False
+    supports_jit = True
+    input_spec: Any = None
+    quantization_mode: str | None = None
     _convert_inputs = True
 
     def __init__(
@@ -160,30 +140,36 @@ class Layer(Persistent):
             raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() before anything else")
         if self._convert_inputs:
             args, kwargs = self._converted(args), self._converted(kwargs)
+        context = calling.CONTEXT.get()
+        if context is not None:
+            return self._call_in(context, args, kwargs)
+        context, token = calling.begin(self)
+        try:
+            return self._call_in(context, args, kwargs)
+        finally:
+            calling.CONTEXT.reset(token)
+
+    def _call_in(self, context: calling.CallContext, args: tuple, kwargs: dict) -> Any:
         plan = call_plan(type(self))
         self._check_inputs(args)
         self._build_for(args, kwargs)
         if is_symbolic((args, kwargs)):  # records what was said; what was not is told when the graph runs
             if not plan.training and not plan.takes_any:
                 kwargs.pop("training", None)
-            return self._symbolic(args, kwargs)
-        training = kwargs.get("training")
-        if training is None:
-            training = _training.get()
-        if training is None:
-            training = plan.defaults.get("training")
-        if plan.training and training is not None:
-            kwargs["training"] = training
-        elif not plan.training and not plan.takes_any:
-            kwargs.pop("training", None)
+            with naming.at(self._scope()):
+                return self.symbolic_call(*args, **kwargs)
+        context.resolve(plan, kwargs)
         previous = self._fill_masks(plan, args, kwargs)
-        token = _training.set(training)
-        try:
+        with naming.at(self._scope()):
             outputs = self._in_compute_dtype(args, kwargs)
-        finally:
-            _training.reset(token)
         self._after_call(outputs, args, previous)
         return outputs
+
+    def _scope(self) -> str:
+        """The path of names that what is made inside has in front, settled by the first call."""
+        if not self._kf.built_in:
+            self._kf.built_in = naming.path_of(self.name)
+        return self._kf.built_in
 
     def _in_compute_dtype(self, args: tuple, kwargs: dict) -> Any:
         mixed = self.compute_dtype != self.variable_dtype
@@ -256,17 +242,6 @@ class Layer(Persistent):
         """The mask of the outputs; by default that of the inputs."""
         return previous_mask
 
-    def _symbolic(self, args: tuple, kwargs: dict) -> Any:
-        outputs = self.compute_output_spec(*args, **kwargs)
-        outputs = replace(outputs, lambda t: t.spec, SymbolicTensor)
-        made = record(self, args, kwargs, outputs)
-        first = next(tensors(made), None)
-        if first is not None:
-            self._kf.nodes.append(first.node)
-            for tensor in tensors(made):
-                tensor.name = tensor.name or f"{self.name}_output"
-        return made
-
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Specs of the outputs for symbolic tensors, found by an abstract run of `call`."""
         if type(self).compute_output_shape is not Layer.compute_output_shape and len(list(tensors(args))) == 1:
@@ -326,16 +301,24 @@ class Layer(Persistent):
         new = [inside.get(v) for v in others]
         return (outputs, new, losses) if return_losses else (outputs, new)
 
+    @property
+    def call_signature_parameters(self) -> list[str]:
+        """The names of the arguments of `call`."""
+        return list(inspect.signature(self.call).parameters)
+
     # ---- losses ----
 
     def add_loss(self, loss: Any) -> None:
         """Adds a scalar to the losses of this call."""
         for value in loss if isinstance(loss, (list, tuple)) else [loss]:
-            inside = scope.current()
-            if inside is not None:
-                inside.added.append((self, value))
-            else:
-                self._kf.losses.append(value)
+            calling.keep_loss(self, value)
+
+    def add_metric(self, *args: Any, **kwargs: Any) -> None:
+        """Not in Keras 3: make a metric an attribute and call its `update_state`."""
+        raise NotImplementedError(
+            "add_metric: keep a metric as an attribute, such as self.tracker = keras.metrics.Mean(), and call its "
+            "update_state in `call`; its result is in the logs"
+        )
 
     def _all_layers(self) -> list[Layer]:
         found = [self]
@@ -355,10 +338,6 @@ class Layer(Persistent):
             found = [value for layer in layers for value in layer._kf.losses]
         regularized = [v for v in self.trainable_weights if v.regularizer is not None]
         return found + [v.regularizer(v.value) for v in regularized]
-
-    def _clear_losses(self) -> None:
-        for layer in self._all_layers():
-            layer._kf.losses.clear()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

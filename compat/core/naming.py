@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import threading
-from collections.abc import Iterator
+from typing import Any
 
 from kfun.layer import snake_case
 
 _counts: dict[str, int] = {}
 _lock = threading.Lock()
-_prefix: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("compat_names", default=())
+_prefix: contextvars.ContextVar[str] = contextvars.ContextVar("compat_names", default="")
 
 
 def auto_name(class_name: str) -> str:
@@ -37,26 +36,27 @@ def reset() -> None:
     _counts.clear()
 
 
-@contextlib.contextmanager
-def under(name: str) -> Iterator[None]:
-    """Variables made inside have `name/` in front of their path."""
-    token = _prefix.set((*_prefix.get(), name))
-    try:
-        yield
-    finally:
-        _prefix.reset(token)
-
-
-@contextlib.contextmanager
-def at(path: str) -> Iterator[None]:
+class at:
     """Variables made inside have `path/` in front, whatever is around."""
-    token = _prefix.set(tuple(path.split("/")))
-    try:
-        yield
-    finally:
-        _prefix.reset(token)
+
+    __slots__ = ("_path", "_token")
+
+    def __init__(self, path: str):
+        self._path = path
+
+    def __enter__(self) -> None:
+        self._token = _prefix.set(self._path)
+
+    def __exit__(self, *exc: Any) -> None:
+        _prefix.reset(self._token)
+
+
+def under(name: str) -> at:
+    """Variables made inside have `name/` in front of their path."""
+    return at(path_of(name))
 
 
 def path_of(name: str) -> str:
     """The path of something named here and now."""
-    return "/".join((*_prefix.get(), name))
+    prefix = _prefix.get()
+    return f"{prefix}/{name}" if prefix else name

@@ -7,8 +7,10 @@ import inspect
 from typing import Any
 
 from compat.core import naming, remat
+from compat.core.tracebacks import filtered
 from kfun.errors import nearest
-from kfun.graph import tensors
+from kfun.graph import SymbolicTensor, infer, is_symbolic, record, replace, tensors
+from kfun.spec import Spec
 
 
 class Internals:
@@ -33,10 +35,52 @@ class Operation:
         self.__dict__["_kf"] = Internals(args, kwargs)
         return self
 
+    def __init__(self, name: str | None = None):
+        self._init_name(name)
+
     def _init_name(self, name: str | None) -> None:
         if name is not None and (not isinstance(name, str) or "/" in name):
             raise ValueError(f"{type(self).__name__}: expected a name without '/'; received {name!r}")
         self.name = name or naming.auto_name(type(self).__name__)
+
+    @filtered
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if is_symbolic((args, kwargs)):
+            return self.symbolic_call(*args, **kwargs)
+        return self.call(*args, **kwargs)
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """Computes the operation; a subclass overrides this."""
+        raise NotImplementedError(f"{type(self).__name__} must define call(...)")
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Symbolic tensors of the outputs for symbolic inputs, found by an abstract run of `call`."""
+        specs = infer(self.call, args, kwargs)
+        return replace(specs, SymbolicTensor, Spec)
+
+    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
+        """Records a call on symbolic tensors."""
+        outputs = replace(self.compute_output_spec(*args, **kwargs), lambda t: t.spec, SymbolicTensor)
+        made = record(self, args, kwargs, outputs)
+        first = next(tensors(made), None)
+        if first is not None:
+            self._kf.nodes.append(first.node)
+            for tensor in tensors(made):
+                tensor.name = tensor.name or f"{self.name}_output"
+        return made
+
+    def rematerialized_call(self, layer_call: Any, *args: Any, **kwargs: Any) -> Any:
+        """A function like `layer_call` that computes its intermediate values again in the backward pass."""
+        return remat.remat(layer_call)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {"name": self.name} | self._recorded_config()
+
+    @classmethod
+    def from_config(cls, config: dict) -> Operation:
+        """The operation of a config."""
+        return cls(**config)
 
     @property
     def _inbound_nodes(self) -> list:

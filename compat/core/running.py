@@ -12,7 +12,7 @@ from compat.core import live
 from compat.core.batch_calls import BatchCalls
 from kfun import ops
 from kfun.training import ArrayFeed, StopEpoch, epoch
-from kfun.training.epoch import STEPS_PER_DISPATCH
+from kfun.training.epoch import STEPS_PER_DISPATCH, kept
 
 _STOPS = {"train": "stop_training", "test": "stop_evaluating"}
 
@@ -35,7 +35,7 @@ def run_epoch(
         The logs as numbers, None if a feed that begins in the middle of an epoch has no batch left.
     """
     each = calls.wants_batches(mode)
-    size = 1 if model.run_eagerly else model.steps_per_execution if each else step.steps_per_dispatch
+    size = 1 if model._op_by_op else model.steps_per_execution if each else step.steps_per_dispatch
     batches = BatchCalls(calls, mode, model.steps_per_execution, feed.coming, first)
     begin = getattr(feed, "begin", None)
     if begin is not None and not begin(size):
@@ -56,10 +56,16 @@ def run_epoch(
 
     if each:
         batches.begin()
-    if size == 1:  # a program of one step is faster than a loop of one
-        logs = _one_by_one(_eager(step) if model.run_eagerly else step.once, state.state, feed, on_group)
-    else:
-        _, logs = epoch(step, state.state, feed, steps_per_dispatch=size, on_group=on_group)
+    keep: list[Any] = []
+    try:
+        if size == 1:  # a program of one step is faster than a loop of one
+            logs = _one_by_one(_eager(step) if model._op_by_op else step.once, state.state, feed, on_group, keep)
+        else:
+            _, logs = epoch(step, state.state, feed, steps_per_dispatch=size, on_group=on_group, keep=keep)
+    except BaseException:  # Ctrl-C may come after a step took the old values and before the new ones were seen
+        if keep:
+            state.state = keep[-1][0]
+        raise
     if each and batches.open and not getattr(model, _STOPS[mode], False):
         batches.end(calls.lazy(logs))
         batches.begin()
@@ -78,12 +84,25 @@ def _eager(step: Any) -> Callable:
     return lambda state, batch: step.run(state, jax.tree.map(ops.convert_to_tensor, batch))
 
 
-def _one_by_one(run: Callable, state: Any, feed: Any, on_group: Callable) -> dict:
+def one_step(step: Any, state: Any, batch: Any, op_by_op: bool) -> dict:
+    """One step on a batch with the metrics at their beginning; gives its logs."""
+    keep: list[Any] = []
+    state.state = step.reset(state.state)
+    try:
+        state.state, logs = kept(step.run if op_by_op else step.once, keep, state.state, batch)
+    except BaseException:
+        if keep:
+            state.state = keep[-1][0]
+        raise
+    return logs
+
+
+def _one_by_one(run: Callable, state: Any, feed: Any, on_group: Callable, keep: list) -> dict:
     """An epoch of single steps; gives the last logs."""
     logs, done = None, 0
     for group in feed.groups(_taken_at_once(feed)):
         for i in range(group.count):
-            state, logs = run(state, jax.tree.map(lambda x, i=i: x[i], group.batches))
+            state, logs = kept(run, keep, state, jax.tree.map(lambda x, i=i: x[i], group.batches))
             done += 1
             try:
                 changed = on_group(done, group.rows, logs, state)

@@ -79,10 +79,14 @@ class Sequential(Model):
 
     def _make_graph(self, x: Any) -> None:
         inputs = x
+        for layer, nodes in self.__dict__.get("_kf_calls", []):  # those of the graph before
+            layer._kf.nodes[:] = [n for n in layer._kf.nodes if n not in nodes]
+        known = [(layer, list(layer._kf.nodes)) for layer in self.layers]
         self._kf.built_in = naming.path_of(self.name)
         with naming.at(self._kf.built_in):
             for layer in self.layers:
                 x = layer(x)
+        self.__dict__["_kf_calls"] = [(layer, [n for n in layer._kf.nodes if n not in old]) for layer, old in known]
         self.__dict__["_kf_graph"] = Functional(inputs, x, name=self.name)
         self.built = True
 

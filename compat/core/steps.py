@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 
 from compat.core import data, live
 from compat.core.batch_calls import BatchCalls
+from compat.core.compiled import Compiled
 from kfun import ops
 from kfun.training.epoch import STEPS_PER_DISPATCH
 
@@ -24,6 +26,8 @@ class _Step:
         self.model = model
         if _overridden(model, self.method):
             self.update_with_logs = self._custom
+        elif type(model).compute_metrics is not Compiled.compute_metrics:
+            self.update_with_logs = self._measured
         self.steps_per_dispatch = STEPS_PER_DISPATCH
 
     def reset(self, state: list) -> list:
@@ -52,9 +56,28 @@ class _Step:
         state = self.update(state, batch)
         return state, self.logs(state)
 
+    def update(self, state: list, batch: Any) -> list:
+        """One step; pure."""
+        return self._measured(state, batch)[0]
+
+    def _measured(self, state: list, batch: Any) -> tuple[list, dict]:
+        """One step and what `compute_metrics` gave, which a subclass may add to."""
+        raise NotImplementedError(f"{type(self).__name__} has no step")
+
     def _custom(self, state: list, batch: Any) -> tuple[list, dict]:
-        """A step that the model defines itself, with logs of its own."""
-        logs, state = getattr(self.model, self.method)(tuple(state), batch)
+        """A step that the model defines itself, with logs of its own.
+
+        `method(state, data)` is Keras's form on JAX; `method(data)` reads and assigns variables.
+        """
+        method = getattr(self.model, self.method)
+        if takes_state(method):
+            logs, state = method(tuple(state), batch)
+        else:
+            groups = self.model._groups()
+            groups = groups if len(state) == len(groups) else [groups[0], groups[1], groups[3]]
+            with live.given(list(zip(groups, state, strict=True))) as inside:
+                logs = method(batch)
+                state = [[inside.get(v) for v in group] for group in groups]
         logs = {k: ops.convert_to_tensor(v) for k, v in logs.items()}
         return [list(s) for s in state], logs
 
@@ -64,15 +87,15 @@ class TrainStep(_Step):
 
     method = "train_step"
 
-    def update(self, state: list, batch: Any) -> list:
-        """One step; pure."""
+    def _measured(self, state: list, batch: Any) -> tuple[list, dict]:
         model = self.model
         t, n, o, m = state
         x, y, weight = data.unpack(batch)
         gradient = jax.value_and_grad(model.compute_loss_and_updates, has_aux=True)
         (_, (loss, y_pred, n, m)), grads = gradient(t, n, m, x, y, weight, training=True, optimizer_variables=o)
         t, o = model.optimizer.stateless_apply(o, grads, t)
-        return [t, n, o, _moved(model, m, x, y, y_pred, weight, loss)]
+        m, logs = _moved(model, m, x, y, y_pred, weight, loss)
+        return [t, n, o, m], logs
 
 
 class EvalStep(_Step):
@@ -80,25 +103,26 @@ class EvalStep(_Step):
 
     method = "test_step"
 
-    def update(self, state: list, batch: Any) -> list:
-        """One step; pure."""
+    def _measured(self, state: list, batch: Any) -> tuple[list, dict]:
         model = self.model
         t, n, m = state
         x, y, weight = data.unpack(batch)
         _, (loss, y_pred, n, m) = model.compute_loss_and_updates(t, n, m, x, y, weight, training=False)
-        return [t, n, _moved(model, m, x, y, y_pred, weight, loss)]
+        m, logs = _moved(model, m, x, y, y_pred, weight, loss)
+        return [t, n, m], logs
 
 
-def _moved(model: Any, values: list, x: Any, y: Any, y_pred: Any, weight: Any, loss: Any) -> list:
-    """The metrics' values after a batch."""
+def _moved(model: Any, values: list, x: Any, y: Any, y_pred: Any, weight: Any, loss: Any) -> tuple[list, dict]:
+    """The metrics' values after a batch, and what `compute_metrics` gave."""
     variables = model.metrics_variables
     with live.given([(variables, values)]) as inside:
         tracker = model.__dict__.get("_kf_loss_tracker")
         if tracker is not None:
             rows = ops.cast(ops.shape(jax.tree.leaves(x)[0])[0], "float32")
             tracker.update_state(loss, sample_weight=rows)
-        model.compute_metrics(x, y, y_pred, weight)
-        return [inside.get(v) for v in variables]
+        logs = model.compute_metrics(x, y, y_pred, weight)
+        logs = {k: ops.convert_to_tensor(v) for k, v in logs.items()}
+        return [inside.get(v) for v in variables], logs
 
 
 class PredictStep(_Step):
@@ -108,25 +132,40 @@ class PredictStep(_Step):
 
     @functools.cached_property
     def compiled(self) -> Any:
-        """`(trainable, non_trainable, x) -> outputs`, compiled."""
+        """`(trainable, non_trainable, x) -> (outputs, {place: new non-trainable value})`, compiled."""
 
         def run(t: list, n: list, x: Any) -> Any:
-            return self.model.predict_step((t, n), (x,))[0]
+            method = self.model.predict_step
+            if takes_state(method):
+                outputs, new = method((t, n), (x,))
+            else:
+                groups = self.model._groups()[:2]
+                with live.given(list(zip(groups, (t, n), strict=True))) as inside:
+                    outputs, new = method((x,)), [inside.get(v) for v in groups[1]]
+            return outputs, {i: v for i, (v, old) in enumerate(zip(new, n, strict=True)) if v is not old}
 
-        return run if getattr(self.model, "run_eagerly", False) else jax.jit(run)
+        return run if self.model._op_by_op else jax.jit(run)
 
     def batch(self, x: Any) -> Any:
         """The outputs of one batch, as NumPy arrays."""
         t, n = self._values()
-        return jax.tree.map(np.asarray, self.compiled(t, n, x))
+        outputs, changed = self.compiled(t, n, x)
+        self._put(changed)
+        return jax.tree.map(np.asarray, outputs)
 
     def _values(self) -> tuple[list, list]:
         model = self.model
         key = (model._trainable, len(model.__dict__))
         cached = self.__dict__.get("_variables")
-        if cached is None or cached[0] != key:
+        if cached is None or cached[0] != key or model._op_by_op:
             cached = self.__dict__["_variables"] = (key, model.trainable_variables, model.non_trainable_variables)
         return [v.value for v in cached[1]], [v.value for v in cached[2]]
+
+    def _put(self, changed: dict[int, Any]) -> None:
+        """Keeps what the forward pass changed: states of stateful layers, seeds."""
+        variables = self.__dict__["_variables"][2]
+        for place, value in changed.items():
+            variables[place].assign(value)
 
     def direct(self, x: np.ndarray, batch_size: int) -> Any:
         """The outputs of an array that is one batch; None where the general way must be taken."""
@@ -143,11 +182,16 @@ class PredictStep(_Step):
         calls.on_predict_begin()
         t, n = self._values()
         parts: list[Any] = []
+        latest: dict[int, Any] = {}
         if each:
             batches.begin()
         for done, group in enumerate(feed.groups(1), 1):
             x, _, _ = data.unpack(jax.tree.map(lambda a: a[0], group.batches))
-            parts.append(self.compiled(t, n, x))
+            outputs, changed = self.compiled(t, n, x)
+            for place, value in changed.items():
+                n[place] = value
+            latest |= changed
+            parts.append(outputs)
             ended = batches.after(done)
             if not each:
                 calls.on_group("predict", done, {})
@@ -159,6 +203,7 @@ class PredictStep(_Step):
                 batches.begin()
         if each and batches.open and not self.model.stop_predicting:
             batches.end({"outputs": _joined(parts[batches.first :])})
+        self._put(latest)
         calls.on_predict_end()
         if not parts:
             raise ValueError("predict: the data gave no batch")
@@ -172,6 +217,13 @@ def _joined(parts: list[Any]) -> Any:
 
 
 def _overridden(model: Any, method: str) -> bool:
-    from compat.core.trainer import Trainer
+    from compat.core.single import Steps
 
-    return bool(method) and getattr(type(model), method) is not getattr(Trainer, method)
+    return bool(method) and getattr(type(model), method) is not getattr(Steps, method)
+
+
+def takes_state(method: Any) -> bool:
+    """Whether a step is `method(state, data)`, rather than `method(data)`."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = [p for p in inspect.signature(method).parameters.values() if p.kind in kinds]
+    return sum(p.default is inspect.Parameter.empty for p in parameters) > 1

@@ -58,13 +58,25 @@ class Tracking(Operation):
         if initializer is None:
             initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
         with naming.at(self._kf.built_in or naming.path_of(self.name)):
-            variable = Variable(
-                initializer_of(initializer), shape, dtype, trainable, autocast, aggregation, name=name or "variable"
-            )
+            variable = Variable(initializer_of(initializer), shape, dtype, trainable, autocast, aggregation, name=name)
         variable.regularizer, variable.constraint = regularizer_of(regularizer), constraint_of(constraint)
         variable.overwrite_with_gradient = overwrite_with_gradient
         self._track(variable)
         return variable
+
+    def add_variable(
+        self,
+        shape: Any,
+        initializer: Any,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """`add_weight` with the initializer second."""
+        return self.add_weight(shape, initializer, dtype, trainable, autocast, regularizer, constraint, name=name)
 
     def _parts(self) -> Iterator[Any]:
         """Layers, metrics, seed generators and variables among the attributes, in order."""
@@ -169,12 +181,16 @@ class Tracking(Operation):
     @property
     def metrics(self) -> list[Any]:
         """The metrics of this layer and its sublayers."""
-        from compat.metrics import Metric
-
-        found = [p for p in self._parts() if isinstance(p, Metric)]
+        found = self._own_metrics()
         for layer in self._sublayers():
             found += layer.metrics
         return unique(found)
+
+    def _own_metrics(self) -> list[Any]:
+        """The metrics among the attributes."""
+        from compat.metrics import Metric
+
+        return [p for p in self._parts() if isinstance(p, Metric)]
 
     @property
     def metrics_variables(self) -> list[Variable]:

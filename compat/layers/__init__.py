@@ -106,6 +106,7 @@ GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D = (
 )  # fmt: skip
 
 BatchNormalization = _make("BatchNormalization", weights=_NORM, activity=False)
+BatchNormalization._frozen_infers = True
 GroupNormalization = _make("GroupNormalization", weights=_NORM, activity=False)
 LayerNormalization = _make("LayerNormalization", weights=_NORM, activity=False, hidden="rms_scaling")
 RMSNormalization = _make("RMSNormalization")
@@ -170,6 +171,9 @@ GRU = _recurrent("GRU", "gru_cell", recurrent_dropout={"seed": None}, reset_afte
 ConvLSTM1D = _recurrent("ConvLSTM1D", "conv_lstm_cell", _LOOP, recurrent_dropout={"seed": None})
 ConvLSTM2D = _recurrent("ConvLSTM2D", "conv_lstm_cell", _LOOP, recurrent_dropout={"seed": None})
 ConvLSTM3D = _recurrent("ConvLSTM3D", "conv_lstm_cell", _LOOP, recurrent_dropout={"seed": None})
+
+for _cls in (SimpleRNNCell, SimpleRNN, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D):
+    _cls._seeded = "first"
 
 _HEADS = {n: (f"{n}_dense", n) for n in ("query", "key", "value")} | {
     "attention_output": ("output_dense", "attention_output"),

@@ -7,10 +7,14 @@ from typing import Any
 
 from compat.core import settings
 from compat.core.generated import Generated
+from compat.core.seeds import SeedGenerator
+from compat.initializers import new_seed
 
 
 class Headed(Generated):
     """The call of layers with heads: query, value and key are arguments of their own."""
+
+    _seeded = "in build"
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -29,6 +33,16 @@ class Headed(Generated):
         """Makes the variables for inputs of these shapes."""
         value_shape = value_shape if value_shape is not None else query_shape
         super().build(query_shape, value_shape, *(() if key_shape is None else (key_shape,)))
+
+    def _initializer(self, initializer: Any, used: set) -> Any:
+        """Each kernel has a copy of the initializer, which draws a seed of its own unless it was given one."""
+        auto = getattr(self.kernel_initializer, "auto_seeded", False)
+        return initializer.replace(seed=new_seed()) if auto and hasattr(initializer, "seed") else initializer
+
+    def _child(self, name: str) -> Any:
+        if name == "attention_output" and self._draws():  # in Keras's order: after those of query, key and value
+            self.seed_generator = SeedGenerator(self.seed)
+        return super()._child(name)
 
     def _run_build(self, shapes: dict) -> None:
         self.build(**{n: shapes[n] for n in ("query_shape", "value_shape", "key_shape") if n in shapes})

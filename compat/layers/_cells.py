@@ -54,10 +54,11 @@ def keys_of(layer: Any, draws: int | None = None) -> Any:
     if isinstance(layer, StackedRNNCells):
         return tuple(keys_of(cell) for cell in layer.cells)
     generator = layer.__dict__.get("seed_generator") if isinstance(layer, Generated) else None
-    if generator is None:
+    draws = 0 if generator is None else layer.definition.draws if draws is None else draws
+    if not draws:
         return None
     key = generator.next()
-    for _ in range((layer.definition.draws if draws is None else draws) - 1):
+    for _ in range(draws - 1):
         generator.next()
     return key
 

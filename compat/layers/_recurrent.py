@@ -36,6 +36,15 @@ class Carried(Part):
 class Recurrent(Generated):
     """Base of generated recurrent layers."""
 
+    _seeded = "last"
+
+    @property
+    def variables(self) -> list:
+        """All variables, the cell's seed behind its weights."""
+        found = super().variables
+        seeds = {id(self.seed_generator.state)} if "seed_generator" in self.__dict__ else set()
+        return [v for v in found if id(v) not in seeds] + [v for v in found if id(v) in seeds]
+
     def _set_argument(self, name: str, value: Any) -> None:
         if name == "use_cudnn":
             if not isinstance(value, bool) and value != "auto":
@@ -125,6 +134,8 @@ class Recurrent(Generated):
 
 class GeneratedCell(Generated):
     """Base of generated cells."""
+
+    _seeded = "last"
 
     def build(self, inputs_shape: Any, states_shape: Any = None) -> None:
         """Makes the variables for a step of this shape."""

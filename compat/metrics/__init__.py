@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 
 from compat import losses
 from compat._unknown import unknown_names_of
-from compat.core import faces, naming, scope
-from compat.core.variable import Variable
+from compat.core import faces, masks, naming, scope
+from compat.core.variable import Variable, unwrap
 from compat.initializers import definition_of as _initializer
-from kfun import dtypes, ops
+from kfun import abstract, dtypes, ops
 from kfun import metrics as _kfun
 from kfun.errors import nearest
+from kfun.layer import snake_case as _snake_case
 from kfun.losses import _get as _loss_names
 from kfun.metrics import _get as _names
+from kfun.metrics.reduction import MeanOf
+from kfun.spec import Spec
 
 
 class Metric:
@@ -72,6 +77,23 @@ class Metric:
         """Makes a variable of the metric, zeros by default."""
         return self.add_variable(() if shape is None else shape, initializer or "zeros", dtype, name=name)
 
+    def prepare(self, y_true: Any, y_pred: Any, abstractly: bool = True) -> None:
+        """Makes the variables that wait for the first batch, before steps are compiled.
+
+        Args:
+            y_true, y_pred: arrays or specs of a batch.
+            abstractly: whether to run `update_state` of a user-written metric on their specs.
+        """
+        if abstractly:
+            leaves, structure = jax.tree.flatten((y_true, y_pred), is_leaf=lambda x: isinstance(x, Spec))
+
+            def run(*arrays: Any) -> Any:
+                with scope.Scope(abstract=True):
+                    self.update_state(*jax.tree.unflatten(structure, arrays))
+                return arrays[0]
+
+            abstract.evaluate(run, *map(Spec.of, leaves))
+
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Moves the metric by a batch."""
         raise NotImplementedError(f"{type(self).__name__} must define update_state(...)")
@@ -106,7 +128,7 @@ class Metric:
         if len(values) != len(variables):
             raise ValueError(f"metric {self.name!r} has {len(variables)} variables; received {len(values)} values")
         with scope.Scope(dict(zip(variables, values, strict=True))) as inside:
-            result = function()
+            result = unwrap(function())
             return result, [inside.get(v) for v in variables]
 
     def get_config(self) -> dict:
@@ -142,8 +164,6 @@ class _Generated(Metric):
             self._make({})
 
     def _make(self, data: dict) -> None:
-        import jax
-
         with jax.ensure_compile_time_eval():
             state = self.definition.init(**data)
         self._tree = {}
@@ -152,14 +172,18 @@ class _Generated(Metric):
             self._tree[name] = self.add_variable(shape, "zeros", dtype, name=name)
             self._starts[id(self._tree[name])] = np.asarray(value)
 
+    def prepare(self, y_true: Any, y_pred: Any, abstractly: bool = True) -> None:
+        if self._tree is None:
+            self._make({"y_true": Spec.of(y_true), "y_pred": Spec.of(y_pred)})
+
     def _state(self) -> dict:
         return {name: v.value for name, v in (self._tree or {}).items()}
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         if self._tree is None:
-            from kfun.spec import Spec
-
-            self._make({"y_true": Spec.of(args[0]), "y_pred": Spec.of(args[1])})
+            self.prepare(args[0], args[1])
+        if isinstance(self.definition, MeanOf) and len(args) > 1:
+            args, kwargs = _with_mask(args, kwargs)
         for name, value in self.definition.update(self._state(), *args, **kwargs).items():
             self._tree[name].assign(value)
 
@@ -189,6 +213,23 @@ class _Generated(Metric):
         if "thresholds" in own and "num_thresholds" in own and own["thresholds"] is not None:
             own["num_thresholds"] = len(own["thresholds"]) + 2  # AUC adds one below 0 and one above 1
         return super().get_config() | faces.said(own, self._parameters, _UNSAID.get(type(self).__name__, ()))
+
+
+def _with_mask(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """The arguments of `update_state` with the mask of `y_pred` among the sample weights."""
+    mask = masks.of(args[1])
+    if mask is None or isinstance(mask, (list, dict)):
+        return args, kwargs
+    weight = args[2] if len(args) > 2 else kwargs.get("sample_weight")
+    mask = ops.cast(mask, "float32")
+    if weight is not None:
+        weight = ops.cast(ops.convert_to_tensor(weight), "float32")
+        if weight.ndim == mask.ndim + 1 and weight.shape[-1] == 1:
+            mask = ops.expand_dims(mask, -1)
+        while weight.ndim < mask.ndim:
+            weight = ops.expand_dims(weight, -1)
+        mask = ops.multiply(mask, weight)
+    return args[:2], {k: v for k, v in kwargs.items() if k != "sample_weight"} | {"sample_weight": mask}
 
 
 def _sized_by_data(definition: Any) -> bool:
@@ -292,9 +333,8 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, type):
         return identifier()
     if callable(identifier):
-        return MeanMetricWrapper(
-            identifier, name=getattr(identifier, "__name__", None) or getattr(identifier, "name", None)
-        )
+        name = getattr(identifier, "__name__", None) or getattr(identifier, "name", None)
+        return MeanMetricWrapper(identifier, name=_snake_case(re.sub(r"\W+", "", name or "") or "function"))
     raise ValueError(f"expected the name of a metric, a metric or a function; received {identifier!r}")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from compat.core.functional import Functional as Functional
 from compat.core.model import Model as Model
 from compat.core.sequential import Sequential as Sequential
+from compat.models.cloning import clone_model as clone_model
 
 
 def __getattr__(name: str) -> Any:

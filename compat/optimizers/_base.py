@@ -138,7 +138,7 @@ class Base:
         return None
 
     def _set_schedule(self, value: Any) -> None:
-        raise ValueError(
+        raise TypeError(
             f"{type(self).__name__}: the learning rate follows a schedule and cannot be set; compile with a number"
         )
 

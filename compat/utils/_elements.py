@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from compat.core.input_layer import InputLayer
-from compat.core.layer import Layer
 from compat.core.keras_tensor import KerasTensor
+from compat.core.layer import Layer
 from compat.saving.functional_config import _class_name, _op_names
 from kfun.graph import replace, tensors
 

@@ -120,10 +120,20 @@ class EinsumDense(Layer):
                 f"EinsumDense: the sizes of axes {missing} in {self.equation!r} are not known from the input "
                 f"{x.shape} or output_shape {self.output_shape}"
             )
-        weights = {"kernel": Weight(tuple(sizes[c] for c in kernel), self.kernel_initializer)}
+        weights = {"kernel": Weight(tuple(sizes[c] for c in kernel), self._kernel_initializer(kernel, output))}
         if self.bias_axes is not None:
             weights["bias"] = Weight(self._bias_shape(sizes, output), self.bias_initializer)
         return weights
+
+    def _kernel_initializer(self, kernel: str, output: str) -> Any:
+        """An initializer that scales by fans takes them from the kernel's input and output axes, as in Keras."""
+        made = self.kernel_initializer
+        if not hasattr(made, "input_axes") or (made.input_axes is not None and made.output_axes is not None):
+            return made
+        axes = {"input_axes": [], "output_axes": []}
+        for axis, letter in enumerate(kernel):
+            axes["output_axes" if letter in output else "input_axes"].append(axis)
+        return made.replace(**{name: tuple(found) for name, found in axes.items()})
 
     def _sizes(self, x, inputs: str, output: str) -> dict[str, int | None]:
         sizes: dict[str, int | None] = {}

@@ -33,12 +33,16 @@ def transformed(name: str, fun: Callable, **options: Any) -> Callable:
     """`fun` under the transformation `name` of the framework of the arguments of each call."""
     made: dict[str, Callable] = {}
 
-    @functools.wraps(fun)
-    def call(*args, **kwargs):
+    def native(*args, **kwargs):
         kind = _framework((*args, *kwargs.values()), name)
         run = made.get(kind.name)
         if run is None:
             run = made[kind.name] = _lookup(kind, name)(fun, **options)
-        return run(*args, **kwargs)
+        return run
 
+    @functools.wraps(fun)
+    def call(*args, **kwargs):
+        return native(*args, **kwargs)(*args, **kwargs)
+
+    setattr(call, "native", native)  # noqa: B010 -- the framework's own function for these arguments
     return call

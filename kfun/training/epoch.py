@@ -48,6 +48,18 @@ def compiled_group(step: Any) -> Callable:
     return step._compiled_group
 
 
+def kept(run: Callable, keep: list, *args: Any) -> Any:
+    """`run(*args)`, whose result is the one item of `keep` before Ctrl-C can interrupt.
+
+    A compiled step takes the memory of the state that it is given. Python sees an interrupt when the call
+    returns and before its result is stored, so the result is stored by the same call, in C.
+    """
+    native = getattr(run, "native", None)  # without a frame of Python between
+    keep.extend(map(run if native is None else native(*args), *zip(args, strict=True)))
+    del keep[:-1]
+    return keep[-1]
+
+
 def _at(batches: Any, i: Any) -> Any:
     if isinstance(batches, dict):
         return {k: _at(v, i) for k, v in batches.items()}
@@ -63,6 +75,7 @@ def epoch(
     *,
     steps_per_dispatch: int = STEPS_PER_DISPATCH,
     on_group: Callable[[int, int, dict, Any], Any] | None = None,
+    keep: list | None = None,
 ) -> tuple[Any, dict]:
     """Runs a step over all batches of a feed.
 
@@ -78,6 +91,7 @@ def epoch(
         on_group: called after each dispatch with the number of steps done so far, the rows of a
             batch, the logs (on the device), and the train state. It may give another train state
             to go on with, or raise `StopEpoch`.
+        keep: holds `(train_state, logs)` of the newest dispatch, whatever interrupts the epoch (see `kept`).
 
     Returns:
         `(train_state, logs)`.
@@ -86,9 +100,10 @@ def epoch(
         ValueError: if the feed gave no batch.
     """
     run = compiled_group(step)
+    keep = [] if keep is None else keep
     done, logs = 0, None
     for group in feed.groups(steps_per_dispatch):
-        train_state, logs = run(train_state, group.batches, group.count)
+        train_state, logs = kept(run, keep, train_state, group.batches, group.count)
         done += group.count
         if on_group is not None:
             try:
