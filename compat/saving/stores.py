@@ -6,6 +6,7 @@ itself are followed, and a dataset's shape is compared with the variable's befor
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,14 +49,16 @@ def _container(items: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any
 
 
 def _saveable(obj: Any) -> bool:
+    from compat.losses import Loss
     from compat.metrics import Metric
     from compat.optimizers import Optimizer
 
-    return isinstance(obj, (Layer, Metric, Optimizer))
+    return isinstance(obj, (Layer, Metric, Optimizer, Loss))
 
 
 def _children(obj: Any) -> list[tuple[str, Any]]:
     from compat.core.functional import Functional
+    from compat.core.model import Model
     from compat.core.sequential import Sequential
 
     if not isinstance(obj, Layer) and hasattr(obj, "_parts"):  # an optimizer, maybe around others
@@ -65,11 +68,26 @@ def _children(obj: Any) -> list[tuple[str, Any]]:
         found.append(("layers", obj.layers))
     if not isinstance(obj, Layer):
         return found
-    own = {k: v for k, v in vars(obj).items() if not k.startswith(("_kf", "__"))}
+    own = {k: v for k, v in vars(obj).items() if not k.startswith(("_kf", "__"))} | _properties(obj)
+    if isinstance(obj, Model) and not found:
+        own["layers"] = obj.layers
     for name in sorted(own, key=lambda k: f"~{k}" if k.startswith("_") else k):
         value = own[name]
         if _saveable(value) or isinstance(value, (list, tuple, dict)):
             found.append((name, value))
+    return found
+
+
+def _properties(obj: Any) -> dict[str, Any]:
+    """What the properties of a user's classes give: Keras finds layers there too."""
+    found = {}
+    for cls in type(obj).__mro__:
+        if cls.__module__.partition(".")[0] == "compat":
+            break
+        for name, value in vars(cls).items():
+            if isinstance(value, property) and not name.startswith("__"):
+                with contextlib.suppress(Exception):  # a property may not be ready; then there is nothing in it to save
+                    found[name] = getattr(obj, name)
     return found
 
 
@@ -152,9 +170,10 @@ def write(root: Any, target: Any) -> None:
     """Writes all variables under `root` to an HDF5 file (a path or a binary file object)."""
     with h5py.File(target, "w") as file:
         for path, obj in walk(root):
-            group = file.create_group(f"{path}/vars" if path else "vars")
-            group.attrs["name"] = str(getattr(obj, "name", ""))
-            obj.save_own_variables(Entry(group))
+            if hasattr(obj, "save_own_variables"):
+                group = file.create_group(f"{path}/vars" if path else "vars")
+                group.attrs["name"] = str(getattr(obj, "name", ""))
+                obj.save_own_variables(Entry(group))
 
 
 def read(root: Any, source: Any, skip_mismatch: bool = False) -> None:
@@ -177,6 +196,8 @@ def read(root: Any, source: Any, skip_mismatch: bool = False) -> None:
             raise ValueError("this is a weights file of Keras 2; save it anew with Keras 3 as .weights.h5 or .keras")
         failed = []
         for path, obj in walk(root):
+            if not hasattr(obj, "load_own_variables"):
+                continue
             group = _group(file, f"{path}/vars" if path else "vars")
             label = f"{type(obj).__name__} {getattr(obj, 'name', '')!r}"
             try:
@@ -202,4 +223,4 @@ def _own(obj: Any) -> list:
     if isinstance(obj, Layer):
         trainable, other = obj._own()
         return [*trainable, *other]
-    return list(obj.variables)
+    return list(getattr(obj, "variables", ()))
