@@ -113,7 +113,7 @@ class Model(Trainer, Layer):
         export_model(self, filepath, format, verbose, input_signature, **kwargs)
 
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
-        """Writes architecture, weights and training state to a `.keras` file."""
+        """Writes architecture, weights and training state; see `saving.save_model`."""
         from compat.saving import save_model
 
         save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)

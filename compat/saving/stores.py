@@ -7,7 +7,8 @@ itself are followed, and a dataset's shape is compared with the variable's befor
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import h5py
@@ -19,9 +20,9 @@ from kfun.layer import snake_case
 _EXPANSION = 1000  # how much larger than its stored bytes a dataset may be
 
 
-def walk(root: Any) -> Iterator[tuple[str, Any]]:
-    """`(path, object)` of every object with variables under `root`, in Keras's order, each once."""
-    yield from _visit(root, "", set())
+def walk(root: Any, skipped: Iterable[Any] | None = None) -> Iterator[tuple[str, Any]]:
+    """`(path, object)` of every object under `root` but those `skipped`, in Keras's order, each once."""
+    yield from _visit(root, "", {id(s) for s in skipped or ()})
 
 
 def _visit(obj: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
@@ -92,48 +93,64 @@ def _properties(obj: Any) -> dict[str, Any]:
 
 
 class Entry:
-    """The variables of one object in a file: a mapping from "0", "1", ... to arrays."""
+    """The variables of one object in a file: a mapping from "0", "1", ... to arrays.
 
-    def __init__(self, group: Any, shapes: dict[str, tuple] | None = None, label: str = ""):
-        self.group, self.shapes, self.label = group, shapes or {}, label
+    Args:
+        group: of the file, or several of them in files that belong together; none if the file has none.
+        shapes: that variables must have.
+        label: how errors call the object.
+    """
+
+    def __init__(self, *groups: Any, shapes: dict[str, tuple] | None = None, label: str = ""):
+        self.groups = [g for g in groups if g is not None]
+        self.shapes, self.label = shapes or {}, label
 
     def __setitem__(self, key: str, value: Any) -> None:
         value = np.asarray(value)
-        dataset = self.group.create_dataset(key, data=value)
+        dataset = self.groups[0].create_dataset(key, data=value)
         if value.dtype.name == "bfloat16":
             dataset.attrs["dtype"] = "bfloat16"
 
     def __getitem__(self, key: str) -> np.ndarray:
-        if key not in self:
+        group = next((g for g in self.groups if key in g), None)
+        if group is None:
             raise KeyError(f"the file has no variable {key} of {self.label}")
-        dataset = _plain(self.group, key, self.label)
-        wanted = self.shapes.get(key)
-        if wanted is not None and tuple(dataset.shape) != tuple(wanted):
-            raise ValueError(
-                f"{self.label}: variable {key} has shape {tuple(wanted)}; the file has {tuple(dataset.shape)} for it"
-            )
-        size = int(np.prod(dataset.shape, dtype=object)) * dataset.dtype.itemsize
-        if size > _EXPANSION * max(dataset.id.get_storage_size(), 4096):
-            raise ValueError(f"{self.label}: variable {key} declares {size:,} bytes, far more than the file stores")
-        value = dataset[()]
-        if dataset.attrs.get("dtype") == "bfloat16":
-            import ml_dtypes
-
-            value = np.asarray(value).view(ml_dtypes.bfloat16)
-        return np.asarray(value)
+        return array_of(group, key, self.label, self.shapes.get(key))
 
     def __contains__(self, key: object) -> bool:
-        return self.group is not None and key in self.group
+        return any(key in g for g in self.groups)
 
     def __len__(self) -> int:
-        return 0 if self.group is None else len(self.group)
+        return len(self.keys())
 
     def __iter__(self) -> Iterator[str]:
-        return iter([] if self.group is None else list(self.group))
+        return iter(self.keys())
 
     def keys(self) -> list[str]:
         """The numbers of the variables."""
-        return list(self)
+        return list({key: None for g in self.groups for key in g})
+
+
+def array_of(group: Any, key: str, label: str, shape: tuple | None = None) -> np.ndarray:
+    """An array of a file, read when its declared shape is known to be the one expected and to be stored in full.
+
+    Raises:
+        ValueError: if it is not, or its data are elsewhere.
+    """
+    dataset = _plain(group, key, label)
+    if shape is not None and tuple(dataset.shape) != tuple(shape):
+        raise ValueError(
+            f"{label}: variable {key} has shape {tuple(shape)}; the file has {tuple(dataset.shape)} for it"
+        )
+    size = int(np.prod(dataset.shape, dtype=object)) * dataset.dtype.itemsize
+    if size > _EXPANSION * max(dataset.id.get_storage_size(), 4096):
+        raise ValueError(f"{label}: variable {key} declares {size:,} bytes, far more than the file stores")
+    value = np.asarray(dataset[()])
+    if dataset.attrs.get("dtype") == "bfloat16":
+        import ml_dtypes
+
+        value = value.view(ml_dtypes.bfloat16)
+    return value
 
 
 def _plain(group: Any, key: str, label: str) -> Any:
@@ -151,7 +168,7 @@ def _plain(group: Any, key: str, label: str) -> Any:
     return dataset
 
 
-def _group(file: Any, path: str) -> Any:
+def group_of(file: Any, path: str) -> Any:
     """A group by path, every step a hard link; None if there is none."""
     group = file
     for part in path.split("/"):
@@ -176,45 +193,67 @@ def write(root: Any, target: Any) -> None:
                 obj.save_own_variables(Entry(group))
 
 
-def read(root: Any, source: Any, skip_mismatch: bool = False) -> None:
+def read(
+    root: Any, source: Any, skip_mismatch: bool = False, skipped: Iterable[Any] | None = None
+) -> None:
     """Reads all variables under `root` from an HDF5 file.
 
     Args:
         root: a model or layer, built.
         source: a path or a binary file object.
         skip_mismatch: whether objects whose variables do not fit are left as they are.
+        skipped: objects to leave as they are, with what is under them.
 
     Raises:
         ValueError: if the file is no HDF5, objects do not fit, or it holds what is refused.
     """
+    with opened(source) as file:
+        fill(root, lambda path: [group_of(file, path)], skip_mismatch, skipped)
+
+
+@contextlib.contextmanager
+def opened(source: Any) -> Iterator[Any]:
+    """An HDF5 file for reading; what is wrong with it inside of the library becomes a ValueError."""
     try:
         file = h5py.File(source, "r")
-    except OSError as error:
+    except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
         raise ValueError(f"the weights cannot be read: {error}. The file is damaged or not HDF5") from error
-    with file:
-        if "vars" not in file and "layers" not in file and "layer_names" in file.attrs:
-            raise ValueError("this is a weights file of Keras 2; save it anew with Keras 3 as .weights.h5 or .keras")
-        failed = []
-        for path, obj in walk(root):
-            if not hasattr(obj, "load_own_variables"):
-                continue
-            group = _group(file, f"{path}/vars" if path else "vars")
-            label = f"{type(obj).__name__} {getattr(obj, 'name', '')!r}"
-            try:
-                _load(obj, group, label)
-            except (ValueError, KeyError, OSError) as error:
-                if not skip_mismatch:
-                    raise ValueError(f"{label} at {path or '/'!r}: {error}") from error
-                failed.append(label)
-        if failed:
-            import warnings
-
-            warnings.warn(f"not loaded, because they do not fit the file: {', '.join(failed)}", stacklevel=3)
+    try:
+        with file:
+            yield file
+    except (OSError, RuntimeError, UnicodeError, MemoryError, TypeError) as error:
+        raise ValueError(f"the weights cannot be read: {error}. The file is damaged") from error
 
 
-def _load(obj: Any, group: Any, label: str) -> None:
+def fill(root: Any, groups: Callable, skip_mismatch: bool = False, skipped: Iterable[Any] | None = None) -> None:
+    """Reads all variables under `root`.
+
+    Args:
+        root: a model or layer, built.
+        groups: gives the groups of a path such as `"layers/dense/vars"`.
+        skip_mismatch: whether objects whose variables do not fit are left as they are.
+        skipped: objects to leave as they are, with what is under them.
+    """
+    failed = []
+    for path, obj in walk(root, skipped):
+        if not hasattr(obj, "load_own_variables"):
+            continue
+        label = f"{type(obj).__name__} {getattr(obj, 'name', '')!r}"
+        try:
+            _load(obj, groups(f"{path}/vars" if path else "vars"), label)
+        except (ValueError, KeyError, OSError, RuntimeError) as error:
+            if not skip_mismatch:
+                raise ValueError(f"{label} at {path or '/'!r}: {error}") from error
+            failed.append(label)
+    if failed:
+        warnings.warn(f"not loaded, because they do not fit the file: {', '.join(failed)}", stacklevel=4)
+
+
+def _load(obj: Any, groups: list[Any], label: str) -> None:
     own = _own(obj)
-    entry = Entry(group, {str(i): v.shape for i, v in enumerate(own)}, label)
+    entry = Entry(*groups, shapes={str(i): v.shape for i, v in enumerate(own)}, label=label)
     if own or len(entry):
         obj.load_own_variables(entry)
 
