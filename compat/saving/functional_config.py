@@ -244,8 +244,10 @@ class _OpOfFile:
 
 
 def _made(data: dict, custom_objects: dict | None) -> Any:
-    module = str(data.get("module") or "")
-    if not module.startswith("keras.src.ops") and not module.startswith("keras.ops"):
+    module, config = str(data.get("module") or ""), data.get("config") or {}
+    named = module.startswith(("keras.src.ops", "keras.ops"))
+    # Files of the older format leave the module out; layers say whether they are trainable, ops do not.
+    if not named and (module or "trainable" in config or "dtype" in config or data["class_name"] not in OP_OF_CLASS):
         return deserialize_keras_object(data, custom_objects=custom_objects)
     op = OP_OF_CLASS.get(data["class_name"])
     if op is None:

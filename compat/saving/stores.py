@@ -252,13 +252,14 @@ def fill(root: Any, groups: Callable, skip_mismatch: bool = False, skipped: Iter
 
 
 def _load(obj: Any, groups: list[Any], label: str) -> None:
-    own = _own(obj)
+    own = own_variables(obj)
     entry = Entry(*groups, shapes={str(i): v.shape for i, v in enumerate(own)}, label=label)
     if own or len(entry):
         obj.load_own_variables(entry)
 
 
-def _own(obj: Any) -> list:
+def own_variables(obj: Any) -> list:
+    """The variables of an object that are not of one inside it."""
     if isinstance(obj, Layer):
         trainable, other = obj._own()
         return [*trainable, *other]
