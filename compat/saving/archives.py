@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from compat.saving.atomic import Window
+from compat.saving.window import Window
 
 WEIGHTS, CONFIG, METADATA = "model.weights.h5", "config.json", "metadata.json"
 _EXPANSION = 100  # how much larger than the archive its members may be

@@ -13,7 +13,7 @@ from rich.tree import Tree
 
 from compat.saving import stores
 from compat.saving.archives import CONFIG, METADATA, Archive
-from compat.saving.atomic import atomic_file
+from kfun.atomic import atomic_file
 
 _LIMIT = 64  # levels of groups
 
@@ -58,7 +58,7 @@ class KerasFileEditor:
             self.console.print(f"  {escape(str(name))}: {escape(str(value))}")
 
     def _open(self, source: Any) -> None:
-        self.object_metadata: dict[str, str] = {}
+        self.object_metadata: dict[str, dict] = {}
         with stores.opened(source) as file:
             self.weights_dict = self._read(file, "")
 
@@ -73,8 +73,8 @@ class KerasFileEditor:
                 raise ValueError(f"{path}/{name}: a link to somewhere else ({type(link).__name__}), which is refused")
             if isinstance(group[name], h5py.Group):
                 if name == "vars":
-                    if "name" in group[name].attrs:
-                        self.object_metadata[path or "/"] = str(group[name].attrs["name"])
+                    if len(group[name]):
+                        self.object_metadata[path] = {k: str(v) for k, v in group[name].attrs.items()}
                     found |= self._read(group[name], path)
                 else:
                     found[name] = self._read(group[name], f"{path}/{name}")
@@ -131,7 +131,7 @@ class KerasFileEditor:
         """Gives an object another name.
 
         Args:
-            object_name: its name, if no other has it, or its path such as `"/layers/dense"`.
+            object_name: its name, if no other has it, or its path such as `"layers/dense"`.
             new_name: a name, without a path.
         """
         if "/" in new_name:
@@ -152,7 +152,7 @@ class KerasFileEditor:
         """Puts in an object.
 
         Args:
-            object_path: such as `"/layers/dense_2"`; what it is in must be there.
+            object_path: such as `"layers/dense_2"`; what it is in must be there.
             weights: `{name: array}`.
         """
         _check_weights(weights)
@@ -177,7 +177,7 @@ class KerasFileEditor:
         self._edit(object_name, lambda holder, name: holder[name].update(weights))
 
     def _edit(self, name: str, edit: Callable[[dict, str], Any]) -> None:
-        if name.startswith("/"):
+        if "/" in name:
             *parents, last = _parts(name)
             holder = self._at(parents, name)
             if last not in holder:
@@ -187,7 +187,7 @@ class KerasFileEditor:
         holders = list(_holders(self.weights_dict, name))
         if len(holders) > 1:
             raise ValueError(
-                f"Name '{name}' occurs more than once in the model; try passing a complete path: '/layers/{name}'"
+                f"Name '{name}' occurs more than once in the model; try passing a complete path, 'layers/{name}'"
             )
         if not holders:
             raise ValueError(f"Source name '{name}' does not appear in the model; see `summary()` for its names")
@@ -218,8 +218,7 @@ class KerasFileEditor:
     def _write(self, file: Any, content: dict, path: str) -> None:
         arrays = {k: v for k, v in content.items() if not isinstance(v, dict)}
         group = file.require_group(f"{path}/vars" if path else "vars")
-        if (path or "/") in self.object_metadata:
-            group.attrs["name"] = self.object_metadata[path or "/"]
+        group.attrs.update(self.object_metadata.get(path, {}))
         for name, value in arrays.items():
             stores.Entry(group)[name] = value
         for name, value in content.items():

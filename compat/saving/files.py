@@ -18,8 +18,8 @@ from typing import Any
 from compat.saving import orbax, shards, stores
 from compat.saving.archives import CONFIG, METADATA, WEIGHTS, Archive, Folder, write_member
 from compat.saving.assets import load_assets, save_assets
-from compat.saving.atomic import atomic_file, atomic_folder
 from compat.saving.serialization import deserialize_keras_object, serialize_keras_object
+from kfun.atomic import atomic_file, atomic_folder
 
 _OLD = (".h5", ".hdf5")
 

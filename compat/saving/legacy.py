@@ -12,9 +12,9 @@ import numpy as np
 
 from compat.saving import stores
 from compat.saving.archives import parse
-from compat.saving.atomic import atomic_file
 from compat.saving.legacy_config import modern, modern_training
 from compat.saving.serialization import serialize_keras_object
+from kfun.atomic import atomic_file
 
 _HEADER = 64512  # bytes that a list of names may have in one attribute
 _TOP = "top_level_model_weights"

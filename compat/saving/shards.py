@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 
 from compat.saving.archives import parse
-from compat.saving.atomic import atomic_file
 from compat.saving.stores import Entry, group_of, walk
+from kfun.atomic import atomic_file
 
 INDEX = ".weights.json"
 

@@ -162,7 +162,8 @@ def _plain(group: Any, key: str, label: str) -> Any:
     if not isinstance(dataset, h5py.Dataset):
         raise ValueError(f"{label}: {key!r} is not a dataset")
     if dataset.external or dataset.is_virtual:
-        raise ValueError(f"{label}: {key!r} keeps its data outside the file, which is refused")
+        kind = "virtual" if dataset.is_virtual else "external"
+        raise ValueError(f"{label}: {key!r} is a {kind} dataset, whose data are outside of the file, which is refused")
     if dataset.dtype.kind not in "biufcV" or dataset.dtype.hasobject:
         raise ValueError(f"{label}: {key!r} has dtype {dataset.dtype}, which is no number")
     return dataset
@@ -193,9 +194,7 @@ def write(root: Any, target: Any) -> None:
                 obj.save_own_variables(Entry(group))
 
 
-def read(
-    root: Any, source: Any, skip_mismatch: bool = False, skipped: Iterable[Any] | None = None
-) -> None:
+def read(root: Any, source: Any, skip_mismatch: bool = False, skipped: Iterable[Any] | None = None) -> None:
     """Reads all variables under `root` from an HDF5 file.
 
     Args:

@@ -71,90 +71,92 @@ def sequential(name: str, shape: tuple, layers: Callable, x: Any = None, dtype: 
     MODELS[name] = make
 
 
+# fmt: off
 sequential("dense", (5,), lambda k: [k.layers.Dense(4, "relu"), k.layers.Dense(2, use_bias=False)])
 sequential("conv_norm", (8, 8, 2), lambda k: [
     k.layers.Conv2D(4, 3, padding="same", activation="relu"), k.layers.BatchNormalization(),
-    k.layers.MaxPooling2D(), k.layers.Flatten(), k.layers.Dense(2)])  # fmt: skip
+    k.layers.MaxPooling2D(), k.layers.Flatten(), k.layers.Dense(2)])
 sequential("conv1d", (9, 3), lambda k: [
     k.layers.Conv1D(4, 3, padding="causal", dilation_rate=2), k.layers.AveragePooling1D(2),
-    k.layers.Conv1DTranspose(2, 3, strides=2), k.layers.GlobalMaxPooling1D()])  # fmt: skip
+    k.layers.Conv1DTranspose(2, 3, strides=2), k.layers.GlobalMaxPooling1D()])
 sequential("conv3d", (4, 4, 4, 2), lambda k: [
-    k.layers.Conv3D(3, 2), k.layers.Conv3DTranspose(2, 2), k.layers.GlobalAveragePooling3D()])  # fmt: skip
+    k.layers.Conv3D(3, 2), k.layers.Conv3DTranspose(2, 2), k.layers.GlobalAveragePooling3D()])
 sequential("separable", (7, 7, 3), lambda k: [
     k.layers.SeparableConv2D(4, 3, depth_multiplier=2), k.layers.DepthwiseConv2D(2),
-    k.layers.Conv2DTranspose(2, 2), k.layers.GlobalAveragePooling2D()])  # fmt: skip
+    k.layers.Conv2DTranspose(2, 2), k.layers.GlobalAveragePooling2D()])
 sequential("separable1d", (7, 3), lambda k: [
-    k.layers.SeparableConv1D(4, 3), k.layers.DepthwiseConv1D(2), k.layers.GlobalAveragePooling1D()])  # fmt: skip
+    k.layers.SeparableConv1D(4, 3), k.layers.DepthwiseConv1D(2), k.layers.GlobalAveragePooling1D()])
 sequential("padding", (6, 6, 2), lambda k: [
     k.layers.ZeroPadding2D(((1, 0), (2, 1))), k.layers.Cropping2D(1), k.layers.UpSampling2D((2, 1)),
-    k.layers.Conv2D(2, 2)])  # fmt: skip
+    k.layers.Conv2D(2, 2)])
 sequential("shapes", (6,), lambda k: [
     k.layers.RepeatVector(3), k.layers.Permute((2, 1)), k.layers.Reshape((3, 6)), k.layers.Flatten(),
-    k.layers.Dense(2)])  # fmt: skip
+    k.layers.Dense(2)])
 sequential("lstm_masked", (6,), lambda k: [
     k.layers.Embedding(9, 4, mask_zero=True), k.layers.LSTM(3, return_sequences=True), k.layers.LSTM(2)],
-    tokens(4, 6), "int32")  # fmt: skip
+    tokens(4, 6), "int32")
 sequential("gru", (5, 3), lambda k: [
-    k.layers.GRU(4, return_sequences=True, reset_after=False), k.layers.GRU(2, recurrent_dropout=0.2, dropout=0.1)])  # fmt: skip
+    k.layers.GRU(4, return_sequences=True, reset_after=False), k.layers.GRU(2, recurrent_dropout=0.2, dropout=0.1)])
 sequential("simple_rnn", (5, 3), lambda k: [k.layers.SimpleRNN(4, go_backwards=True), k.layers.Dense(1)])
 sequential("convlstm2d", (3, 5, 5, 2), lambda k: [k.layers.ConvLSTM2D(2, 3, return_sequences=True),
-                                                  k.layers.GlobalAveragePooling3D()])  # fmt: skip
+                                                  k.layers.GlobalAveragePooling3D()])
 sequential("convlstm1d", (3, 6, 2), lambda k: [k.layers.ConvLSTM1D(2, 3), k.layers.Flatten(), k.layers.Dense(1)])
 sequential("bidirectional", (5, 3), lambda k: [
     k.layers.Bidirectional(k.layers.LSTM(3, return_sequences=True), merge_mode="sum"),
-    k.layers.Bidirectional(k.layers.GRU(2))])  # fmt: skip
+    k.layers.Bidirectional(k.layers.GRU(2))])
 sequential("bidirectional_given", (5, 3), lambda k: [k.layers.Bidirectional(
-    k.layers.LSTM(3), backward_layer=k.layers.LSTM(3, activation="relu", go_backwards=True))])  # fmt: skip
+    k.layers.LSTM(3), backward_layer=k.layers.LSTM(3, activation="relu", go_backwards=True))])
 sequential("rnn_cell", (5, 3), lambda k: [k.layers.RNN(k.layers.LSTMCell(4, unit_forget_bias=False))])
 sequential("stacked_cells", (5, 3), lambda k: [
-    k.layers.RNN([k.layers.GRUCell(4), k.layers.SimpleRNNCell(3)], return_sequences=True), k.layers.Dense(1)])  # fmt: skip
+    k.layers.RNN([k.layers.GRUCell(4), k.layers.SimpleRNNCell(3)], return_sequences=True), k.layers.Dense(1)])
 sequential("time_distributed", (4, 5), lambda k: [
-    k.layers.TimeDistributed(k.layers.Dense(3, "tanh")), k.layers.TimeDistributed(k.layers.LayerNormalization())])  # fmt: skip
+    k.layers.TimeDistributed(k.layers.Dense(3, "tanh")), k.layers.TimeDistributed(k.layers.LayerNormalization())])
 sequential("time_distributed_model", (3, 4, 4, 2), lambda k: [k.layers.TimeDistributed(k.Sequential(
-    [k.Input((4, 4, 2)), k.layers.Conv2D(2, 3), k.layers.Flatten()], name="frame")), k.layers.LSTM(2)])  # fmt: skip
+    [k.Input((4, 4, 2)), k.layers.Conv2D(2, 3), k.layers.Flatten()], name="frame")), k.layers.LSTM(2)])
 sequential("noise", (6,), lambda k: [
     k.layers.GaussianNoise(0.2, seed=2), k.layers.Dense(4), k.layers.Dropout(0.4, seed=3),
-    k.layers.AlphaDropout(0.1), k.layers.GaussianDropout(0.2), k.layers.Dense(2)])  # fmt: skip
+    k.layers.AlphaDropout(0.1), k.layers.GaussianDropout(0.2), k.layers.Dense(2)])
 sequential("spatial_dropout", (5, 3), lambda k: [k.layers.SpatialDropout1D(0.3), k.layers.Conv1D(2, 2)])
 sequential("normalizations", (4, 6), lambda k: [
     k.layers.LayerNormalization(axis=[-1, -2], epsilon=1e-2), k.layers.GroupNormalization(3),
-    k.layers.RMSNormalization(), k.layers.UnitNormalization(), k.layers.Dense(2)])  # fmt: skip
+    k.layers.RMSNormalization(), k.layers.UnitNormalization(), k.layers.Dense(2)])
 sequential("batch_norm_options", (6,), lambda k: [
     k.layers.BatchNormalization(momentum=0.8, center=False), k.layers.Dense(3),
-    k.layers.BatchNormalization(scale=False, epsilon=1e-2)])  # fmt: skip
+    k.layers.BatchNormalization(scale=False, epsilon=1e-2)])
 sequential("spectral_norm", (5,), lambda k: [k.layers.SpectralNormalization(k.layers.Dense(4), 2), k.layers.Dense(1)])
 sequential("activations", (5,), lambda k: [
     k.layers.Dense(4), k.layers.PReLU(shared_axes=None), k.layers.Dense(4), k.layers.LeakyReLU(0.2),
     k.layers.ELU(0.5), k.layers.ReLU(max_value=6.0, negative_slope=0.1), k.layers.Dense(3, "gelu"),
-    k.layers.Activation("silu"), k.layers.Softmax(axis=1)])  # fmt: skip
+    k.layers.Activation("silu"), k.layers.Softmax(axis=1)])
 sequential("regularized", (5,), lambda k: [
     k.layers.Dense(4, kernel_regularizer=k.regularizers.L1L2(1e-3, 1e-2), bias_regularizer="l2",
                    activity_regularizer=k.regularizers.L1(1e-3)),
     k.layers.ActivityRegularization(l2=1e-2),
-    k.layers.Dense(2, kernel_regularizer=k.regularizers.OrthogonalRegularizer(0.1))])  # fmt: skip
+    k.layers.Dense(2, kernel_regularizer=k.regularizers.OrthogonalRegularizer(0.1))])
 sequential("constrained", (5,), lambda k: [
     k.layers.Dense(4, kernel_constraint=k.constraints.MaxNorm(0.5), bias_constraint="non_neg"),
     k.layers.Dense(2, kernel_constraint=k.constraints.MinMaxNorm(0.2, 0.9, rate=0.5, axis=0)),
-    k.layers.Dense(2, kernel_constraint=k.constraints.UnitNorm())])  # fmt: skip
+    k.layers.Dense(2, kernel_constraint=k.constraints.UnitNorm())])
 sequential("initialized", (5,), lambda k: [
     k.layers.Dense(4, kernel_initializer=k.initializers.VarianceScaling(2.0, "fan_out", "uniform", seed=1),
                    bias_initializer=k.initializers.Constant(0.3)),
     k.layers.Dense(4, kernel_initializer=k.initializers.Orthogonal(0.5, seed=2)),
     k.layers.Dense(4, kernel_initializer=k.initializers.TruncatedNormal(0.1, 0.2, seed=3)),
-    k.layers.Dense(2, kernel_initializer="he_normal", bias_initializer="ones")])  # fmt: skip
+    k.layers.Dense(2, kernel_initializer="he_normal", bias_initializer="ones")])
 sequential("layer_policies", (5,), lambda k: [
     k.layers.Dense(4, dtype="mixed_bfloat16"), k.layers.Dense(4, dtype="bfloat16"),
-    k.layers.Dense(3, dtype=k.DTypePolicy("float16")), k.layers.Dense(2, dtype="float32")])  # fmt: skip
+    k.layers.Dense(3, dtype=k.DTypePolicy("float16")), k.layers.Dense(2, dtype="float32")])
 sequential("frozen", (5,), lambda k: [
-    k.layers.Dense(4, trainable=False), k.layers.BatchNormalization(trainable=False), k.layers.Dense(2)])  # fmt: skip
+    k.layers.Dense(4, trainable=False), k.layers.BatchNormalization(trainable=False), k.layers.Dense(2)])
 sequential("nested", (5,), lambda k: [
     k.Sequential([k.layers.Dense(4), k.layers.Dropout(0.2, seed=1)], name="one"),
-    k.Sequential([k.Input((4,)), k.Sequential([k.layers.Dense(3)], name="inner"), k.layers.Dense(2)], name="two")])  # fmt: skip
+    k.Sequential([k.Input((4,)), k.Sequential([k.layers.Dense(3)], name="inner"), k.layers.Dense(2)], name="two")])
 sequential("einsum_dense", (4, 6), lambda k: [
-    k.layers.EinsumDense("abc,cde->abde", (4, 2, 3), bias_axes="de"), k.layers.Flatten(), k.layers.Dense(1)])  # fmt: skip
+    k.layers.EinsumDense("abc,cde->abde", (4, 2, 3), bias_axes="de"), k.layers.Flatten(), k.layers.Dense(1)])
 sequential("masking", (5, 3), lambda k: [k.layers.Masking(0.5), k.layers.LSTM(3, return_sequences=True),
-                                         k.layers.TimeDistributed(k.layers.Dense(2))])  # fmt: skip
+                                         k.layers.TimeDistributed(k.layers.Dense(2))])
 sequential("stateful", (4, 3), lambda k: [k.layers.GRU(3, return_state=False, unroll=True), k.layers.Dense(1)])
+# fmt: on
 
 
 @model
