@@ -1,4 +1,4 @@
-"""`python -m bench [case ...]`: every measurement, or the named ones (dispatch, imports, fit, layers, convolution)."""
+"""`python -m bench [case ...]`: every measurement, or the named ones (dispatch, imports, fit, layers, convolution, saving)."""
 
 from __future__ import annotations
 

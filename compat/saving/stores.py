@@ -222,7 +222,7 @@ def opened(source: Any) -> Iterator[Any]:
     try:
         with file:
             yield file
-    except (OSError, RuntimeError, UnicodeError, MemoryError, TypeError) as error:
+    except (OSError, RuntimeError, UnicodeError, MemoryError, TypeError, KeyError) as error:
         raise ValueError(f"the weights cannot be read: {error}. The file is damaged") from error
 
 
