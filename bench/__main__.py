@@ -1,4 +1,4 @@
-"""`python -m bench [case ...]`: every measurement, or the named ones (dispatch, imports, fit, layers, convolution, saving)."""
+"""`python -m bench [case ...]`: all measurements, or dispatch, imports, fit, layers, convolution, saving by name."""
 
 from __future__ import annotations
 

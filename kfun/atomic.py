@@ -12,14 +12,16 @@ from typing import Any
 
 @contextlib.contextmanager
 def atomic_file(path: str) -> Iterator[Any]:
-    """A binary file object to write and read, which becomes `path` when all is written."""
+    """A binary file object to write and read, which becomes `path` when all is written.
+
+    What fails or is killed leaves the old file. The disk is not waited for: that takes longer than the writing.
+    """
     folder = os.path.dirname(os.path.abspath(path))
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=".saving-")
     try:
-        with os.fdopen(handle, "w+b") as file:
+        os.close(handle)
+        with open(temporary, "r+b") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:

@@ -117,8 +117,6 @@ def _write(path: str, entries: dict, leaves: dict[str, Any]) -> None:
         for name in entries:
             array = np.ascontiguousarray(ops.convert_to_numpy(leaves[name]))
             file.write(memoryview(array.reshape(-1).view(np.uint8)))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _form(values: Any, keys: tuple) -> Any:

@@ -106,5 +106,6 @@ class Persistent(Tracking):
             raise ValueError(
                 f"layer {self.name!r} expected {len(own)} variables; the file has {len(store)} for it.{hint}"
             )
+        read = getattr(store, "tensor", store.__getitem__)  # a file's arrays need not be copied
         for i, v in enumerate(own):
-            v.assign(store[str(i)])
+            v.assign(read(str(i)))

@@ -247,8 +247,9 @@ class Base:
                     stacklevel=2,
                 )
             return
+        read = getattr(store, "tensor", store.__getitem__)
         for i, v in enumerate(self._variables):
-            v.assign(store[str(i)])
+            v.assign(read(str(i)))
 
 
 def _is_scheduled_rate(path: str, definition: Any) -> bool:

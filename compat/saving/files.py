@@ -234,7 +234,7 @@ def save_weights(
         shards.write(model, path, max_shard_size)
         return
     with atomic_file(path) as file:
-        stores.write(model, file)
+        stores.write(model, file.name)
 
 
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:

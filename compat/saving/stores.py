@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import h5py
+import jax
 import numpy as np
 
 from compat.core.layer import Layer
 from kfun.layer import snake_case
 
+_ALIGNMENT = 64  # bytes
 _EXPANSION = 1000  # how much larger than its stored bytes a dataset may be
 
 
@@ -117,6 +119,10 @@ class Entry:
             raise KeyError(f"the file has no variable {key} of {self.label}")
         return array_of(group, key, self.label, self.shapes.get(key))
 
+    def tensor(self, key: str) -> Any:
+        """The array as one of JAX, which takes over the memory that was read."""
+        return jax.device_put(self[key], may_alias=True)
+
     def __contains__(self, key: object) -> bool:
         return any(key in g for g in self.groups)
 
@@ -145,11 +151,22 @@ def array_of(group: Any, key: str, label: str, shape: tuple | None = None) -> np
     size = int(np.prod(dataset.shape, dtype=object)) * dataset.dtype.itemsize
     if size > _EXPANSION * max(dataset.id.get_storage_size(), 4096):
         raise ValueError(f"{label}: variable {key} declares {size:,} bytes, far more than the file stores")
-    value = np.asarray(dataset[()])
+    value = _aligned(dataset)
     if dataset.attrs.get("dtype") == "bfloat16":
         import ml_dtypes
 
         value = value.view(ml_dtypes.bfloat16)
+    return value
+
+
+def _aligned(dataset: Any) -> np.ndarray:
+    """The values in memory that begins where JAX needs it to take them over without a copy."""
+    nbytes = int(np.prod(dataset.shape)) * dataset.dtype.itemsize
+    memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    value = memory[start : start + nbytes].view(dataset.dtype).reshape(dataset.shape)
+    if nbytes:
+        dataset.read_direct(value)
     return value
 
 
