@@ -240,7 +240,7 @@ class Base:
         if self._inside and not len(store):  # the file has them with the optimizer around alone
             return
         if len(store) != len(self._variables):
-            if len(store) or self.iterations.value:  # a file of a model that was not trained has none
+            if len(store) and ("0" not in store or np.any(store["0"])):  # no steps: there is no state to lose
                 warnings.warn(
                     f"{type(self).__name__} {self.name!r} keeps its state: it has {len(self._variables)} variables, "
                     f"the file has {len(store)} for it",

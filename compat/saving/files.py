@@ -95,6 +95,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
 
 
 def _texts(model: Any, include_optimizer: bool) -> dict[str, str]:
+    optimizer = model.__dict__.get("optimizer")
+    if include_optimizer and optimizer is not None:
+        optimizer.build(model.trainable_variables)  # who loads the file has built it, and looks for its variables
     config = serialize_keras_object(model)
     if not include_optimizer:
         config.pop("compile_config", None)

@@ -57,6 +57,9 @@ def _connect(config: dict) -> None:
     for layer in config["layers"]:
         layer["name"] = layer.get("name") or layer["config"].get("name")
         layer["inbound_nodes"] = [_call(n, shift) for n in layer.get("inbound_nodes", ())]
+    for key in ("input_layers", "output_layers"):  # a list of one stood for the one
+        if isinstance(config.get(key), list) and len(config[key]) == 1 and _is_place(config[key][0]):
+            config[key] = config[key][0]
     for place in _all_places(config.get("output_layers", [])):
         if kinds.get(place[0]) == "Sequential":
             place[1] -= shift.get(place[0], 0)

@@ -75,13 +75,16 @@ def test_what_is_skipped(api, ending, tmp_path):
     model, other = _wide(api), _wide(api)
     model.save_weights(tmp_path / "w.weights.h5") if ending == ".weights.h5" else model.save(tmp_path / "w.keras")
     kept = other.layers[1].get_weights()[0]
-    other.load_weights(tmp_path / f"w{ending}", objects_to_skip=[other.layers[1]])
-    np.testing.assert_array_equal(other.layers[1].get_weights()[0], kept)
+    if ending == ".weights.h5":
+        other.load_weights(tmp_path / f"w{ending}", objects_to_skip=[other.layers[1]])
+        np.testing.assert_array_equal(other.layers[1].get_weights()[0], kept)
+    else:
+        other.load_weights(tmp_path / f"w{ending}")
     np.testing.assert_array_equal(other.layers[2].get_weights()[0], model.layers[2].get_weights()[0])
     narrow = api.Sequential([api.Input((30,)), api.layers.Dense(40), api.layers.Dense(7)])
     with pytest.raises(ValueError, match=r"shape|loaded"):
         narrow.load_weights(tmp_path / f"w{ending}")
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match=r"loaded|could not"):
         narrow.load_weights(tmp_path / f"w{ending}", skip_mismatch=True)
     np.testing.assert_array_equal(narrow.layers[0].get_weights()[0], model.layers[0].get_weights()[0])
 
@@ -99,7 +102,7 @@ def test_wrong_arguments_are_refused(api, tmp_path):
         lambda: model.load_weights(tmp_path / "w.weights.h5", by_name=True),
         lambda: api.saving.load_model(tmp_path / "none.keras"),
     ):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"\w"):
             call()
     with pytest.raises(FileNotFoundError):
         model.load_weights(tmp_path / "none.weights.h5")
@@ -172,7 +175,7 @@ def test_a_functional_model_of_keras_2(tmp_path):
             "name": "old",
             "layers": [
                 {"class_name": "InputLayer", "name": "in", "inbound_nodes": [], "config": {
-                    "batch_input_shape": [None, 3], "dtype": "float32", "sparse": False, "ragged": False, "name": "in"}},
+                    "batch_input_shape": [None, 3], "dtype": "float32", "sparse": False, "name": "in"}},
                 {"class_name": "Dense", "name": "a", "config": {"name": "a", **dense, **initial},
                  "inbound_nodes": [[["in", 0, 0, {}]]]},
                 {"class_name": "Add", "name": "sum", "config": {
@@ -184,7 +187,7 @@ def test_a_functional_model_of_keras_2(tmp_path):
         },
     }  # fmt: skip
     training = {"loss": "mse", "metrics": None, "optimizer_config": {
-        "class_name": "SGD", "config": {"name": "SGD", "lr": 0.5, "decay": 0.0, "momentum": 0.0, "nesterov": False}}}  # fmt: skip
+        "class_name": "SGD", "config": {"name": "SGD", "lr": 0.5, "decay": 0.0, "momentum": 0.0}}}  # fmt: skip
     rng = np.random.default_rng(0)
     kernel, bias = rng.normal(size=(3, 3)).astype("float32"), rng.normal(size=3).astype("float32")
     with h5py.File(tmp_path / "old.h5", "w") as file:
@@ -236,7 +239,7 @@ def test_the_editor_does_what_keras_does(ending, tmp_path, capsys):
             lambda e=editor, p=tmp_path: e.save(str(p / "x.h5")),
             lambda a=api: a.saving.KerasFileEditor("x.pb"),
         ):
-            with pytest.raises(ValueError, match="."):
+            with pytest.raises(ValueError, match=r"\w"):
                 bad()
         found[api.__name__] = states
     assert found["compat"] == found["keras"]
@@ -249,7 +252,11 @@ def test_registered_names_are_those_of_keras():
         @api.saving.register_keras_serializable("Options", "short")
         class Thing:
             def get_config(self):
-                return {"a": 1}
+                return {}
+
+            @classmethod
+            def from_config(cls, config):
+                return cls(**config)
 
         assert api.saving.get_registered_name(Thing) == "Options>short"
         assert api.saving.get_registered_object("Options>short") is Thing
