@@ -116,7 +116,7 @@ def _write(path: str, entries: dict, leaves: dict[str, Any]) -> None:
         file.write(len(text).to_bytes(8, "little") + text)
         for name in entries:
             array = np.ascontiguousarray(ops.convert_to_numpy(leaves[name]))
-            file.write(memoryview(array.reshape(-1).view(np.uint8)))
+            file.write(array.reshape(-1).view(np.uint8).data)
 
 
 def _form(values: Any, keys: tuple) -> Any:

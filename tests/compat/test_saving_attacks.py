@@ -318,7 +318,7 @@ def test_mutated_configs(data):
         found = keras.saving.load_model(changed)
     except ValueError:
         found = None
-    assert found is None or found.layers
+    assert found is None or isinstance(found, keras.Model)
 
 
 def _large(config):
