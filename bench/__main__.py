@@ -1,4 +1,4 @@
-"""`python -m bench [case ...]`: all cases, or those named: dispatch, imports, fit, calls, layers, convolution."""
+"""`python -m bench [case ...]`: all cases, or by name: dispatch, imports, fit, calls, layers, convolution, saving."""
 
 from __future__ import annotations
 

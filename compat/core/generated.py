@@ -12,6 +12,7 @@ from typing import Any
 from compat.core import faces, remat
 from compat.core.layer import Layer
 from compat.core.operation import Operation
+from compat.core.persistence import opened
 from compat.core.seeds import SeedGenerator
 from compat.core.tracking import constraint_of, regularizer_of
 from compat.initializers import new_seed
@@ -105,6 +106,7 @@ class Generated(Layer):
             return initializers.definition_of(value)
         return value
 
+    @opened
     def build(self, *shapes: Any) -> None:
         """Makes the variables that the definition declares for inputs of these shapes."""
         self._adopt(self.definition.weights(*map(Spec, self._flat_shapes(shapes))), set())

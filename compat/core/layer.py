@@ -11,8 +11,8 @@ import jax
 from compat.core import calling, masks, naming, policy, remat, scope
 from compat.core.calling import CallPlan, call_plan
 from compat.core.operation import refuse_unknown
-from compat.core.persistence import Persistent
-from compat.core.shapes import is_data, replace_shapes, shapes_of, specs_of_shapes
+from compat.core.persistence import Persistent, opened
+from compat.core.shapes import is_data, replace_shapes, shapes_of, specs_of_shapes, tuples
 from compat.core.tracebacks import filtered
 from compat.core.tracking import regularizer_of, unique
 from compat.core.variable import Variable
@@ -40,6 +40,11 @@ class Layer(Persistent):
     input_spec: Any = None
     quantization_mode: str | None = None
     _convert_inputs = True
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "build" in cls.__dict__ and not cls.__module__.startswith("compat.core."):
+            cls.build = opened(cls.build)
 
     def __init__(
         self,
@@ -104,13 +109,10 @@ class Layer(Persistent):
     def _build_for(self, args: tuple, kwargs: dict) -> None:
         if self.built:
             return
-        self._kf.built_in = naming.path_of(self.name)
-        with naming.under(self.name), jax.ensure_compile_time_eval():
-            shapes = self._shapes_of(args, kwargs)
+        shapes = self._shapes_of(args, kwargs)
+        with self._opening(shapes), jax.ensure_compile_time_eval():
             if shapes is not None:
-                self._kf.build_shapes = shapes
                 self._run_build(shapes)
-        self.built = True
 
     def _run_build(self, shapes: dict) -> None:
         names = list(inspect.signature(self.build).parameters)
@@ -118,6 +120,11 @@ class Layer(Persistent):
             self.build(next(iter(shapes.values())))
         else:
             self.build(**{n: shapes[n] for n in names if n in shapes})
+
+    def _named_shapes(self, shapes: tuple) -> dict:
+        """`{"<argument>_shape": shape}` of shapes in the order of `call`'s arguments."""
+        given = [s for s in shapes if s is not None]
+        return {f"{n}_shape": tuples(s) for n, s in zip(call_plan(type(self)).names, given, strict=False)}
 
     def _shapes_of(self, args: tuple, kwargs: dict) -> dict | None:
         """`{"<argument>_shape": shape}` of the arguments that are arrays."""

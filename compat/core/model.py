@@ -127,7 +127,7 @@ class Model(Trainer, Layer):
         export_model(self, filepath, format, verbose, input_signature, **kwargs)
 
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
-        """Writes architecture, weights and training state to a `.keras` file."""
+        """Writes architecture, weights and training state; see `saving.save_model`."""
         from compat.saving import save_model
 
         save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
@@ -159,6 +159,17 @@ class Model(Trainer, Layer):
             return functional_from_config(cls, config, custom_objects)
         return cls(**config)
 
+    def build_from_config(self, config: dict) -> None:
+        """Builds the model for the shapes of `get_build_config`; without a `build` of its own by an abstract run."""
+        shapes = (config or {}).get("shapes_dict") or {k: v for k, v in (config or {}).items() if v is not None}
+        if self.built or not shapes or type(self).build is not Layer.build:
+            super().build_from_config(config)
+            return
+        from compat.core.building import build_model
+        from compat.core.shapes import replace_shapes
+
+        build_model(self, tuple(replace_shapes(s, self.compute_dtype) for s in shapes.values()))
+
     def build_for(self, *inputs: Any) -> None:
         """Makes all variables by an abstract run on arrays, specs or symbolic tensors."""
         from compat.core.building import build_model
@@ -179,4 +190,5 @@ def _with_graph(cls: type) -> type:
     """A model subclass that calls `super().__init__(inputs, outputs)`, made functional."""
     from compat.core.functional import Functional
 
-    return type(cls.__name__, (cls, Functional), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})
+    body = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "_kf_class": cls}
+    return type(cls.__name__, (cls, Functional), body)

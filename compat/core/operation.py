@@ -24,6 +24,7 @@ class Internals:
         self.losses: list[Any] = []
         self.build_shapes: Any = None
         self.remat = remat.current()
+        self.opened = self.building = False  # whether the layer's name is in paths, and whether `build` runs
         self.built_in = ""  # the path of names around the layer when it was built
 
 

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from compat.core import naming
 from compat.core.shapes import tuples
 from compat.core.tracking import Tracking
+
+
+def opened(build: Callable) -> Callable:
+    """A `build` that may be called by hand as well: names and shapes are kept as when a call builds the layer."""
+    signature = inspect.signature(build)
+    several = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in signature.parameters.values())
+
+    @functools.wraps(build)
+    def named(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._kf.building:  # `super().build(...)`
+            return build(self, *args, **kwargs)
+        given = list(signature.bind(self, *args, **kwargs).arguments.items())[1:]
+        shapes = {name: tuples(shape) for name, shape in given if shape is not None}
+        if several:  # as the arguments of `call` are named, which a call has told already
+            shapes = self._kf.build_shapes or self._named_shapes(args)
+        self._kf.building = True
+        try:
+            with self._opening(shapes or None):
+                return build(self, *args, **kwargs)
+        finally:
+            self._kf.building = False
+
+    return named
 
 
 class Persistent(Tracking):
@@ -42,9 +69,24 @@ class Persistent(Tracking):
         if not config or self.built:
             return
         shapes = config.get("shapes_dict") or {"inputs_shape": config.get("input_shape")}
-        self._kf.built_in, self._kf.build_shapes = naming.path_of(self.name), shapes
-        with naming.under(self.name):
-            self._run_build({k: tuples(v) for k, v in shapes.items()})
+        shapes = {k: tuples(v) for k, v in shapes.items()}
+        with self._opening(shapes):
+            self._run_build(shapes)
+
+    @contextlib.contextmanager
+    def _opening(self, shapes: dict | None) -> Iterator[None]:
+        """Inside, the layer's name is in the paths of what is made; afterwards the layer is built for the shapes."""
+        if shapes is not None:
+            self._kf.build_shapes = shapes
+        if self._kf.opened:
+            yield
+            return
+        self._kf.built_in, self._kf.opened = naming.path_of(self.name), True
+        try:
+            with naming.under(self.name):
+                yield
+        finally:
+            self._kf.opened = False
         self.built = True
 
     def save_own_variables(self, store: Any) -> None:
@@ -64,5 +106,6 @@ class Persistent(Tracking):
             raise ValueError(
                 f"layer {self.name!r} expected {len(own)} variables; the file has {len(store)} for it.{hint}"
             )
+        read = getattr(store, "tensor", store.__getitem__)  # a file's arrays need not be copied
         for i, v in enumerate(own):
-            v.assign(store[str(i)])
+            v.assign(read(str(i)))

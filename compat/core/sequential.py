@@ -176,6 +176,8 @@ class Sequential(Model):
         from compat.saving import deserialize_keras_object
 
         model = cls(name=config.get("name"))
+        if isinstance(config.get("dtype"), dict):  # so that training goes on with the scale of the loss
+            model.dtype_policy = deserialize_keras_object(config["dtype"])
         for layer in config["layers"]:
             model.add(deserialize_keras_object(layer, custom_objects=custom_objects), rebuild=False)
         model._rebuild()

@@ -181,7 +181,9 @@ _HEADS = {n: (f"{n}_dense", n) for n in ("query", "key", "value")} | {
 }  # fmt: skip
 _HEADED: dict = {"weights": _KERNEL, "base": _Headed, "children": _HEADS, "omitted": "flash_attention"}
 MultiHeadAttention = _make("MultiHeadAttention", seed_after="use_gate", **_HEADED)
-GroupQueryAttention = _make("GroupQueryAttention", seed_after="use_gate", **_HEADED)
+_HIDDEN_HEADS = {n: (f"_{attribute}", part) for n, (attribute, part) in _HEADS.items()}  # as files have them
+GroupQueryAttention = _make("GroupQueryAttention", seed_after="use_gate", **_HEADED | {"children": _HIDDEN_HEADS})
+GroupQueryAttention.__name__ = "GroupedQueryAttention"  # Keras's own, of which names are made
 Attention = _make("Attention", base=_Scored, seed_after="dropout", takes_list=True)
 AdditiveAttention = _make("AdditiveAttention", base=_Scored, seed_after="dropout", hidden="seed", takes_list=True)
 

@@ -17,9 +17,12 @@ def __getattr__(name: str) -> Any:
 
 
 def model_from_json(json_string: str, custom_objects: dict | None = None) -> Any:
-    """The model, without weights, of what `Model.to_json` gave."""
-    import json
+    """The model, without weights, of what `Model.to_json` gave.
 
-    from compat.saving import deserialize_keras_object
+    Raises:
+        ValueError: if the text is no such JSON, or names an unregistered class.
+    """
+    from compat.saving.archives import parse
+    from compat.saving.files import made
 
-    return deserialize_keras_object(json.loads(json_string), custom_objects=custom_objects)
+    return made(parse("the JSON", json_string.encode()), custom_objects)

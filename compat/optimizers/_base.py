@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import jax
@@ -239,9 +240,16 @@ class Base:
         if self._inside and not len(store):  # the file has them with the optimizer around alone
             return
         if len(store) != len(self._variables):
-            raise ValueError(f"the optimizer has {len(self._variables)} variables; the file has {len(store)}")
+            if len(store) and ("0" not in store or np.any(store["0"])):  # no steps: there is no state to lose
+                warnings.warn(
+                    f"{type(self).__name__} {self.name!r} keeps its state: it has {len(self._variables)} variables, "
+                    f"the file has {len(store)} for it",
+                    stacklevel=2,
+                )
+            return
+        read = getattr(store, "tensor", store.__getitem__)
         for i, v in enumerate(self._variables):
-            v.assign(store[str(i)])
+            v.assign(read(str(i)))
 
 
 def _is_scheduled_rate(path: str, definition: Any) -> bool:

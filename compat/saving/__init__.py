@@ -12,12 +12,16 @@ from compat.saving.serialization import register_keras_serializable as register_
 from compat.saving.serialization import registered as registered
 from compat.saving.serialization import serialize_keras_object as serialize_keras_object
 
-_LAZY = ("save_model", "load_model", "save_weights", "load_weights")
+_FILES = ("save_model", "load_model", "save_weights", "load_weights")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
+    if name in _FILES:
         from compat.saving import files
 
         return getattr(files, name)
+    if name == "KerasFileEditor":
+        from compat.saving.editor import KerasFileEditor
+
+        return KerasFileEditor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Model and weight files: `.keras` archives and `.weights.h5`, as Keras 3 writes them.
+"""Model and weight files: `.keras` archives and folders, `.weights.h5`, older `.h5`, as Keras 3 writes and reads them.
 
 Writes are atomic: the old file stays whole until the new one is complete.
 """
@@ -7,93 +7,130 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import io
 import json
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from compat.saving import orbax, stores
+from compat.saving import orbax, shards, stores
+from compat.saving.archives import CONFIG, METADATA, WEIGHTS, Archive, Folder, write_member
+from compat.saving.assets import load_assets, save_assets
 from compat.saving.serialization import deserialize_keras_object, serialize_keras_object
+from kfun.atomic import atomic_file, atomic_folder
 
-_MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
-_EXPANSION = 100  # how much larger than the archive its members may be
-_TEXT_LIMIT = 64 << 20
-
-
-@contextlib.contextmanager
-def _atomic(path: str) -> Iterator[Any]:
-    """A file object to write, which becomes `path` when all is written."""
-    folder = os.path.dirname(os.path.abspath(path))
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".saving-")
-    try:
-        with os.fdopen(handle, "w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+_OLD = (".h5", ".hdf5")
 
 
-def _target(filepath: Any, ending: str, overwrite: bool) -> str:
-    path = os.fspath(filepath)
-    if not path.endswith(ending):
-        raise ValueError(f"expected a path that ends in {ending}; received {path!r}")
+class MissingFileError(FileNotFoundError, ValueError):
+    """There is no such file; Keras raises ValueError for a model and FileNotFoundError for weights."""
+
+
+def _target(filepath: Any, endings: tuple[str, ...], overwrite: bool) -> str:
+    path = _path(filepath)
+    if not path.endswith(endings):
+        raise ValueError(f"expected a path that ends in {' or '.join(endings)}; received {path!r}")
+    return _free(path, overwrite)
+
+
+def _free(path: str, overwrite: bool) -> str:
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
-        raise ValueError(f"there is no folder {folder!r} to write {os.path.basename(path)!r} to")
+        raise FileNotFoundError(f"there is no folder {folder!r} to write {os.path.basename(path)!r} to")
     if os.path.exists(path) and not overwrite:
         raise FileExistsError(f"{path!r} exists; pass overwrite=True to replace it")
     return path
 
 
-def save_model(
-    model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, include_optimizer: bool = True
-) -> None:
-    """Writes architecture, weights and training state to a `.keras` file.
+def _path(filepath: Any) -> str:
+    if not isinstance(filepath, (str, os.PathLike)):
+        raise ValueError(f"expected a path as filepath; received {type(filepath).__name__}: {filepath!r:.80}")
+    return os.fspath(filepath)
+
+
+def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
+    """Writes architecture, weights and training state.
 
     Args:
         model: a built model.
-        filepath: ends in `.keras`.
+        filepath: ends in `.keras`; a folder's name with `zipped=False`; `.h5` for the older format; or a binary
+            file object to write an archive to.
         overwrite: whether an existing file is replaced.
-        zipped: True or None; a folder instead of an archive is not supported.
-        include_optimizer: whether the optimizer and its state are written.
+        zipped: False for a folder in place of an archive.
+        kwargs: `include_optimizer`, whether the optimizer and its state are written; `save_format`, what the
+            ending says.
 
     Raises:
         ValueError: if the model is not built, holds something that cannot be written, or the path
             has another ending.
         FileExistsError: if the file exists and `overwrite` is False.
     """
-    if zipped is False:
-        raise ValueError("save: a folder in place of a .keras archive is not supported; leave out zipped=False")
-    path = _target(filepath, ".keras", overwrite)
+    include_optimizer = kwargs.pop("include_optimizer", True)
+    kwargs.pop("save_format", None)
+    if kwargs:
+        raise ValueError(f"save: unknown arguments {sorted(kwargs)}; known: overwrite, zipped, include_optimizer")
     if not model.built:
         raise ValueError(f"model {model.name!r} is not built, so it has no weights to save: call it on data first")
+    if hasattr(filepath, "write"):
+        with tempfile.TemporaryFile() as file:
+            _write_archive(model, file, include_optimizer)
+            file.seek(0)
+            shutil.copyfileobj(file, filepath)
+    elif _path(filepath).endswith(_OLD):
+        from compat.saving import legacy
+
+        if zipped is not None:
+            raise ValueError("save: a .h5 file is no archive: leave out zipped")
+        legacy.save_model(model, _free(_path(filepath), overwrite), include_optimizer)
+    elif zipped is False:
+        path = _path(filepath)
+        if path.endswith(".keras"):
+            raise ValueError(f"save: with zipped=False expected a folder's name without .keras; received {path!r}")
+        _write_folder(model, _free(path, overwrite), include_optimizer)
+    else:
+        with atomic_file(_target(filepath, (".keras",), overwrite)) as file:
+            _write_archive(model, file, include_optimizer)
+
+
+def _texts(model: Any, include_optimizer: bool) -> dict[str, str]:
+    optimizer = model.__dict__.get("optimizer")
+    if include_optimizer and optimizer is not None:
+        optimizer.build(model.trainable_variables)  # who loads the file has built it, and looks for its variables
     config = serialize_keras_object(model)
     if not include_optimizer:
         config.pop("compile_config", None)
-    text = json.dumps(config)
     import compat
 
     made = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
-    metadata = json.dumps({"keras_version": compat.__version__, "date_saved": made})
-    with _atomic(path) as file, zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("metadata.json", metadata)
-        archive.writestr("config.json", text)
-        with _without_optimizer(model, include_optimizer), tempfile.TemporaryFile() as weights:
-            stores.write(model, weights)
-            weights.seek(0)
-            with archive.open("model.weights.h5", "w", force_zip64=True) as member:
-                while block := weights.read(1 << 22):
-                    member.write(block)
+    metadata = {"keras_version": compat.__version__, "date_saved": made}
+    return {METADATA: json.dumps(metadata), CONFIG: json.dumps(config)}
+
+
+def _write_archive(model: Any, file: Any, include_optimizer: bool) -> None:
+    texts = _texts(model, include_optimizer)
+    with zipfile.ZipFile(file, "w") as archive, _without_optimizer(model, include_optimizer):
+        for name, text in texts.items():
+            archive.writestr(name, text)
+        write_member(archive, WEIGHTS, lambda part: stores.write(model, part))
+        with tempfile.TemporaryDirectory() as folder:
+            save_assets(model, folder)
+            for where, _, names in sorted(os.walk(folder)):
+                for name in sorted(names):
+                    path = os.path.join(where, name)
+                    archive.write(path, "assets/" + os.path.relpath(path, folder).replace(os.sep, "/"))
+
+
+def _write_folder(model: Any, path: str, include_optimizer: bool) -> None:
+    texts = _texts(model, include_optimizer)
+    with atomic_folder(path) as folder, _without_optimizer(model, include_optimizer):
+        for name, text in texts.items():
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        with open(os.path.join(folder, WEIGHTS), "w+b") as file:
+            stores.write(model, file)
+        save_assets(model, os.path.join(folder, "assets"))
 
 
 @contextlib.contextmanager
@@ -108,36 +145,64 @@ def _without_optimizer(model: Any, include: bool) -> Iterator[None]:
 
 
 def load_model(filepath: Any, custom_objects: dict | None = None, compile: bool = True, safe_mode: bool = True) -> Any:
-    """Reads a model from a `.keras` file; no code from the file is run.
+    """Reads a model from a `.keras` archive, a folder, an Orbax checkpoint or a `.h5` file; no code from it is run.
 
     Args:
-        filepath: of the file.
+        filepath: of the file or folder; or a seekable binary file object with an archive.
         custom_objects: `{name: class or function}` that the file may name.
         compile: whether to compile the model as it was, the optimizer's state included.
         safe_mode: must be True: there is no unsafe way to load.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        MissingFileError: if there is no such file: a FileNotFoundError and a ValueError.
         ValueError: if it is damaged, holds what is refused, or names an unregistered class.
     """
     if not safe_mode:
         raise ValueError("load_model: safe_mode=False would run code from the file; there is no such way here")
-    path = os.fspath(filepath)
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"there is no file {path!r}")
+    if hasattr(filepath, "read"):
+        return _load(Archive(filepath, "the file object"), custom_objects, compile)
+    path = _existing(filepath)
     if orbax.is_checkpoint(path):
         return orbax.load_model(path, custom_objects, compile)
-    if path.endswith((".h5", ".hdf5")):
-        raise ValueError(f"{path!r} is a whole-model file of an older format; save it as .keras with Keras first")
-    with _opened(path) as archive:
-        config = _json(archive, "config.json")
-        if not compile:
-            config.pop("compile_config", None)
+    if os.path.isdir(path):
+        return _load(Folder(path), custom_objects, compile)
+    if path.endswith(_OLD):
+        from compat.saving import legacy
+
+        return legacy.load_model(path, custom_objects, compile)
+    with open(path, "rb") as file:
+        return _load(Archive(file, repr(path)), custom_objects, compile)
+
+
+def _existing(filepath: Any) -> str:
+    path = _path(filepath)
+    if not os.path.exists(path):
+        raise MissingFileError(f"File not found: filepath={path}: there is no such file or folder")
+    return path
+
+
+def _load(parts: Any, custom_objects: dict | None, compile: bool) -> Any:
+    config = parts.text(CONFIG)
+    if not isinstance(config, dict):
+        raise ValueError(f"{CONFIG} holds no object, but {type(config).__name__}: the file is damaged")
+    if not compile:
+        config.pop("compile_config", None)
+    model = made(config, custom_objects)
+    with parts.weights() as weights, _without_optimizer(model, _ready(model)):
+        stores.read(model, weights)
+    with parts.assets() as folder:
+        load_assets(model, folder)
+    return model
+
+
+def made(config: Any, custom_objects: dict | None) -> Any:
+    """The model of a file's config; whatever is wrong with the config is a ValueError."""
+    try:
         model = deserialize_keras_object(config, custom_objects=custom_objects)
-        if not hasattr(model, "load_weights"):
-            raise ValueError(f"{path!r} holds a {type(model).__name__}, not a model")
-        with _member(archive, "model.weights.h5") as weights, _without_optimizer(model, _ready(model)):
-            stores.read(model, weights)
+    except (TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
+        raise ValueError(f"the file's config makes no model: {type(error).__name__}: {error}") from error
+    if not hasattr(model, "load_weights"):
+        raise ValueError(f"the file holds a {type(model).__name__}, not a model")
     return model
 
 
@@ -146,86 +211,69 @@ def _ready(model: Any) -> bool:
     return optimizer is not None and optimizer.built
 
 
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[zipfile.ZipFile]:
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise ValueError(f"{path!r} is not a whole .keras archive ({error}): it is damaged or was cut off") from error
-    with archive:
-        limit = _EXPANSION * max(os.path.getsize(path), 4096)
-        for info in archive.infolist():
-            name = info.filename
-            if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or ":" in name:
-                raise ValueError(f"{path!r}: the archive names {name!r}, a path out of itself, which is refused")
-            if (info.external_attr >> 16) & 0o170000 == 0o120000:
-                raise ValueError(f"{path!r}: the archive holds a link {name!r}, which is refused")
-        if sum(i.file_size for i in archive.infolist()) > limit:
-            raise ValueError(f"{path!r}: the archive expands to far more than its size, which is refused")
-        missing = _MEMBERS - {"metadata.json"} - set(archive.namelist())
-        if missing:
-            raise ValueError(f"{path!r} is no .keras file of a model: it lacks {', '.join(sorted(missing))}")
-        yield archive
+def save_weights(
+    model: Any, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None, **kwargs: Any
+) -> None:
+    """Writes the weights to a `.weights.h5` file, or to several.
 
-
-def _json(archive: zipfile.ZipFile, name: str) -> Any:
-    if archive.getinfo(name).file_size > _TEXT_LIMIT:
-        raise ValueError(f"{name} in the archive is larger than {_TEXT_LIMIT:,} bytes, which is refused")
-    try:
-        return json.loads(archive.read(name))
-    except (ValueError, zipfile.BadZipFile, RecursionError) as error:
-        raise ValueError(f"{name} in the archive cannot be read ({error}): the file is damaged") from error
-
-
-@contextlib.contextmanager
-def _member(archive: zipfile.ZipFile, name: str) -> Iterator[Any]:
-    """A member as a seekable file: in place if it is stored uncompressed, else in memory."""
-    try:
-        with archive.open(name) as member:
-            if archive.getinfo(name).compress_type == zipfile.ZIP_STORED:
-                yield member
-            else:
-                yield io.BytesIO(member.read())
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{name} in the archive is damaged ({error})") from error
-
-
-def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
-    """Writes the weights to a `.weights.h5` file.
+    Args:
+        model: a built model.
+        filepath: ends in `.weights.h5`, or in `.weights.json` for several files.
+        overwrite: whether an existing file is replaced.
+        max_shard_size: of a file in GB; then there are several, and an index `.weights.json`.
+        kwargs: none; unknown names are refused.
 
     Raises:
         ValueError: if the path has another ending, or the model is not built.
         FileExistsError: if the file exists and `overwrite` is False.
     """
-    path = _target(filepath, ".weights.h5", overwrite)
+    if kwargs:
+        raise ValueError(f"save_weights: unknown arguments {sorted(kwargs)}; known: overwrite, max_shard_size")
+    endings = (".weights.h5",) if max_shard_size is None else (".weights.h5", shards.INDEX)
+    path = _target(filepath, endings, overwrite)
     if not model.built:
         raise ValueError(f"model {model.name!r} is not built, so it has no weights to save: call it on data first")
-    with _atomic(path) as file:
-        stores.write(model, file)
+    if max_shard_size is not None:
+        shards.write(model, path, max_shard_size)
+        return
+    with atomic_file(path) as file:
+        stores.write(model, file.name)
 
 
-def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
-    """Reads the weights of a `.weights.h5` or `.keras` file into a built model.
+def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+    """Reads weights into a built model.
 
     Args:
         model: built, of the same architecture.
-        filepath: of the file.
+        filepath: of a `.weights.h5`, `.weights.json`, `.keras` or `.h5` file, or an Orbax checkpoint.
         skip_mismatch: whether layers whose weights do not fit keep theirs, with a warning.
+        kwargs: `objects_to_skip`, a list of layers to leave as they are; `by_name`, for `.h5` files, whether
+            layers are found by name instead of by place.
     """
-    path = os.fspath(filepath)
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"there is no file {path!r}")
+    skipped, by_name = kwargs.pop("objects_to_skip", None), kwargs.pop("by_name", False)
+    if kwargs:
+        raise ValueError(f"load_weights: unknown arguments {sorted(kwargs)}; known: objects_to_skip, by_name")
+    path = _existing(filepath)
+    old = path.endswith(_OLD) and not path.endswith(".weights.h5")
+    if by_name and not old:
+        raise ValueError(f"load_weights: by_name is for files of the older .h5 format; received {path!r}")
     if orbax.is_checkpoint(path):
         orbax.load_weights(model, path)
-    elif path.endswith(".keras"):
-        with (
-            _opened(path) as archive,
-            _member(archive, "model.weights.h5") as weights,
-            _without_optimizer(model, _ready(model)),
-        ):
-            stores.read(model, weights, skip_mismatch)
-    elif path.endswith(".h5"):
-        with _without_optimizer(model, _ready(model)):
-            stores.read(model, path, skip_mismatch)
-    else:
-        raise ValueError(f"load_weights: expected a .weights.h5 or .keras file; received {path!r}")
+        return
+    with _without_optimizer(model, _ready(model)):
+        if path.endswith(".keras"):
+            with open(path, "rb") as file, Archive(file, repr(path)).weights() as weights:
+                stores.read(model, weights, skip_mismatch, skipped)
+        elif path.endswith(shards.INDEX):
+            with shards.opened(path) as groups:
+                stores.fill(model, groups, skip_mismatch, skipped)
+        elif old:
+            from compat.saving import legacy
+
+            legacy.load_weights(model, path, skip_mismatch, by_name, skipped)
+        elif path.endswith(".weights.h5"):
+            stores.read(model, path, skip_mismatch, skipped)
+        else:
+            raise ValueError(
+                f"load_weights: expected a .keras, .weights.h5, .weights.json or .h5 file; received {path!r}"
+            )

@@ -8,33 +8,11 @@ from typing import Any
 from compat.core.input_layer import InputLayer
 from compat.core.keras_tensor import KerasTensor
 from compat.core.layer import Layer
+from compat.saving.op_classes import OP_OF_CLASS, class_name, module_of
 from compat.saving.serialization import deserialize_keras_object, serialize_keras_object
 from kfun.errors import nearest
 from kfun.graph import replace, tensors
 from kfun.ops._dispatch import OPS
-
-# Keras's op classes that are not the op's name in camel case, and where its classes live.
-_CLASS_OF = {"getitem": "GetItem", "abs": "Absolute", "max": "Max", "min": "Min"}
-_CORE = ("cast", "slice", "slice_update", "scan", "while_loop", "cond", "stop_gradient", "fori_loop", "vectorized_map")
-_NN = {
-    "relu", "relu6", "leaky_relu", "sigmoid", "softplus", "log_sigmoid", "softsign", "silu", "hard_sigmoid",
-    "hard_silu", "hard_tanh", "tanh_shrink", "elu", "selu", "celu", "gelu", "mish", "glu", "softmax", "log_softmax",
-    "conv", "depthwise_conv", "conv_transpose", "max_pool", "average_pool", "one_hot", "moments",
-    "batch_normalization", "layer_normalization", "rms_normalization", "dot_product_attention", "normalize",
-}  # fmt: skip
-_MATH = ("erf", "erfinv", "logsumexp", "rsqrt", "segment_sum", "top_k", "qr")
-
-
-def _class_name(op: str) -> str:
-    return _CLASS_OF.get(op) or "".join(part.capitalize() for part in op.split("_"))
-
-
-def _module(op: str) -> str:
-    family = "core" if op in _CORE else "nn" if op in _NN else "math" if op in _MATH else "numpy"
-    return f"keras.src.ops.{family}"
-
-
-_BY_CLASS = {_class_name(name): name for name in OPS if not name.startswith("random_")}
 
 
 def functional_config(model: Any) -> dict:
@@ -46,7 +24,7 @@ def functional_config(model: Any) -> dict:
     for operation in model._kf_operations:
         if not isinstance(operation, Layer):
             continue
-        kept = 1 if _starts_with_a_node(operation) else 0
+        kept = 0
         for node in operation._kf.nodes:
             if id(node) in inside or isinstance(operation, InputLayer):
                 places[id(node)] = (operation.name, kept)
@@ -72,15 +50,25 @@ def functional_config(model: Any) -> dict:
         "trainable": model.trainable,
         "layers": layers,
         "input_layers": replace(model._kf_inputs, lambda t: [inputs[id(t)].name, 0, 0], KerasTensor),
-        "output_layers": replace(model._kf_outputs, lambda t: _place(t, places, inputs), KerasTensor),
+        "output_layers": replace(model._kf_outputs, lambda t: _end(t, places, inputs), KerasTensor),
     }
 
 
-def _starts_with_a_node(operation: Any) -> bool:
-    """Whether Keras counts a functional model's own graph as its first call."""
+def _end(tensor: Any, places: dict, inputs: dict) -> list:
+    """The place of an output of the model."""
+    name, number, index = _place(tensor, places, inputs)
+    target = None if id(tensor) in inputs else tensor.node.target
+    return [name, number + _own_graph(target), index]
+
+
+def _own_graph(layer: Any) -> int:
+    """1 for a functional model: its own graph counts as its first call in a model's inputs and outputs.
+
+    Between layers calls are counted without it.
+    """
     from compat.core.functional import Functional
 
-    return isinstance(operation, Functional)
+    return int(isinstance(layer, Functional))
 
 
 def _operations(model: Any) -> Any:
@@ -173,9 +161,9 @@ def _op_arguments(node: Any) -> tuple[tuple[list, dict], dict]:
 def _op_config(node: Any, name: str) -> dict:
     op = node.target.op.name
     _, config = _op_arguments(node)
-    cls = _class_name(op)
+    cls = class_name(op)
     return {
-        "module": _module(op), "class_name": cls, "config": {"name": name, **_data(config)}, "registered_name": cls,
+        "module": module_of(op), "class_name": cls, "config": {"name": name, **_data(config)}, "registered_name": cls,
     }  # fmt: skip
 
 
@@ -196,7 +184,7 @@ def functional_from_config(cls: type, config: dict, custom_objects: dict | None 
         for node in data["inbound_nodes"]:
             waiting.append((name, node))
     outputs: dict[tuple[str, int], list] = {}
-    counts = {name: _first_number(layer) for name, layer in made.items()}
+    counts = dict.fromkeys(made, 0)
     for name, layer in made.items():
         if isinstance(layer, InputLayer):
             outputs[name, 0] = [layer.output]
@@ -220,7 +208,13 @@ def functional_from_config(cls: type, config: dict, custom_objects: dict | None 
 
     def find(places: Any) -> Any:
         if _is_place(places):
-            return outputs[places[0], places[1]][places[2]]
+            name, number, index = places
+            if name not in made:
+                raise ValueError(f"the file names {name!r} as an input or output, but has no such layer")
+            number = max(number - _own_graph(made[name]), 0)
+            if (name, number) not in outputs or not 0 <= index < len(outputs[name, number]):
+                raise ValueError(f"the file's layer {name!r} has no output {index} of call {number}")
+            return outputs[name, number][index]
         if isinstance(places, dict):
             return {k: find(v) for k, v in places.items()}
         return [find(p) for p in places]
@@ -238,10 +232,6 @@ def _is_place(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and len(value) == 3 and isinstance(value[0], str)
 
 
-def _first_number(layer: Any) -> int:
-    return 1 if isinstance(layer, Layer) and _starts_with_a_node(layer) else 0
-
-
 class _OpOfFile:
     """An op with the settings that a file gives it."""
 
@@ -254,12 +244,14 @@ class _OpOfFile:
 
 
 def _made(data: dict, custom_objects: dict | None) -> Any:
-    module = str(data.get("module") or "")
-    if not module.startswith("keras.src.ops") and not module.startswith("keras.ops"):
+    module, config = str(data.get("module") or ""), data.get("config") or {}
+    named = module.startswith(("keras.src.ops", "keras.ops"))
+    # Files of the older format leave the module out; layers say whether they are trainable, ops do not.
+    if not named and (module or "trainable" in config or "dtype" in config or data["class_name"] not in OP_OF_CLASS):
         return deserialize_keras_object(data, custom_objects=custom_objects)
-    op = _BY_CLASS.get(data["class_name"])
+    op = OP_OF_CLASS.get(data["class_name"])
     if op is None:
-        raise ValueError(f"the file uses an op {data['class_name']!r}; {nearest(data['class_name'], _BY_CLASS)}")
+        raise ValueError(f"the file uses an op {data['class_name']!r}; {nearest(data['class_name'], OP_OF_CLASS)}")
     function = OPS[op].public
     known = inspect.signature(function).parameters
     config = {k: _settings(deserialize_keras_object(v)) for k, v in data["config"].items() if k != "name"}

@@ -149,12 +149,12 @@ def _function(obj: Any) -> Any:
 
 
 def _object(obj: Any) -> dict:
-    cls = type(obj)
+    cls = getattr(type(obj), "_kf_class", type(obj))  # the user's class, where the type was made of it
     module = public_module(cls)
     own = module.partition(".")[0] == "keras"
     data = {
         "module": module,
-        "class_name": cls.__name__,
+        "class_name": public_name(cls),
         "config": {k: serialize_keras_object(v) for k, v in obj.get_config().items()},
         "registered_name": None if own else get_registered_name(cls),
     }
@@ -182,9 +182,14 @@ def public_module(cls: type) -> str:
     if cls.__name__ == "DTypePolicyMap":  # unlike the other policies not in Keras's root
         return "keras.dtype_policies"
     for name in ("models", *_MODULES):
-        if cls.__name__ in _public(name) and _public(name)[cls.__name__] is cls:
+        if public_name(cls) in _public(name) and _public(name)[public_name(cls)] is cls:
             return f"keras.{name}"
     return "keras"
+
+
+def public_name(cls: type) -> str:
+    """The name that files have for a class: its own, but for one."""
+    return "GroupQueryAttention" if cls.__name__ == "GroupedQueryAttention" else cls.__name__
 
 
 @functools.cache

@@ -6,21 +6,25 @@ itself are followed, and a dataset's shape is compared with the variable's befor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import h5py
+import jax
 import numpy as np
 
 from compat.core.layer import Layer
 from kfun.layer import snake_case
 
+_ALIGNMENT = 64  # bytes
 _EXPANSION = 1000  # how much larger than its stored bytes a dataset may be
 
 
-def walk(root: Any) -> Iterator[tuple[str, Any]]:
-    """`(path, object)` of every object with variables under `root`, in Keras's order, each once."""
-    yield from _visit(root, "", set())
+def walk(root: Any, skipped: Iterable[Any] | None = None) -> Iterator[tuple[str, Any]]:
+    """`(path, object)` of every object under `root` but those `skipped`, in Keras's order, each once."""
+    yield from _visit(root, "", {id(s) for s in skipped or ()})
 
 
 def _visit(obj: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
@@ -48,14 +52,16 @@ def _container(items: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any
 
 
 def _saveable(obj: Any) -> bool:
+    from compat.losses import Loss
     from compat.metrics import Metric
     from compat.optimizers import Optimizer
 
-    return isinstance(obj, (Layer, Metric, Optimizer))
+    return isinstance(obj, (Layer, Metric, Optimizer, Loss))
 
 
 def _children(obj: Any) -> list[tuple[str, Any]]:
     from compat.core.functional import Functional
+    from compat.core.model import Model
     from compat.core.sequential import Sequential
 
     if not isinstance(obj, Layer) and hasattr(obj, "_parts"):  # an optimizer, maybe around others
@@ -65,7 +71,9 @@ def _children(obj: Any) -> list[tuple[str, Any]]:
         found.append(("layers", obj.layers))
     if not isinstance(obj, Layer):
         return found
-    own = {k: v for k, v in vars(obj).items() if not k.startswith(("_kf", "__"))}
+    own = {k: v for k, v in vars(obj).items() if not k.startswith(("_kf", "__"))} | _properties(obj)
+    if isinstance(obj, Model) and not found:
+        own["layers"] = obj.layers
     for name in sorted(own, key=lambda k: f"~{k}" if k.startswith("_") else k):
         value = own[name]
         if _saveable(value) or isinstance(value, (list, tuple, dict)):
@@ -73,49 +81,93 @@ def _children(obj: Any) -> list[tuple[str, Any]]:
     return found
 
 
-class Entry:
-    """The variables of one object in a file: a mapping from "0", "1", ... to arrays."""
+def _properties(obj: Any) -> dict[str, Any]:
+    """What the properties of a user's classes give: Keras finds layers there too."""
+    found = {}
+    for cls in type(obj).__mro__:
+        if cls.__module__.partition(".")[0] == "compat":
+            break
+        for name, value in vars(cls).items():
+            if isinstance(value, property) and not name.startswith("__"):
+                with contextlib.suppress(Exception):  # a property may not be ready; then there is nothing in it to save
+                    found[name] = getattr(obj, name)
+    return found
 
-    def __init__(self, group: Any, shapes: dict[str, tuple] | None = None, label: str = ""):
-        self.group, self.shapes, self.label = group, shapes or {}, label
+
+class Entry:
+    """The variables of one object in a file: a mapping from "0", "1", ... to arrays.
+
+    Args:
+        group: of the file, or several of them in files that belong together; none if the file has none.
+        shapes: that variables must have.
+        label: how errors call the object.
+    """
+
+    def __init__(self, *groups: Any, shapes: dict[str, tuple] | None = None, label: str = ""):
+        self.groups = [g for g in groups if g is not None]
+        self.shapes, self.label = shapes or {}, label
 
     def __setitem__(self, key: str, value: Any) -> None:
         value = np.asarray(value)
-        dataset = self.group.create_dataset(key, data=value)
+        dataset = self.groups[0].create_dataset(key, data=value)
         if value.dtype.name == "bfloat16":
             dataset.attrs["dtype"] = "bfloat16"
 
     def __getitem__(self, key: str) -> np.ndarray:
-        if key not in self:
+        group = next((g for g in self.groups if key in g), None)
+        if group is None:
             raise KeyError(f"the file has no variable {key} of {self.label}")
-        dataset = _plain(self.group, key, self.label)
-        wanted = self.shapes.get(key)
-        if wanted is not None and tuple(dataset.shape) != tuple(wanted):
-            raise ValueError(
-                f"{self.label}: variable {key} has shape {tuple(wanted)}; the file has {tuple(dataset.shape)} for it"
-            )
-        size = int(np.prod(dataset.shape, dtype=object)) * dataset.dtype.itemsize
-        if size > _EXPANSION * max(dataset.id.get_storage_size(), 4096):
-            raise ValueError(f"{self.label}: variable {key} declares {size:,} bytes, far more than the file stores")
-        value = dataset[()]
-        if dataset.attrs.get("dtype") == "bfloat16":
-            import ml_dtypes
+        return array_of(group, key, self.label, self.shapes.get(key))
 
-            value = np.asarray(value).view(ml_dtypes.bfloat16)
-        return np.asarray(value)
+    def tensor(self, key: str) -> Any:
+        """The array as one of JAX, which takes over the memory that was read."""
+        return jax.device_put(self[key], may_alias=True)
 
     def __contains__(self, key: object) -> bool:
-        return self.group is not None and key in self.group
+        return any(key in g for g in self.groups)
 
     def __len__(self) -> int:
-        return 0 if self.group is None else len(self.group)
+        return len(self.keys())
 
     def __iter__(self) -> Iterator[str]:
-        return iter([] if self.group is None else list(self.group))
+        return iter(self.keys())
 
     def keys(self) -> list[str]:
         """The numbers of the variables."""
-        return list(self)
+        return list({key: None for g in self.groups for key in g})
+
+
+def array_of(group: Any, key: str, label: str, shape: tuple | None = None) -> np.ndarray:
+    """An array of a file, read when its declared shape is known to be the one expected and to be stored in full.
+
+    Raises:
+        ValueError: if it is not, or its data are elsewhere.
+    """
+    dataset = _plain(group, key, label)
+    if shape is not None and tuple(dataset.shape) != tuple(shape):
+        raise ValueError(
+            f"{label}: variable {key} has shape {tuple(shape)}; the file has {tuple(dataset.shape)} for it"
+        )
+    size = int(np.prod(dataset.shape, dtype=object)) * dataset.dtype.itemsize
+    if size > _EXPANSION * max(dataset.id.get_storage_size(), 4096):
+        raise ValueError(f"{label}: variable {key} declares {size:,} bytes, far more than the file stores")
+    value = _aligned(dataset)
+    if dataset.attrs.get("dtype") == "bfloat16":
+        import ml_dtypes
+
+        value = value.view(ml_dtypes.bfloat16)
+    return value
+
+
+def _aligned(dataset: Any) -> np.ndarray:
+    """The values in memory that begins where JAX needs it to take them over without a copy."""
+    nbytes = int(np.prod(dataset.shape)) * dataset.dtype.itemsize
+    memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    value = memory[start : start + nbytes].view(dataset.dtype).reshape(dataset.shape)
+    if nbytes:
+        dataset.read_direct(value)
+    return value
 
 
 def _plain(group: Any, key: str, label: str) -> Any:
@@ -127,13 +179,14 @@ def _plain(group: Any, key: str, label: str) -> Any:
     if not isinstance(dataset, h5py.Dataset):
         raise ValueError(f"{label}: {key!r} is not a dataset")
     if dataset.external or dataset.is_virtual:
-        raise ValueError(f"{label}: {key!r} keeps its data outside the file, which is refused")
+        kind = "virtual" if dataset.is_virtual else "external"
+        raise ValueError(f"{label}: {key!r} is a {kind} dataset, whose data are outside of the file, which is refused")
     if dataset.dtype.kind not in "biufcV" or dataset.dtype.hasobject:
         raise ValueError(f"{label}: {key!r} has dtype {dataset.dtype}, which is no number")
     return dataset
 
 
-def _group(file: Any, path: str) -> Any:
+def group_of(file: Any, path: str) -> Any:
     """A group by path, every step a hard link; None if there is none."""
     group = file
     for part in path.split("/"):
@@ -152,54 +205,78 @@ def write(root: Any, target: Any) -> None:
     """Writes all variables under `root` to an HDF5 file (a path or a binary file object)."""
     with h5py.File(target, "w") as file:
         for path, obj in walk(root):
-            group = file.create_group(f"{path}/vars" if path else "vars")
-            group.attrs["name"] = str(getattr(obj, "name", ""))
-            obj.save_own_variables(Entry(group))
+            if hasattr(obj, "save_own_variables"):
+                group = file.create_group(f"{path}/vars" if path else "vars")
+                group.attrs["name"] = str(getattr(obj, "name", ""))
+                obj.save_own_variables(Entry(group))
 
 
-def read(root: Any, source: Any, skip_mismatch: bool = False) -> None:
+def read(root: Any, source: Any, skip_mismatch: bool = False, skipped: Iterable[Any] | None = None) -> None:
     """Reads all variables under `root` from an HDF5 file.
 
     Args:
         root: a model or layer, built.
         source: a path or a binary file object.
         skip_mismatch: whether objects whose variables do not fit are left as they are.
+        skipped: objects to leave as they are, with what is under them.
 
     Raises:
         ValueError: if the file is no HDF5, objects do not fit, or it holds what is refused.
     """
+    with opened(source) as file:
+        fill(root, lambda path: [group_of(file, path)], skip_mismatch, skipped)
+
+
+@contextlib.contextmanager
+def opened(source: Any) -> Iterator[Any]:
+    """An HDF5 file for reading; what is wrong with it inside of the library becomes a ValueError."""
     try:
         file = h5py.File(source, "r")
-    except OSError as error:
+    except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
         raise ValueError(f"the weights cannot be read: {error}. The file is damaged or not HDF5") from error
-    with file:
-        if "vars" not in file and "layers" not in file and "layer_names" in file.attrs:
-            raise ValueError("this is a weights file of Keras 2; save it anew with Keras 3 as .weights.h5 or .keras")
-        failed = []
-        for path, obj in walk(root):
-            group = _group(file, f"{path}/vars" if path else "vars")
-            label = f"{type(obj).__name__} {getattr(obj, 'name', '')!r}"
-            try:
-                _load(obj, group, label)
-            except (ValueError, KeyError, OSError) as error:
-                if not skip_mismatch:
-                    raise ValueError(f"{label} at {path or '/'!r}: {error}") from error
-                failed.append(label)
-        if failed:
-            import warnings
-
-            warnings.warn(f"not loaded, because they do not fit the file: {', '.join(failed)}", stacklevel=3)
+    try:
+        with file:
+            yield file
+    except (OSError, RuntimeError, UnicodeError, MemoryError, TypeError, KeyError) as error:
+        raise ValueError(f"the weights cannot be read: {error}. The file is damaged") from error
 
 
-def _load(obj: Any, group: Any, label: str) -> None:
-    own = _own(obj)
-    entry = Entry(group, {str(i): v.shape for i, v in enumerate(own)}, label)
+def fill(root: Any, groups: Callable, skip_mismatch: bool = False, skipped: Iterable[Any] | None = None) -> None:
+    """Reads all variables under `root`.
+
+    Args:
+        root: a model or layer, built.
+        groups: gives the groups of a path such as `"layers/dense/vars"`.
+        skip_mismatch: whether objects whose variables do not fit are left as they are.
+        skipped: objects to leave as they are, with what is under them.
+    """
+    failed = []
+    for path, obj in walk(root, skipped):
+        if not hasattr(obj, "load_own_variables"):
+            continue
+        label = f"{type(obj).__name__} {getattr(obj, 'name', '')!r}"
+        try:
+            _load(obj, groups(f"{path}/vars" if path else "vars"), label)
+        except (ValueError, KeyError, OSError, RuntimeError) as error:
+            if not skip_mismatch:
+                raise ValueError(f"{label} at {path or '/'!r}: {error}") from error
+            failed.append(label)
+    if failed:
+        warnings.warn(f"not loaded, because they do not fit the file: {', '.join(failed)}", stacklevel=4)
+
+
+def _load(obj: Any, groups: list[Any], label: str) -> None:
+    own = own_variables(obj)
+    entry = Entry(*groups, shapes={str(i): v.shape for i, v in enumerate(own)}, label=label)
     if own or len(entry):
         obj.load_own_variables(entry)
 
 
-def _own(obj: Any) -> list:
+def own_variables(obj: Any) -> list:
+    """The variables of an object that are not of one inside it."""
     if isinstance(obj, Layer):
         trainable, other = obj._own()
         return [*trainable, *other]
-    return list(obj.variables)
+    return list(getattr(obj, "variables", ()))

@@ -7,7 +7,8 @@ from typing import Any
 from compat.core.input_layer import InputLayer
 from compat.core.keras_tensor import KerasTensor
 from compat.core.layer import Layer
-from compat.saving.functional_config import _class_name, _op_names
+from compat.saving.functional_config import _op_names
+from compat.saving.op_classes import class_name
 from kfun.graph import replace, tensors
 
 
@@ -76,7 +77,7 @@ def elements(model: Any, inputs: bool = False) -> list[Element]:
             found.append(Element(target, target.name, type(target).__name__, nodes))
         else:
             node = waiting[id(target)].pop(0)
-            found.append(Element(target, names[id(node)], _class_name(target.op.name), [node]))
+            found.append(Element(target, names[id(node)], class_name(target.op.name), [node]))
     return found
 
 

@@ -142,12 +142,12 @@ def _rendered(dot: Any, form: str) -> bytes:
 
 
 def _write(path: str, content: bytes) -> None:
-    from compat.saving.files import _atomic
+    from kfun.atomic import atomic_file
 
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"plot_model: there is no folder {folder!r} to write {os.path.basename(path)!r} in")
-    with _atomic(path) as file:
+    with atomic_file(path) as file:
         file.write(content)
 
 

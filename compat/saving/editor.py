@@ -1,0 +1,271 @@
+"""`KerasFileEditor`: looks into a saved file, compares it with a model, and changes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import h5py
+from rich.console import Console
+from rich.markup import escape
+from rich.tree import Tree
+
+from compat.saving import stores
+from compat.saving.archives import CONFIG, METADATA, Archive
+from kfun.atomic import atomic_file
+
+_LIMIT = 64  # levels of groups
+
+
+class KerasFileEditor:
+    """The weights of a `.keras` or `.weights.h5` file as nested dicts, to be changed and saved as `.weights.h5`.
+
+    Nothing of the file is executed; links and arrays that are elsewhere are refused as `load_model` does.
+
+    Attributes:
+        filepath: of the file.
+        metadata, config: JSON data of a `.keras` file, else None.
+        weights_dict: `{object: {..., weight: array}}`.
+        object_metadata: the names of objects by path.
+
+    Args:
+        filepath: ends in `.keras` or `.weights.h5`.
+
+    Raises:
+        ValueError: if the path has another ending, or the file is damaged or holds what is refused.
+    """
+
+    def __init__(self, filepath: Any):
+        self.filepath = os.fspath(filepath)
+        self.metadata = self.config = self.model = None
+        self.console = Console(highlight=False)
+        if self.filepath.endswith(".keras"):
+            with open(self.filepath, "rb") as file:
+                archive = Archive(file, repr(self.filepath))
+                self.config = archive.text(CONFIG)
+                self.metadata = archive.text(METADATA) if METADATA in archive.zip.namelist() else None
+                with archive.weights() as weights:
+                    self._open(weights)
+        elif self.filepath.endswith(".weights.h5"):
+            self._open(self.filepath)
+        else:
+            raise ValueError(
+                f"Invalid filename: expected a `.keras` or `.weights.h5` extension. Received: filepath={self.filepath}"
+            )
+        self.console.print(f"Keras model file '{escape(self.filepath)}'")
+        for name, value in (self.metadata or {}).items() if isinstance(self.metadata, dict) else ():
+            self.console.print(f"  {escape(str(name))}: {escape(str(value))}")
+
+    def _open(self, source: Any) -> None:
+        self.object_metadata: dict[str, dict] = {}
+        with stores.opened(source) as file:
+            self.weights_dict = self._read(file, "")
+
+    def _read(self, group: Any, path: str) -> dict:
+        """The arrays of a group; `vars` is left out of paths."""
+        if path.count("/") > _LIMIT:
+            raise ValueError(f"{self.filepath!r}: groups are nested more than {_LIMIT} deep, which is refused")
+        found: dict[str, Any] = {}
+        for name in group:
+            link = group.get(name, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise ValueError(f"{path}/{name}: a link to somewhere else ({type(link).__name__}), which is refused")
+            if isinstance(group[name], h5py.Group):
+                if name == "vars":
+                    if len(group[name]):
+                        self.object_metadata[path] = {k: str(v) for k, v in group[name].attrs.items()}
+                    found |= self._read(group[name], path)
+                else:
+                    found[name] = self._read(group[name], f"{path}/{name}")
+            else:
+                found[name] = stores.array_of(group, name, path or "/")
+        return found
+
+    def summary(self) -> None:
+        """Prints the structure of the weights."""
+        tree = Tree("Weights structure")
+        _add(tree, self.weights_dict)
+        self.console.print(tree)
+
+    def compare(self, reference_model: Any) -> dict:
+        """Lists where the file and a model differ.
+
+        Returns:
+            `{"status": "success" or "error", "error_count": ..., "match_count": ...}`.
+        """
+        self.console.print("Running comparison")
+        reference = _spec(reference_model)
+        errors, matches = self._differences(self.weights_dict, reference, "", ("saved file", "reference model"))
+        missing, _ = self._differences(reference, self.weights_dict, "", ("reference model", "saved file"), False)
+        errors += missing
+        verdict = "success" if errors == 0 else "error"
+        self.console.print(f"Comparison: {verdict}, {errors} errors, {matches} matching weights")
+        return {"status": verdict, "error_count": errors, "match_count": matches}
+
+    def _differences(
+        self, target: dict, reference: dict, path: str, labels: tuple[str, str], shapes: bool = True
+    ) -> tuple[int, int]:
+        errors = matches = 0
+        for key, value in reference.items():
+            inner = f"{path}/{key}"
+            other = target.get(key)
+            if key not in target or isinstance(other, dict) is not isinstance(value, dict):
+                errors += 1
+                kind = "Object" if isinstance(value, dict) else "Weight"
+                self.console.print(f"...{kind} {escape(inner)} present in {labels[1]}, missing from {labels[0]}")
+            elif isinstance(value, dict):
+                more, fits = self._differences(other, value, inner, labels, shapes)
+                errors, matches = errors + more, matches + fits
+            elif tuple(other.shape) == tuple(value.shape):
+                matches += 1
+            elif shapes:
+                errors += 1
+                self.console.print(
+                    f"...Weight shape mismatch for {escape(inner)}: {tuple(value.shape)} in {labels[1]}, "
+                    f"{tuple(other.shape)} in {labels[0]}"
+                )
+        return errors, matches
+
+    def rename_object(self, object_name: str, new_name: str) -> None:
+        """Gives an object another name.
+
+        Args:
+            object_name: its name, if no other has it, or its path such as `"layers/dense"`.
+            new_name: a name, without a path.
+        """
+        if "/" in new_name:
+            raise ValueError(f"Argument `new_name` should be a name, without '/'. Received: target_name='{new_name}'")
+
+        def rename(holder: dict, name: str) -> None:
+            items = [(new_name if k == name else k, v) for k, v in holder.items()]
+            holder.clear()
+            holder.update(items)
+
+        self._edit(object_name, rename)
+
+    def delete_object(self, object_name: str) -> None:
+        """Takes an object and all under it out."""
+        self._edit(object_name, lambda holder, name: holder.pop(name))
+
+    def add_object(self, object_path: str, weights: dict) -> None:
+        """Puts in an object.
+
+        Args:
+            object_path: such as `"layers/dense_2"`; what it is in must be there.
+            weights: `{name: array}`.
+        """
+        _check_weights(weights)
+        *parents, name = _parts(object_path)
+        self._at(parents, object_path)[name] = dict(weights)
+
+    def delete_weight(self, object_name: str, weight_name: str) -> None:
+        """Takes a weight out of an object."""
+
+        def delete(holder: dict, name: str) -> None:
+            if weight_name not in holder[name]:
+                raise ValueError(
+                    f"Weight {weight_name} not found in object {object_name}. Weights found: {list(holder[name])}"
+                )
+            holder[name].pop(weight_name)
+
+        self._edit(object_name, delete)
+
+    def add_weights(self, object_name: str, weights: dict) -> None:
+        """Puts weights `{name: array}` into an object."""
+        _check_weights(weights)
+        self._edit(object_name, lambda holder, name: holder[name].update(weights))
+
+    def _edit(self, name: str, edit: Callable[[dict, str], Any]) -> None:
+        if "/" in name:
+            *parents, last = _parts(name)
+            holder = self._at(parents, name)
+            if last not in holder:
+                raise ValueError(f"Path '{name}' not found in model.")
+            edit(holder, last)
+            return
+        holders = list(_holders(self.weights_dict, name))
+        if len(holders) > 1:
+            raise ValueError(
+                f"Name '{name}' occurs more than once in the model; try passing a complete path, 'layers/{name}'"
+            )
+        if not holders:
+            raise ValueError(f"Source name '{name}' does not appear in the model; see `summary()` for its names")
+        edit(holders[0], name)
+
+    def _at(self, parts: list[str], path: str) -> dict:
+        found = self.weights_dict
+        for part in parts:
+            if not isinstance(found.get(part), dict):
+                raise ValueError(f"Path '{path}' not found in model.")
+            found = found[part]
+        return found
+
+    def save(self, filepath: Any) -> None:
+        """Writes the weights as they are now to a `.weights.h5` file.
+
+        Raises:
+            ValueError: if the path has another ending.
+        """
+        path = os.fspath(filepath)
+        if not path.endswith(".weights.h5"):
+            raise ValueError(
+                f"Invalid `filepath` argument: expected a `.weights.h5` extension. Received: filepath={path}"
+            )
+        with atomic_file(path) as target, h5py.File(target, "w") as file:
+            self._write(file, self.weights_dict, "")
+
+    def _write(self, file: Any, content: dict, path: str) -> None:
+        arrays = {k: v for k, v in content.items() if not isinstance(v, dict)}
+        group = file.require_group(f"{path}/vars" if path else "vars")
+        group.attrs.update(self.object_metadata.get(path, {}))
+        for name, value in arrays.items():
+            stores.Entry(group)[name] = value
+        for name, value in content.items():
+            if isinstance(value, dict):
+                self._write(file, value, f"{path}/{name}")
+
+    def resave_weights(self, filepath: Any) -> None:
+        """The older name of `save`."""
+        self.save(filepath)
+
+
+def _add(tree: Tree, content: dict) -> None:
+    for name, value in content.items():
+        if isinstance(value, dict):
+            _add(tree.add(escape(str(name))), value)
+        else:
+            tree.add(f"{escape(str(name))}: shape={tuple(value.shape)}, dtype={value.dtype}")
+
+
+def _spec(model: Any) -> dict:
+    """The shapes that a model's file would have, in the form of `weights_dict`."""
+    found: dict[str, Any] = {}
+    for path, obj in stores.walk(model):
+        arrays = {str(i): v for i, v in enumerate(stores.own_variables(obj))}
+        parts = _parts(path)
+        inner = found
+        for part in parts:
+            inner = inner.setdefault(part, {})
+        inner |= arrays
+    return found
+
+
+def _parts(path: str) -> list[str]:
+    return [p for p in path.split("/") if p]
+
+
+def _holders(content: dict, name: str) -> Any:
+    if name in content:
+        yield content
+    for value in content.values():
+        if isinstance(value, dict):
+            yield from _holders(value, name)
+
+
+def _check_weights(weights: Any) -> None:
+    if not isinstance(weights, dict) or not all(hasattr(v, "shape") for v in weights.values()):
+        raise ValueError(
+            "Argument `weights` should be a dict where keys are weight names (usually '0', '1', etc.) and values are "
+            f"NumPy arrays. Received: type(weights)={type(weights)}"
+        )
