@@ -32,9 +32,11 @@ class SeedGenerator:
 
     _tracked_by_layers = True
 
-    def __init__(self, seed: int | None = None, name: str | None = None):
+    def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any):
+        if kwargs:
+            raise ValueError(f"SeedGenerator: Unrecognized keyword arguments: {kwargs}; known: seed, name")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer))):
-            raise ValueError(f"SeedGenerator: expected an integer seed or None; received {seed!r}")
+            raise ValueError(f"SeedGenerator: Argument `seed` must be an integer or None. Received: seed={seed!r}")
         self.name = name or naming.auto_name("SeedGenerator")
         self._initial_seed = seed
         first = int(seed) if seed is not None else _random.randint(1, int(1e9))
@@ -70,6 +72,11 @@ def key_of(seed: Any) -> Any:
         if not _GLOBAL:
             _GLOBAL.append(SeedGenerator())
         return _GLOBAL[0].next(ordered=False)
+    if isinstance(seed, str) or not hasattr(seed, "__int__"):
+        raise ValueError(
+            "Argument `seed` must be either an integer or an instance of `SeedGenerator`. "
+            f"Received: seed={seed!r} (of type {type(seed).__name__})"
+        )
     return np.array([int(seed) & 0xFFFFFFFF, 0], np.uint32)
 
 
