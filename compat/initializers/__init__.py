@@ -125,6 +125,8 @@ def definition_of(identifier: Any) -> Any:
     """The kfun initializer for anything that `get` takes, or for an array (a constant)."""
     if isinstance(identifier, _kfun.Initializer):
         return identifier
+    if hasattr(identifier, "shape"):
+        return _FromFunction(lambda shape, dtype: identifier)
     found = get(identifier)
     return found.definition if isinstance(found, _Generated) else _FromFunction(found)
 

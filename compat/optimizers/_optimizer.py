@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
@@ -77,7 +78,7 @@ class Optimizer(Base):
         arguments = self._arguments
         arguments["name"] = arguments["name"] or naming.auto_name(type(self).__name__)
         rate = arguments.get("learning_rate")
-        rate = float(rate) if isinstance(rate, Variable) else getattr(rate, "definition", rate)
+        rate = float(rate) if isinstance(rate, Variable) else _of_step(getattr(rate, "definition", rate))
         self.definition = definition_class(**arguments | {"learning_rate": rate})
         self._setup(arguments["name"], self._made())
 
@@ -88,6 +89,11 @@ class Optimizer(Base):
     def _replace(self, **changes: Any) -> None:
         self.definition = self.definition.replace(**changes)
         self.transformation = self._made()
+
+    def _define(self, variables: list[Variable]) -> None:
+        first = self._first.get("learning_rate")
+        if first is not None and float(first) != float(np.float32(self.definition.learning_rate)):
+            self._replace(learning_rate=float(first))  # it was assigned before the build
 
     def build(self, variables: list[Variable]) -> None:
         """Makes the optimizer's variables for the variables that it will train."""
@@ -210,7 +216,10 @@ class Optimizer(Base):
         if not callable(value):
             super()._set_schedule(value)
         self._arguments["learning_rate"] = value
-        self._replace(learning_rate=getattr(value, "definition", value))
+        self._replace(learning_rate=_of_step(getattr(value, "definition", value)))
+        if not self.built:
+            self._first.pop("learning_rate", None)
+            self._variables = list(self._first.values())
 
     def _first_rate(self) -> Any:
         rate = getattr(self.definition, "learning_rate", None)
@@ -250,6 +259,22 @@ class Optimizer(Base):
             )
         config = {k: serialize_keras_object(v) for k, v in self._arguments.items()}
         if self._schedule() is None:
-            rate = np.asarray(self.learning_rate) if self.built else self._first_rate()
-            config["learning_rate"] = float(np.float32(rate))
+            config["learning_rate"] = float(np.float32(self.learning_rate))
         return config
+
+
+class _Constant:
+    """A function of nothing as one of the step."""
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __call__(self, step: Any) -> Any:
+        return self.function()
+
+
+def _of_step(rate: Any) -> Any:
+    """A learning rate that may be a function: one without arguments, as Keras takes it, ignores the step."""
+    if not inspect.isfunction(rate) or inspect.signature(rate).parameters:
+        return rate
+    return _Constant(rate)
