@@ -55,7 +55,7 @@ class CompileLoss:
         """Makes the losses for outputs of these names."""
         given = by_output(self.loss, names, "loss")
         weights = by_output(self.loss_weights, names, "loss_weights")
-        self._built = {n: (losses_face.get(f), weights[n]) for n, f in given.items() if f is not None}
+        self._built = {n: (losses_face.as_loss(f), weights[n]) for n, f in given.items() if f is not None}
         if not self._built:
             raise ValueError("compile: no output has a loss; pass `loss` as a name, a function, or a list or dict")
         if len(names) > 1:

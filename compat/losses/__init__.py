@@ -169,6 +169,8 @@ globals().update({short: FUNCTIONS[name] for short, name in _names.ALIASES.items
 def get(identifier: Any) -> Any:
     """The loss for a name, a loss, a class, a function, a config, or None.
 
+    A function, or the name of one, gives the function: values that are not reduced.
+
     Raises:
         ValueError: if no loss has that name; names the nearest ones.
     """
@@ -179,7 +181,7 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, type):
         return identifier()
     if callable(identifier):
-        return LossFunctionWrapper(identifier)
+        return identifier
     raise ValueError(f"expected the name of a loss, a loss or a function; received {identifier!r}")
 
 
@@ -191,7 +193,7 @@ def _(identifier: str) -> Any:
     if name in CLASSES:
         return CLASSES[name]()
     if name in FUNCTIONS:
-        return LossFunctionWrapper(FUNCTIONS[name], name=identifier)
+        return FUNCTIONS[name]
     if identifier.lower() in ("crossentropy", "ce"):
         return _ByShape(identifier)
     found = registered(identifier)
@@ -205,6 +207,12 @@ def _(identifier: dict) -> Any:
     from compat.saving import deserialize_keras_object
 
     return get(deserialize_keras_object(identifier))
+
+
+def as_loss(identifier: Any) -> Any:
+    """Like `get`, with a function made a loss that weighs and reduces its values."""
+    found = get(identifier)
+    return found if found is None or isinstance(found, (Loss, _kfun.Loss)) else LossFunctionWrapper(found)
 
 
 class _ByShape(Loss):

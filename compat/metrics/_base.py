@@ -40,12 +40,11 @@ class Metric:
 
     @property
     def variables(self) -> list[Variable]:
-        """The variables, those of metrics among the attributes included."""
-        found = list(self._own)
-        for value in self.__dict__.values():
-            if isinstance(value, Metric):
-                found += value.variables
-        return found
+        """The variables, with those in attributes that are metrics, lists, tuples or dicts."""
+        found = {id(v): v for v in self._own}
+        for value in list(self.__dict__.values()):
+            found |= {id(v): v for v in _variables_in(value)}
+        return list(found.values())
 
     def add_variable(
         self, shape: Any, initializer: Any, dtype: Any = None, aggregation: str = "sum", name: str | None = None
@@ -98,6 +97,7 @@ class Metric:
         variables = self.variables
         if len(values) != len(variables):
             raise ValueError(f"metric {self.name!r} has {len(variables)} variables; received {len(values)} values")
+        values = [v.value if isinstance(v, Variable) else v for v in values]
         with scope.Scope(dict(zip(variables, values, strict=True))) as inside:
             result = function()
             return result, [inside.get(v) for v in variables]
@@ -113,3 +113,13 @@ class Metric:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+def _variables_in(value: Any) -> list[Variable]:
+    if isinstance(value, Variable):
+        return [value]
+    if isinstance(value, Metric):
+        return value.variables
+    if isinstance(value, (list, tuple, dict)):
+        return [v for part in (value.values() if isinstance(value, dict) else value) for v in _variables_in(part)]
+    return []

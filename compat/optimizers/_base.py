@@ -199,6 +199,8 @@ class Base:
             raise ValueError(f"{type(self).__name__}: call build(variables) first")
         if len(grads) != len(self._params):
             raise ValueError(f"the optimizer trains {len(self._params)} variables; received {len(grads)} gradients")
+        trainable_variables = [v.value if isinstance(v, Variable) else v for v in trainable_variables]
+        optimizer_variables = [v.value if isinstance(v, Variable) else v for v in optimizer_variables]
         params = dict(zip(self._params, trainable_variables, strict=True))
         _check_gradients(grads, self._trained)
         gradients = dict(zip(self._params, grads, strict=True))

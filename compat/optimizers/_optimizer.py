@@ -20,6 +20,9 @@ from kfun import optim as _kfun
 from kfun.optim import _transform
 from kfun.optim._optimizer import LearningRate
 
+# Slots under the names that published code reads them by.
+_SLOTS = {"_accumulated_gradients": "gradient_accumulator", "_model_variables_moving_average": "average"}
+
 
 class _Written(_kfun.Optimizer):
     """What a user-written optimizer has in common with all: its learning rate and how gradients are treated."""
@@ -242,7 +245,23 @@ class Optimizer(Base):
     def scale_loss(self, loss: Any) -> Any:
         return self.definition.scale_loss(loss, None)
 
+    def _clip_gradients(self, grads: Any) -> list[Any]:
+        """Gradients within the limits of the arguments, under the name that training loops call."""
+        given = {str(i): ops.convert_to_tensor(g) for i, g in enumerate(grads)}
+        d = self.definition
+        if d.clipnorm:
+            given = _transform.clip_by_norm(d.clipnorm)(given)
+        elif d.global_clipnorm:
+            given = _transform.clip_by_global_norm(d.global_clipnorm)(given)
+        elif d.clipvalue:
+            given = _transform.clip_by_value(d.clipvalue)(given)
+        return list(given.values())
+
     def __getattr__(self, name: str) -> Any:
+        if name == "_iterations":
+            return self._entry("count")
+        if name in _SLOTS and "_by_state_path" in self.__dict__:
+            return [self._by_state_path[f"{_SLOTS[name]}/{path}"] for path in self._params]
         if not name.startswith("_") and name in self.__dict__.get("_arguments", {}):
             return getattr(self.definition, name)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")

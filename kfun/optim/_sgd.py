@@ -56,7 +56,7 @@ class Lion(Optimizer):
         super().check()
         if not 0 < self.beta_1 <= 1:
             raise ValueError(
-                "Lion: Argument `beta_1` must be in the [0, 1] range and not 0, which would make the optimizer SignSGD. "
+                "Lion: Argument `beta_1` must be in the [0, 1] range. Otherwise, the optimizer degenerates to SignSGD. "
                 f"Received: beta_1={self.beta_1}"
             )
 
