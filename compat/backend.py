@@ -39,10 +39,17 @@ def get_uid(prefix: str = "") -> int:
 
 
 def result_type(*dtypes) -> str:
-    """The type that a computation on these types gives."""
-    from kfun.dtypes import name, promote, settle
+    """The type that a computation on these types gives: floatx of nothing.
 
-    return settle(promote(*map(name, dtypes)))
+    Python's `int`, `float` and `bool` are weak and never widen an array of their own category; None is floatx.
+    64-bit types count as 32-bit ones unless JAX computes with them.
+    """
+    import jax
+
+    from kfun.dtypes import name, promote, settle, weak_type
+
+    found = settle(promote(*(weak_type(d) or standardize_dtype(d) for d in dtypes or (None,))))
+    return found if found == "string" or jax.config.jax_enable_x64 else name(jax.dtypes.canonicalize_dtype(found))
 
 
 def is_float_dtype(dtype) -> bool:

@@ -76,7 +76,13 @@ def dtype_policy() -> _Any:
 
 
 def set_dtype_policy(policy: _Any) -> None:
-    """Sets the policy of layers that name none."""
+    """Sets the policy of layers that name none.
+
+    Raises:
+        ValueError: if it is neither a policy nor a name.
+    """
+    if policy is None:
+        raise ValueError("set_dtype_policy: expected the name of a policy or a DTypePolicy. Received: policy=None")
     _set_policy(policy)
 
 

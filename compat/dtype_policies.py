@@ -34,7 +34,9 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
 
     def __init__(self, default_policy: Any = None, policy_map: dict | None = None):
         if policy_map is not None and not isinstance(policy_map, dict):
-            raise TypeError(f"DTypePolicyMap: expected policy_map to be a dict or None; received {policy_map!r:.80}")
+            raise TypeError(
+                f"DTypePolicyMap: If specified, `policy_map` must be a dict. Received: policy_map={policy_map!r:.80}"
+            )
         self._default_given = default_policy
         self._policies: dict[str, DTypePolicy] = {}
         self.quantization_mode = None
@@ -102,8 +104,8 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{key!r}: {policy.name}" for key, policy in self._policies.items())
-        return f"<DTypePolicyMap default_policy={self.default_policy.name}, {{{shown}}}>"
+        shown = [(key, policy.name) for key, policy in self._policies.items()]
+        return f"<DTypePolicyMap default_policy={self.default_policy.name}, mapping={shown}>"
 
 
 def serialize(dtype_policy: Any) -> Any:

@@ -68,10 +68,33 @@ def evaluate(function: Callable, *specs: Any) -> Any:
         try:
             first, second = (_run(function, specs, lambda i, f=fill: f[i % len(f)]) for fill in _FILLS)
         except Exception as error:
+            met = _meeting_known(function, specs)
+            if met is not None:
+                return met
             # The concrete run says the plainer thing; the symbolic refusal may be the cause.
             error.args = tuple(_FILLED.sub("None", a) if isinstance(a, str) else a for a in error.args)
             raise error from refused
         return jax.tree.map(_merge, first, second, is_leaf=_is_spec)
+
+
+def _meeting_known(function: Callable, specs: Any) -> Any:
+    """The results where unknown sizes meet known ones, as in `(None, 3)` with `(2, None)`; None if that is no answer.
+
+    An unknown size is that of the same axis elsewhere, else 1. Which may be large as well is tried axis by axis.
+    """
+    shapes = [s.shape for s in jax.tree.leaves(specs, is_leaf=_is_spec) if _is_spec(s)]
+    known = {i: n for shape in shapes for i, n in enumerate(shape) if n not in (None, 1)}
+    try:
+        found = _run(function, specs, lambda i: known.get(i, 1))
+    except Exception:
+        return None
+    for axis in sorted({i for shape in shapes for i, n in enumerate(shape) if n is None}):
+        try:
+            large = _run(function, specs, lambda i, axis=axis: _FILLS[0][0] if i == axis else known.get(i, 1))
+        except Exception:
+            continue  # it meets a known size, which the result has
+        found = jax.tree.map(_merge, found, large, is_leaf=_is_spec)
+    return found
 
 
 def _run(function: Callable, specs: Any, size: Callable[[int], Any]) -> Any:

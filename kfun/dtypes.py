@@ -85,6 +85,11 @@ def weak(value: object) -> str | None:
     return _WEAK.get(type(value))
 
 
+def weak_type(dtype: object) -> str | None:
+    """The weak type that a Python class stands for (`int` -> `"int"`), or None for any other dtype."""
+    return _WEAK.get(dtype) if isinstance(dtype, type) else None
+
+
 def settle(dtype: str) -> str:
     """A weak type made definite: `"int"` is int32, `"float"` float32, `"complex"` complex64."""
     return _WEAK_DEFAULT.get(dtype, dtype)

@@ -38,6 +38,10 @@ class FieldTypeError(TypeError, ValueError):
     """A field of a definition was given a value of the wrong type: TypeError to Python, ValueError to Keras's users."""
 
 
+class SymbolicCallError(ValueError, TypeError, IndexError):
+    """An op cannot take symbolic tensors of these shapes or types: a ValueError whatever the framework raises."""
+
+
 class UnknownSizeError(ValueError):
     """A weight's shape depends on a size that is not known."""
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from kfun import _shape_rules, abstract, ops
 from kfun.definition import Definition
+from kfun.errors import SymbolicCallError
 from kfun.layer import Composite, Layer, planner, runner, unique_names
 from kfun.ops._dispatch import OPS, Op
 from kfun.ops._kinds import Kind, register
@@ -186,7 +187,13 @@ def infer(target: Any, args: tuple, kwargs: dict) -> Any:
             filled, named = _fill(args, kwargs, arrays)
             return target(*filled, **named)
 
-    return abstract.evaluate(call, *(t.spec for t in known))
+    try:
+        return abstract.evaluate(call, *(t.spec for t in known))
+    except (TypeError, IndexError) as error:
+        if isinstance(target, Layer) or isinstance(error, ValueError):
+            raise
+        shapes = ", ".join(str(t.shape) for t in known)
+        raise SymbolicCallError(f"{error}. The op was called on symbolic tensors of shape {shapes}") from error
 
 
 def _fill(args: tuple, kwargs: dict, arrays: Any) -> tuple[tuple, dict]:

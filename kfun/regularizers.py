@@ -18,7 +18,7 @@ class Regularizer(Definition):
 
 def _rate(value: Any, name: str) -> None:
     if not 0 <= value < float("inf"):
-        raise ValueError(f"{name}: expected a finite number of at least 0; received {value}")
+        raise ValueError(f"Invalid value for argument {name}: expected a non-negative float. Received: {value}")
 
 
 class L1(Regularizer):
@@ -27,7 +27,7 @@ class L1(Regularizer):
     l1: float = 0.01
 
     def check(self):
-        _rate(self.l1, "L1: l1")
+        _rate(self.l1, "l1")
 
     def __call__(self, x):
         return ops.multiply(ops.sum(ops.abs(x)), self.l1)
@@ -39,7 +39,7 @@ class L2(Regularizer):
     l2: float = 0.01
 
     def check(self):
-        _rate(self.l2, "L2: l2")
+        _rate(self.l2, "l2")
 
     def __call__(self, x):
         return ops.multiply(ops.sum(ops.square(x)), self.l2)
@@ -52,8 +52,8 @@ class L1L2(Regularizer):
     l2: float = 0.0
 
     def check(self):
-        _rate(self.l1, "L1L2: l1")
-        _rate(self.l2, "L1L2: l2")
+        _rate(self.l1, "l1")
+        _rate(self.l2, "l2")
 
     def __call__(self, x):
         return ops.add(ops.multiply(ops.sum(ops.abs(x)), self.l1), ops.multiply(ops.sum(ops.square(x)), self.l2))
@@ -71,13 +71,17 @@ class OrthogonalRegularizer(Regularizer):
     mode: str = "rows"
 
     def check(self):
-        _rate(self.factor, "OrthogonalRegularizer: factor")
+        _rate(self.factor, "factor")
         if self.mode not in ("rows", "columns"):
-            raise ValueError(f'OrthogonalRegularizer: mode: expected "rows" or "columns"; received {self.mode!r}')
+            raise ValueError(
+                f'Invalid value for argument `mode`. Expected one of {{"rows", "columns"}}. Received: mode={self.mode}'
+            )
 
     def __call__(self, x):
         if len(x.shape) != 2:
-            raise ValueError(f"OrthogonalRegularizer takes matrices; received shape {tuple(x.shape)}")
+            raise ValueError(
+                f"Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape={tuple(x.shape)}"
+            )
         x = ops.normalize(x, axis=1 if self.mode == "rows" else 0)
         product = ops.matmul(x, ops.transpose(x)) if self.mode == "rows" else ops.matmul(ops.transpose(x), x)
         size = product.shape[0]

@@ -10,10 +10,10 @@ from kfun import constraints as _kfun
 
 
 class Constraint:
-    """Base of user-written constraints: give `__call__(x)`."""
+    """Base of user-written constraints: give `__call__(w)`; that of the base gives the weight back."""
 
-    def __call__(self, x: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} must define __call__(x)")
+    def __call__(self, w: Any) -> Any:
+        return w
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
@@ -28,8 +28,8 @@ class Constraint:
 class _Generated(Face, Constraint):
     """A face of a kfun constraint."""
 
-    def __call__(self, x: Any) -> Any:
-        return self.definition(x)
+    def __call__(self, w: Any) -> Any:
+        return self.definition(w)
 
 
 MaxNorm = face(_Generated, _kfun.MaxNorm, __name__)

@@ -58,7 +58,7 @@ class CompileLoss:
         if isinstance(self.loss, dict) and isinstance(weights, (list, tuple)):
             weights = dict(zip(sorted(self.loss), weights, strict=True))  # as Keras flattens dicts
         weights = by_output(weights, names, "loss_weights")
-        self._built = {n: (losses_face.get(f), weights[n]) for n, f in given.items() if f is not None}
+        self._built = {n: (losses_face.as_loss(f), weights[n]) for n, f in given.items() if f is not None}
         if not self._built:
             raise ValueError("compile: no output has a loss; pass `loss` as a name, a function, or a list or dict")
         if len(self._built) > 1:

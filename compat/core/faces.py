@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from compat.core.operation import refuse_unknown
+from kfun import ops
 
 _EMPTY = inspect.Parameter.empty
 
@@ -163,6 +164,8 @@ def getter(kind: str, classes: dict[str, type], base: type) -> Callable:
             return cls() if isinstance(cls, type) else cls
         if isinstance(identifier, type):
             return identifier()
+        if kind == "initializer" and hasattr(identifier, "shape"):  # an array is its own initializer
+            return lambda shape, dtype=None: ops.cast(ops.reshape(identifier, shape), dtype or identifier.dtype)
         if callable(identifier):
             return identifier
         raise ValueError(f"expected the name of a {kind}, a {kind}, or a function; received {identifier!r}")

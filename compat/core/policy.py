@@ -22,17 +22,18 @@ class DTypePolicy:
     by_path = False  # whether each layer looks its own policy up, by its path
 
     def __init__(self, name: str | None = None):
-        name = floatx() if name is None else name
+        name = get(None).name if name is None else name
         if not isinstance(name, str):
-            raise TypeError(f"DTypePolicy: expected a name; received {name!r}")
+            raise TypeError(f"DTypePolicy: 'name' must be a string, such as 'mixed_float16'. Received: name={name!r}")
         self.name = name
-        if name.startswith("mixed_"):
-            self.variable_dtype, self.compute_dtype = "float32", name.removeprefix("mixed_")
-            if self.compute_dtype not in ("float16", "bfloat16"):
-                known = ("mixed_float16", "mixed_bfloat16", *dtypes.FLOATS)
-                raise ValueError(f"unknown dtype policy {name!r}; {nearest(name, known)}")
-        else:
-            self.variable_dtype = self.compute_dtype = dtypes.name(name)
+        mixed = name in ("mixed_float16", "mixed_bfloat16")
+        if not mixed and name not in (*dtypes.ALL, "int", "float", "half"):
+            known = ("mixed_float16", "mixed_bfloat16", *dtypes.FLOATS)
+            raise ValueError(
+                f"Cannot convert {name!r} to a mixed precision DTypePolicy or a dtype; {nearest(name, known)}"
+            )
+        self.compute_dtype = dtypes.name(name.removeprefix("mixed_"))
+        self.variable_dtype = "float32" if mixed else self.compute_dtype
         self.quantization_mode = None
 
     def convert_input(self, x: Any, autocast: bool, dtype: Any) -> Any:
@@ -81,6 +82,11 @@ def get(identifier: Any) -> DTypePolicy:
         from compat.saving import deserialize_keras_object
 
         return deserialize_keras_object(identifier) if "class_name" in identifier else DTypePolicy(**identifier)
+    if isinstance(identifier, (int, float, list, tuple)):
+        raise ValueError(
+            "Cannot interpret `dtype` argument. Expected a string or an instance of DTypePolicy. "
+            f"Received: dtype={identifier!r}"
+        )
     return DTypePolicy(identifier if isinstance(identifier, str) else dtypes.name(identifier))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random as _random
 from typing import Any
 
+import jax
 import numpy as np
 
-from compat.core import naming
+from compat.core import naming, scope
 from compat.core.variable import Variable
 from kfun import ops
 from kfun.initializers import Initializer
@@ -32,9 +33,11 @@ class SeedGenerator:
 
     _tracked_by_layers = True
 
-    def __init__(self, seed: int | None = None, name: str | None = None):
+    def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any):
+        if kwargs:
+            raise ValueError(f"SeedGenerator: Unrecognized keyword arguments: {kwargs}; known: seed, name")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer))):
-            raise ValueError(f"SeedGenerator: expected an integer seed or None; received {seed!r}")
+            raise ValueError(f"SeedGenerator: Argument `seed` must be an integer or None. Received: seed={seed!r}")
         self.name = name or naming.auto_name("SeedGenerator")
         self._initial_seed = seed
         first = int(seed) if seed is not None else _random.randint(1, int(1e9))
@@ -47,9 +50,16 @@ class SeedGenerator:
         """A key, uint32[2], different at each call."""
         key = self.state.value
         if ordered:
-            self.state.assign(ops.add(key, np.array([0, 1], np.uint32)))
+            following = ops.add(key, np.array([0, 1], np.uint32))
         else:
-            self.state.assign(ops.mod(ops.multiply(ops.add(key, 1), 5387), 933199))
+            following = ops.mod(ops.multiply(ops.add(key, 1), 5387), 933199)
+        if self in _GLOBAL and scope.current() is None and isinstance(following, jax.core.Tracer):
+            raise ValueError(
+                "When tracing a JAX function you should only use seeded random ops: the global generator cannot count "
+                "what a compiled function draws. Make a keras.random.SeedGenerator, pass it as `seed`, and carry its "
+                "state (layers and models do so)"
+            )
+        self.state.assign(following)
         return key
 
     def get_config(self) -> dict:
@@ -63,13 +73,22 @@ class SeedGenerator:
 
 
 def key_of(seed: Any) -> Any:
-    """The key for a `seed` argument: an int, a `SeedGenerator`, or None for the global generator."""
+    """The key for a `seed` argument: an int, a `SeedGenerator`, a key of JAX, or None for the global generator."""
     if isinstance(seed, SeedGenerator):
         return seed.next()
+    if isinstance(seed, jax.Array) and seed.shape in ((), (2,)) and not jax.numpy.issubdtype(seed.dtype, np.integer):
+        return jax.random.key_data(seed)  # a typed key
+    if isinstance(seed, jax.Array) and seed.shape == (2,):
+        return seed
     if seed is None:
         if not _GLOBAL:
             _GLOBAL.append(SeedGenerator())
         return _GLOBAL[0].next(ordered=False)
+    if isinstance(seed, str) or not hasattr(seed, "__int__"):
+        raise ValueError(
+            "Argument `seed` must be either an integer or an instance of `SeedGenerator`. "
+            f"Received: seed={seed!r} (of type {type(seed).__name__})"
+        )
     return np.array([int(seed) & 0xFFFFFFFF, 0], np.uint32)
 
 

@@ -45,20 +45,33 @@ class Variable:
     ):
         if kwargs:
             raise TypeError(f"Variable: unknown arguments {sorted(kwargs)}")
-        self.name = name or naming.auto_name(type(self).__name__)
+        name = naming.auto_name(type(self).__name__) if name is None else name
+        if not isinstance(name, str) or "/" in name:
+            raise ValueError(f"Argument `name` must be a string and cannot contain character `/`. Received: {name!r}")
+        _one_of("aggregation", aggregation, (None, "none", "mean", "sum", "only_first_replica"))
+        _one_of("synchronization", synchronization, (None, "none", "on_read", "on_write", "auto"))
+        self.name = name
         self.path = naming.path_of(self.name)
         self.trainable, self.autocast = bool(trainable), autocast
         self._declared_trainable = bool(trainable)  # whether a definition counts it to its params
-        self.aggregation, self.synchronization = aggregation, synchronization
-        self.regularizer: Any = None
-        self.constraint: Any = None
-        self.overwrite_with_gradient = False
+        self.aggregation, self.synchronization = aggregation or "none", synchronization or "none"
+        self._regularizer: Any = None
+        self._constraint: Any = None
+        self._overwrite_with_gradient = False
         self._live: Any = None  # (holder, index) while a fit owns the value
         self._value: Any = None
         self._initializer: Callable | None = None
         if callable(initializer) or isinstance(initializer, str):
-            if shape is None or any(s is None for s in shape):
-                raise ValueError(f"Variable {self.path!r}: expected a shape with all sizes known; received {shape}")
+            if shape is None:
+                raise ValueError(
+                    "When creating a Variable from an initializer, the `shape` argument should be specified. "
+                    f"Received: initializer={initializer} and shape=None, for variable path={self.path!r}"
+                )
+            if isinstance(shape, int) or any(s is None for s in shape):
+                raise ValueError(
+                    "Shapes used to initialize variables must be fully-defined (no `None` dimensions), as a tuple. "
+                    f"Received: shape={shape} for variable path={self.path!r}"
+                )
             self._initializer = initializers.definition_of(initializer)
             self.shape = tuple(int(s) for s in shape)
             self.dtype = dtypes.name(dtype or "float32")
@@ -66,9 +79,40 @@ class Variable:
             value = initializer.value if isinstance(initializer, Variable) else initializer
             self._value = ops.convert_to_tensor(value, dtype)
             self.shape, self.dtype = tuple(self._value.shape), dtypes.name(self._value.dtype)
-            if shape is not None and tuple(shape) != self.shape:
-                self._value = ops.reshape(self._value, shape)
-                self.shape = tuple(shape)
+
+    @property
+    def regularizer(self) -> Any:
+        """The penalty on the value, a callable or None."""
+        return self._regularizer
+
+    @regularizer.setter
+    def regularizer(self, value: Any) -> None:
+        self._regularizer = _callable("regularizer", value)
+
+    @property
+    def constraint(self) -> Any:
+        """What the optimizer makes of the value after a step, a callable or None."""
+        return self._constraint
+
+    @constraint.setter
+    def constraint(self, value: Any) -> None:
+        self._constraint = _callable("constraint", value)
+
+    @property
+    def overwrite_with_gradient(self) -> bool:
+        """Whether the optimizer puts the gradient in the value's place."""
+        return self._overwrite_with_gradient
+
+    @overwrite_with_gradient.setter
+    def overwrite_with_gradient(self, value: Any) -> None:
+        if not isinstance(value, bool):
+            raise TypeError(f"`overwrite_with_gradient` must be a boolean. Received: {value!r}")
+        self._overwrite_with_gradient = value
+
+    @property
+    def handle(self) -> Any:
+        """The array, under the name that frameworks with cells of their own give it."""
+        return self.value
 
     @property
     def ndim(self) -> int:
@@ -112,7 +156,8 @@ class Variable:
         value = ops.convert_to_tensor(value.value if isinstance(value, Variable) else value)
         if tuple(value.shape) != self.shape:
             raise ValueError(
-                f"Variable {self.path!r} has shape {self.shape}; received a value of shape {tuple(value.shape)}"
+                "The shape of the target variable and the shape of the target value in `variable.assign(value)` must "
+                f"match. Variable {self.path!r} has shape {self.shape}; received a value of shape {tuple(value.shape)}"
             )
         value = ops.cast(value, self.dtype)
         inside = scope.current()
@@ -143,20 +188,32 @@ class Variable:
         return self.value
 
     def __repr__(self) -> str:
-        shown = "not drawn yet" if self._value is None and self._live is None else repr(self.numpy()).replace("\n", " ")
-        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={shown:.80}>"
+        shown = "not drawn yet" if self._value is None and self._live is None else str(self.numpy())
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={shown}>"
 
     def __float__(self) -> float:
-        return float(self.numpy())
+        return float(self._scalar())
 
     def __int__(self) -> int:
-        return int(self.numpy())
+        return int(self._scalar())
+
+    def _scalar(self) -> np.ndarray:
+        if self.shape:
+            raise TypeError(f"Only scalar arrays can be converted to Python scalars. Got: shape={self.shape}")
+        return self.numpy()
 
     def __bool__(self) -> bool:
-        raise TypeError("a Variable has no truth value; use .numpy() or ops.where")
+        raise TypeError("A Keras Variable cannot be used as a boolean. Use its .numpy(), or ops.where")
 
     def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError(f"Variable {self.path!r} is a scalar, which has no len()")
         return self.shape[0]
+
+    def __iter__(self) -> Any:
+        if not self.shape:
+            raise TypeError(f"cannot iterate over Variable {self.path!r}, which is a scalar")
+        return iter(self.value)
 
     def __getitem__(self, index: Any):
         return self.value[index]
@@ -164,15 +221,47 @@ class Variable:
     def __neg__(self):
         return ops.negative(self.value)
 
+    def __pos__(self):
+        return self.value
+
     def __abs__(self):
         return ops.abs(self.value)
 
-    __hash__ = object.__hash__
+    def __invert__(self):
+        return (ops.logical_not if self.dtype == "bool" else ops.bitwise_not)(self.value)
+
+    def __round__(self, decimals: int | None = None):
+        return ops.round(self.value, decimals or 0)
+
+    def __eq__(self, other: Any):  # type: ignore[override]
+        return ops.equal(self.value, other)
+
+    __hash__ = object.__hash__  # by identity: variables are keys of dicts
+
+
+def _one_of(argument: str, value: Any, known: tuple) -> None:
+    if value not in known:
+        raise ValueError(f"Invalid value for argument `{argument}`. Expected one of {known}. Received: {value!r}")
+
+
+def _callable(attribute: str, value: Any) -> Any:
+    if value is not None and not callable(value):
+        raise ValueError(
+            f"Invalid value for attribute `{attribute}`. Expected a callable (such as a `keras.{attribute}s` instance) "
+            f"or None. Received: {attribute}={value!r}"
+        )
+    return value
+
+
+def _logical(name: str) -> Callable:
+    """`&`, `|`, `^` are logical and give bool whatever the types, as Keras has it."""
+    return getattr(ops, f"logical_{name}")
 
 
 _OPERATORS = {
     "add": ops.add, "sub": ops.subtract, "mul": ops.multiply, "truediv": ops.divide, "floordiv": ops.floor_divide,
-    "mod": ops.mod, "pow": ops.power, "matmul": ops.matmul,
+    "mod": ops.mod, "pow": ops.power, "matmul": ops.matmul, "and": _logical("and"), "or": _logical("or"),
+    "xor": _logical("xor"),
 }  # fmt: skip
 _COMPARISONS = {
     "lt": ops.less, "le": ops.less_equal, "gt": ops.greater, "ge": ops.greater_equal, "ne": ops.not_equal,

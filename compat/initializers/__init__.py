@@ -5,8 +5,11 @@ from __future__ import annotations
 import random as _random
 from typing import Any
 
+import numpy as np
+
 from compat._unknown import unknown_names_of
-from compat.core.faces import Face, face, getter
+from compat.core.faces import Face, bind, face, getter
+from compat.core.policy import floatx
 from kfun import initializers as _kfun
 from kfun import ops as _ops
 from kfun.layer import snake_case as _snake
@@ -36,7 +39,14 @@ class _Generated(Face, Initializer):
     """A face of a kfun initializer; without a seed it draws one when it is made, as Keras does."""
 
     def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+        self._generator = None
+        bound, _ = bind(type(self).__name__, self._parameters, args, kwargs)
+        if hasattr(bound.get("seed"), "next"):  # a SeedGenerator: each call draws from its next key
+            self._generator, bound["seed"] = bound["seed"], 0
+        super().__init__(**bound)
+        if self._generator is not None:
+            self._arguments["seed"] = self._generator
+            self.definition = self.definition.replace(seed=None)
         self.auto_seeded = self._arguments.get("seed", 0) is None
         if self.auto_seeded:
             self.definition = self.definition.replace(seed=new_seed())
@@ -45,7 +55,29 @@ class _Generated(Face, Initializer):
         from kfun import dtypes
 
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        return self.definition(None, shape, dtypes.name(dtype or "float32"))
+        key = None if self._generator is None else self._generator.next()
+        return self.definition(key, shape, dtypes.name(dtype or floatx()))
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "seed" and self.__dict__.get("_generator") is not None:
+            return self._generator
+        return super().__getattr__(name)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        from compat.saving import serialize_keras_object
+
+        config = super().get_config()
+        if self._generator is not None or any(isinstance(v, np.ndarray) for v in config.values()):
+            config = {k: serialize_keras_object(v) for k, v in config.items()}
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict) -> Initializer:
+        """The initializer of a config."""
+        from compat.saving import deserialize_keras_object
+
+        return cls(**{k: deserialize_keras_object(v) if isinstance(v, dict) else v for k, v in config.items()})
 
 
 def new_seed() -> int:
@@ -126,7 +158,8 @@ def definition_of(identifier: Any) -> Any:
     if isinstance(identifier, _kfun.Initializer):
         return identifier
     found = get(identifier)
-    return found.definition if isinstance(found, _Generated) else _FromFunction(found)
+    known = isinstance(found, _Generated) and found._generator is None
+    return found.definition if known else _FromFunction(found)
 
 
 __getattr__ = unknown_names_of(globals())

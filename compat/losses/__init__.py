@@ -8,6 +8,7 @@ from typing import Any
 
 from compat._unknown import unknown_names_of
 from compat.core import faces, masks, naming
+from compat.core.policy import floatx
 from kfun import dtypes
 from kfun import losses as _kfun
 from kfun.errors import nearest
@@ -20,15 +21,24 @@ class Loss:
     Args:
         name: by default the class in snake case.
         reduction: `"sum_over_batch_size"`, `"sum"`, `"mean"`, `"mean_with_sample_weight"`, `"none"` or None.
-        dtype: the type of the computation; float32 at least by default.
+        dtype: the type of the computation; by default `config.floatx()`, whatever the dtype policy.
     """
 
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None):
         self.name = name or naming.auto_name(type(self).__name__)
         if reduction not in _kfun._base.REDUCTIONS:
-            raise ValueError(f"{type(self).__name__}: unknown reduction {reduction!r}; one of {_kfun._base.REDUCTIONS}")
+            raise ValueError(
+                f"{type(self).__name__}: Invalid value for argument `reduction`: {reduction!r}; "
+                f"expected one of {_kfun._base.REDUCTIONS}"
+            )
         self.reduction = reduction
-        self.dtype = None if dtype is None else dtypes.name(getattr(dtype, "compute_dtype", dtype))
+        self._given_dtype = None if dtype is None else dtypes.name(getattr(dtype, "compute_dtype", dtype))
+        self._dtype = self._given_dtype or floatx()
+
+    @property
+    def dtype(self) -> str:
+        """The type of the computation."""
+        return self._dtype
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The values, not reduced."""
@@ -42,7 +52,9 @@ class Loss:
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        return {"name": self.name, "reduction": self.reduction} | ({} if self.dtype is None else {"dtype": self.dtype})
+        return {"name": self.name, "reduction": self.reduction} | (
+            {} if self._given_dtype is None else {"dtype": self._given_dtype}
+        )
 
     @classmethod
     def from_config(cls, config: dict) -> Loss:
@@ -157,6 +169,8 @@ globals().update({short: FUNCTIONS[name] for short, name in _names.ALIASES.items
 def get(identifier: Any) -> Any:
     """The loss for a name, a loss, a class, a function, a config, or None.
 
+    A function, or the name of one, gives the function: values that are not reduced.
+
     Raises:
         ValueError: if no loss has that name; names the nearest ones.
     """
@@ -167,7 +181,7 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, type):
         return identifier()
     if callable(identifier):
-        return LossFunctionWrapper(identifier)
+        return identifier
     raise ValueError(f"expected the name of a loss, a loss or a function; received {identifier!r}")
 
 
@@ -179,7 +193,7 @@ def _(identifier: str) -> Any:
     if name in CLASSES:
         return CLASSES[name]()
     if name in FUNCTIONS:
-        return LossFunctionWrapper(FUNCTIONS[name], name=identifier)
+        return FUNCTIONS[name]
     if identifier.lower() in ("crossentropy", "ce"):
         return _ByShape(identifier)
     found = registered(identifier)
@@ -193,6 +207,12 @@ def _(identifier: dict) -> Any:
     from compat.saving import deserialize_keras_object
 
     return get(deserialize_keras_object(identifier))
+
+
+def as_loss(identifier: Any) -> Any:
+    """Like `get`, with a function made a loss that weighs and reduces its values."""
+    found = get(identifier)
+    return found if found is None or isinstance(found, (Loss, _kfun.Loss)) else LossFunctionWrapper(found)
 
 
 class _ByShape(Loss):

@@ -11,10 +11,10 @@ import numpy as np
 
 from compat import losses
 from compat._unknown import unknown_names_of
-from compat.core import faces, masks, naming, scope
-from compat.core.variable import Variable, unwrap
-from compat.initializers import definition_of as _initializer
-from kfun import abstract, dtypes, ops
+from compat.core import faces, masks
+from compat.core.variable import Variable
+from compat.metrics._base import Metric
+from kfun import dtypes, ops
 from kfun import metrics as _kfun
 from kfun.errors import nearest
 from kfun.layer import snake_case as _snake_case
@@ -22,126 +22,6 @@ from kfun.losses import _get as _loss_names
 from kfun.metrics import _get as _names
 from kfun.metrics.reduction import MeanOf
 from kfun.spec import Spec
-
-
-class Metric:
-    """Base of metrics: a subclass makes variables with `add_weight` and gives `update_state` and `result`.
-
-    Args:
-        dtype: of the variables, float32 by default.
-        name: what logs call it; by default the class in snake case.
-    """
-
-    _tracked_by_layers = True
-
-    def __init__(self, dtype: Any = None, name: str | None = None):
-        self.name = name or naming.auto_name(type(self).__name__)
-        self._dtype = dtypes.name(getattr(dtype, "compute_dtype", dtype) or "float32")
-        self._own: list[Variable] = []
-        self._starts: dict[int, Any] = {}
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Variable) and not any(v is value for v in self.__dict__.get("_own", [])):
-            self._own.append(value)
-        object.__setattr__(self, name, value)
-
-    @property
-    def dtype(self) -> str:
-        """The type of the variables."""
-        return self._dtype
-
-    @property
-    def variables(self) -> list[Variable]:
-        """The variables, those of metrics among the attributes included."""
-        found = list(self._own)
-        for value in self.__dict__.values():
-            if isinstance(value, Metric):
-                found += value.variables
-        return found
-
-    def add_variable(
-        self, shape: Any, initializer: Any, dtype: Any = None, aggregation: str = "sum", name: str | None = None
-    ):
-        """Makes a variable of the metric."""
-        with naming.under(self.name):
-            variable = Variable(
-                _initializer(initializer), tuple(shape), dtype or self._dtype, False, False, aggregation, name=name
-            )
-        if not any(v is variable for v in self._own):
-            self._own.append(variable)
-        return variable
-
-    def add_weight(
-        self, shape: Any = (), initializer: Any = None, dtype: Any = None, name: str | None = None
-    ) -> Variable:
-        """Makes a variable of the metric, zeros by default."""
-        return self.add_variable(() if shape is None else shape, initializer or "zeros", dtype, name=name)
-
-    def prepare(self, y_true: Any, y_pred: Any, abstractly: bool = True) -> None:
-        """Makes the variables that wait for the first batch, before steps are compiled.
-
-        Args:
-            y_true, y_pred: arrays or specs of a batch.
-            abstractly: whether to run `update_state` of a user-written metric on their specs.
-        """
-        if abstractly:
-            leaves, structure = jax.tree.flatten((y_true, y_pred), is_leaf=lambda x: isinstance(x, Spec))
-
-            def run(*arrays: Any) -> Any:
-                with scope.Scope(abstract=True):
-                    self.update_state(*jax.tree.unflatten(structure, arrays))
-                return arrays[0]
-
-            abstract.evaluate(run, *map(Spec.of, leaves))
-
-    def update_state(self, *args: Any, **kwargs: Any) -> None:
-        """Moves the metric by a batch."""
-        raise NotImplementedError(f"{type(self).__name__} must define update_state(...)")
-
-    def result(self) -> Any:
-        """The value over all batches so far."""
-        raise NotImplementedError(f"{type(self).__name__} must define result()")
-
-    def reset_state(self) -> None:
-        """Sets all variables to 0."""
-        for v in self.variables:
-            v.assign(ops.zeros(v.shape, v.dtype))
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self.update_state(*args, **kwargs)
-        return self.result()
-
-    def stateless_update_state(self, metric_variables: Any, *args: Any, **kwargs: Any) -> list[Any]:
-        """`update_state` as a pure function of the variables' values; gives the new values."""
-        return self._pure(metric_variables, lambda: self.update_state(*args, **kwargs))[1]
-
-    def stateless_result(self, metric_variables: Any) -> Any:
-        """`result` as a pure function of the variables' values."""
-        return self._pure(metric_variables, self.result)[0]
-
-    def stateless_reset_state(self) -> list[Any]:
-        """The values that `reset_state` sets."""
-        return self._pure([v.value for v in self.variables], self.reset_state)[1]
-
-    def _pure(self, values: Any, function: Callable) -> tuple[Any, list[Any]]:
-        variables = self.variables
-        if len(values) != len(variables):
-            raise ValueError(f"metric {self.name!r} has {len(variables)} variables; received {len(values)} values")
-        with scope.Scope(dict(zip(variables, values, strict=True))) as inside:
-            result = unwrap(function())
-            return result, [inside.get(v) for v in variables]
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return {"name": self.name, "dtype": self._dtype}
-
-    @classmethod
-    def from_config(cls, config: dict) -> Metric:
-        """The metric of a config."""
-        return cls(**config)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} name={self.name}>"
 
 
 class _Generated(Metric):
@@ -157,8 +37,10 @@ class _Generated(Metric):
         super().__init__(dtype=dtype, name=name)
         given = {} if dtype is None else {"dtype": self._dtype}
         self.definition = self.definition_class(**own, name=self.name, **given)
-        if dtype is None and hasattr(self.definition, "state_dtype"):
+        if dtype is None and self.definition.state_dtype != "float32":  # the IoU family counts in int32
             self._dtype = self.definition.state_dtype
+        elif dtype is None and self._dtype != "float32":
+            self.definition = self.definition.replace(dtype=self._dtype)
         self._tree: dict[str, Any] | None = None
         if not _sized_by_data(self.definition):
             self._make({})
@@ -181,7 +63,8 @@ class _Generated(Metric):
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         if self._tree is None:
-            self.prepare(args[0], args[1])
+            given = [x if hasattr(x, "shape") else np.asarray(x) for x in (*args, *kwargs.values())]
+            self.prepare(given[0], given[1])
         if isinstance(self.definition, MeanOf) and len(args) > 1:
             args, kwargs = _with_mask(args, kwargs)
         for name, value in self.definition.update(self._state(), *args, **kwargs).items():
@@ -201,9 +84,29 @@ class _Generated(Metric):
             tree = self.__dict__.get("_tree") or {}
             if name in tree:
                 return tree[name]
-            if name in self.__dict__.get("_arguments", {}):
-                return getattr(self.definition, name)
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+            if _OF_STATE.get(name) in tree:
+                return tree[_OF_STATE[name]]
+            found = self._setting(name)
+            if found is not _NOTHING:
+                return list(found) if isinstance(found, tuple) else found
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in _OF_STATE and isinstance(value, Variable):  # a variable of the user's takes the place of ours
+            self._tree[_OF_STATE[name]] = value
+            self._starts[id(value)] = np.zeros(value.shape, value.dtype)
+
+    def _setting(self, name: str) -> Any:
+        """What the definition says under the names of Keras's attributes."""
+        definition, arguments = self.__dict__.get("definition"), self.__dict__.get("_arguments", {})
+        if hasattr(definition, "points") and name in ("thresholds", "num_thresholds", "init_thresholds"):
+            if name == "init_thresholds":
+                return arguments.get("thresholds", _NOTHING)
+            return definition.points() if name == "thresholds" else len(definition.points())
+        if name == "value" and hasattr(definition, "bound"):
+            return getattr(definition, definition.bound)
+        return getattr(definition, name) if name in arguments else _NOTHING
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
@@ -240,6 +143,11 @@ def _sized_by_data(definition: Any) -> bool:
         return True
     return False
 
+
+_NOTHING = object()
+
+# Variables under the attribute's name that Keras gives them.
+_OF_STATE = {"total_cm": "total_confusion_matrix"}
 
 # Arguments that Keras's config lacks.
 _UNSAID = {

@@ -52,9 +52,7 @@ def get(identifier: Any) -> Any:
     if identifier is None or isinstance(identifier, Optimizer):
         return identifier
     if isinstance(identifier, dict):
-        from compat.saving import deserialize_keras_object
-
-        return deserialize_keras_object(identifier)
+        return deserialize(identifier)
     if isinstance(identifier, str):
         if identifier.lower() not in _LOWER:
             raise ValueError(f"unknown optimizer {identifier!r}; {nearest(identifier.lower(), _LOWER)}")
@@ -84,6 +82,9 @@ def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     """The optimizer of JSON data."""
     from compat.saving import deserialize_keras_object
 
+    name = config.get("class_name") if isinstance(config, dict) else None
+    if isinstance(name, str) and name in _LOWER:  # older files have names in lower case
+        config = {**config, "class_name": _LOWER[name].__name__}
     return deserialize_keras_object(config, custom_objects=custom_objects)
 
 

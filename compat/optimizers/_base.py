@@ -27,8 +27,19 @@ class Base:
         self.transformation = transformation
         self.built = False
         self._inside = False  # whether this one is part of another, whose variables it shows
-        self._variables: list[Variable] = []
+        self._first = self._first_variables()
+        self._variables: list[Variable] = list(self._first.values())
         self._trained: list[Variable] = []
+
+    def _first_variables(self) -> dict[str, Variable]:
+        """The variables that there are before `build`, by path in the state: the step, the rate unless scheduled."""
+        if not isinstance(self.definition, _kfun.Optimizer):
+            return {}
+        first = {"count": _variable(f"{self.name}/iteration", np.zeros((), "int32"))}
+        if not callable(self.definition.learning_rate):
+            rate = np.asarray(self.definition.learning_rate, "float32")
+            first["learning_rate"] = _variable(f"{self.name}/learning_rate", rate)
+        return first
 
     def build(self, variables: list[Variable]) -> None:
         """Makes the optimizer's variables for the variables that it will train."""
@@ -48,7 +59,7 @@ class Base:
         for path, state_path, value in listed:
             if state_path is not None:
                 places[state_path] = len(self._variables)
-            self._variables.append(_variable(path, value))
+            self._variables.append(self._first[state_path] if state_path in self._first else _variable(path, value))
         for path, value in flat.items():
             if path not in places and not _is_scheduled_rate(path, self.definition):
                 places[path] = len(self._variables)
@@ -79,6 +90,7 @@ class Base:
         self._variables = [v for v in whole._variables if id(v) in shown or v.path.startswith(f"{name}/")]
         numbers = {id(v): i for i, v in enumerate(self._variables)}
         self._places = [numbers.get(id(self._by_state_path.get(p))) for p in self._paths]
+        self._first = {}
         self.built = self._inside = True
         self._show_parts(state)
 
@@ -91,6 +103,11 @@ class Base:
 
     def set_weights(self, weights: Any) -> None:
         """Sets the variables, in the order of `variables`."""
+        if not self.built:
+            raise ValueError(
+                f"You are calling set_weights() of the {type(self).__name__} before it has its variables: call "
+                "build(variables) first"
+            )
         if len(weights) != len(self._variables):
             raise ValueError(f"the optimizer has {len(self._variables)} variables; received {len(weights)} values")
         for variable, value in zip(self._variables, weights, strict=True):
@@ -121,8 +138,8 @@ class Base:
         """The learning rate: a variable, or what the schedule gives at the present step."""
         schedule = self._schedule()
         if schedule is not None:
-            return schedule(self.iterations.value if self.built else ops.zeros((), "int32"))
-        return self._entry("learning_rate") if self.built else self._first_rate()
+            return schedule(self.iterations.value)
+        return self._entry("learning_rate") if self.built or self._first else self._first_rate()
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
@@ -132,6 +149,7 @@ class Base:
             self._entry("learning_rate").assign(value)
         else:
             self._set_first_rate(float(value))
+            self._entry("learning_rate").assign(float(value))
 
     lr = learning_rate
 
@@ -150,6 +168,8 @@ class Base:
         raise AttributeError(f"{type(self).__name__} has no learning rate of its own")
 
     def _entry(self, path: str) -> Variable:
+        if path in self._first:
+            return self._first[path]
         if not self.built:
             raise ValueError(f"{type(self).__name__}: call build(variables) first")
         if path not in self._by_state_path:
@@ -179,14 +199,18 @@ class Base:
             raise ValueError(f"{type(self).__name__}: call build(variables) first")
         if len(grads) != len(self._params):
             raise ValueError(f"the optimizer trains {len(self._params)} variables; received {len(grads)} gradients")
+        trainable_variables = [v.value if isinstance(v, Variable) else v for v in trainable_variables]
+        optimizer_variables = [v.value if isinstance(v, Variable) else v for v in optimizer_variables]
         params = dict(zip(self._params, trainable_variables, strict=True))
+        _check_gradients(grads, self._trained)
         gradients = dict(zip(self._params, grads, strict=True))
         state = self.state_of(optimizer_variables)
         updates, state = self.transformation.update(gradients, state, params)
         params = _kfun.apply_updates(params, updates)
         new = []
         for path, variable in zip(self._params, self._trained, strict=True):
-            value = params[path]
+            overwritten = variable.overwrite_with_gradient and gradients[path] is not None
+            value = ops.cast(gradients[path], variable.dtype) if overwritten else params[path]
             new.append(value if variable.constraint is None else variable.constraint(value))
         return new, self.values_of(state, optimizer_variables)
 
@@ -214,6 +238,13 @@ class Base:
         """`scale_loss` as a pure function of the optimizer's values."""
         with scope.Scope(dict(zip(self._variables, optimizer_variables, strict=True))):
             return self.scale_loss(loss)
+
+    def __getstate__(self) -> dict:
+        return {k: v for k, v in self.__dict__.items() if k != "transformation"}  # functions made inside others
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        self.transformation = self._made()
 
     def finalize_variable_values(self, var_list: Any) -> None:
         """Sets the trained variables to their moving average, if `use_ema`."""
@@ -250,6 +281,22 @@ class Base:
         read = getattr(store, "tensor", store.__getitem__)
         for i, v in enumerate(self._variables):
             v.assign(read(str(i)))
+
+
+def _check_gradients(grads: Any, trained: list[Variable]) -> None:
+    """Warns of variables without a gradient, which stay as they are.
+
+    Raises:
+        ValueError: if there is none at all.
+    """
+    missing = [v.path for g, v in zip(grads, trained, strict=True) if g is None]
+    if missing and len(missing) == len(trained):
+        raise ValueError(f"No gradients provided for any variable. The optimizer trains {missing}")
+    if missing:
+        warnings.warn(
+            f"Gradients do not exist for variables {missing}, which stay as they are: does the loss depend on them?",
+            stacklevel=4,
+        )
 
 
 def _is_scheduled_rate(path: str, definition: Any) -> bool:

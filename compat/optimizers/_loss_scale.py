@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from compat.core import naming
-from compat.core.operation import refuse_unknown
 from compat.core.variable import Variable
 from compat.optimizers._optimizer import Optimizer
 from kfun import ops
@@ -22,8 +21,8 @@ class LossScaleOptimizer(Optimizer):
         name: of the optimizer.
 
     Raises:
-        ValueError: for an argument of all optimizers: it belongs to the inner one.
-        TypeError: for an unknown argument, or a loss scale inside a loss scale.
+        ValueError: for an argument of all optimizers, which belongs to the inner one, or an unknown one.
+        TypeError: for a loss scale inside a loss scale.
     """
 
     _parameters = {"inner_optimizer": None, "initial_scale": 2.0**15, "dynamic_growth_steps": 2000, "name": None}
@@ -38,10 +37,20 @@ class LossScaleOptimizer(Optimizer):
     ):
         from compat import optimizers
 
-        misplaced = [n for n in kwargs if n in _kfun.SGD.__dataclass_fields__]
+        if not kwargs.pop("dynamic", True):
+            raise ValueError(
+                "LossScaleOptimizer: the scale is dynamic; set `loss_scale_factor` on an optimizer for a fixed one"
+            )
+        fields = _kfun.SGD.__dataclass_fields__
+        misplaced = [n for n, v in kwargs.items() if n in fields and v != fields[n].default]
         if misplaced:
-            raise ValueError(f"LossScaleOptimizer: give {', '.join(misplaced)} to the inner optimizer")
-        refuse_unknown("LossScaleOptimizer", kwargs, self._parameters)
+            raise ValueError(f"LossScaleOptimizer: set {', '.join(misplaced)} on the `inner_optimizer` instead")
+        unknown = [n for n in kwargs if n not in fields]
+        if unknown:
+            listed = ", ".join(f"`{n}`" for n in unknown)
+            raise ValueError(
+                f"LossScaleOptimizer does not support arguments: {listed}; known: {list(self._parameters)}"
+            )
         self.inner_optimizer = optimizers.get(inner_optimizer)
         if isinstance(self.inner_optimizer, LossScaleOptimizer) or self.inner_optimizer is None:
             raise TypeError(f"LossScaleOptimizer: expected an optimizer to wrap; received {inner_optimizer!r:.80}")
@@ -54,6 +63,9 @@ class LossScaleOptimizer(Optimizer):
             self.inner_optimizer.definition, self.initial_scale, self.dynamic_growth_steps, name=self.name
         )
         self.transformation = self.definition.build()
+
+    def _made(self) -> Any:
+        return self.definition.build() if self.built else None
 
     def _show_parts(self, state: Any) -> None:
         own = ("step_counter", "dynamic_scale")

@@ -153,6 +153,7 @@ class MultiOptimizer(Optimizer):
         definitions: list[Any] = []
         for optimizer, _ in self._chosen:
             if isinstance(optimizer.definition, _kfun.Optimizer):
+                optimizer._define(variables)
                 optimizer._replace(loss_scale_factor=self.loss_scale_factor)
             n = 0
             while optimizer.definition in definitions:
@@ -166,6 +167,9 @@ class MultiOptimizer(Optimizer):
         numbered = zip(self._chosen, definitions, strict=True)
         by_path = {paths[id(v)]: made for (_, own), made in numbered for v in own}
         return _Ordered(definitions[-1], by_path, tuple(definitions))
+
+    def _made(self) -> Any:
+        return self.definition.build() if self.built else None
 
     def _show_parts(self, state: Any) -> None:
         labels = state["optimizers"]  # a dict in the order of the definition's parts, which is that of the optimizers

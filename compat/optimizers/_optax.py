@@ -22,6 +22,9 @@ class Optax(Optimizer):
         self.definition = transformation
         self._setup(name or naming.auto_name("Optax"), transformation)
 
+    def _made(self) -> Any:
+        return self.definition
+
     @property
     def iterations(self) -> Any:
         """How many steps were made, if the transformation counts them."""

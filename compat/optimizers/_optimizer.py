@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
@@ -18,6 +19,9 @@ from kfun import ops
 from kfun import optim as _kfun
 from kfun.optim import _transform
 from kfun.optim._optimizer import LearningRate
+
+# Slots under the names that published code reads them by.
+_SLOTS = {"_accumulated_gradients": "gradient_accumulator", "_model_variables_moving_average": "average"}
 
 
 class _Written(_kfun.Optimizer):
@@ -77,7 +81,7 @@ class Optimizer(Base):
         arguments = self._arguments
         arguments["name"] = arguments["name"] or naming.auto_name(type(self).__name__)
         rate = arguments.get("learning_rate")
-        rate = float(rate) if isinstance(rate, Variable) else getattr(rate, "definition", rate)
+        rate = float(rate) if isinstance(rate, Variable) else _of_step(getattr(rate, "definition", rate))
         self.definition = definition_class(**arguments | {"learning_rate": rate})
         self._setup(arguments["name"], self._made())
 
@@ -88,6 +92,11 @@ class Optimizer(Base):
     def _replace(self, **changes: Any) -> None:
         self.definition = self.definition.replace(**changes)
         self.transformation = self._made()
+
+    def _define(self, variables: list[Variable]) -> None:
+        first = self._first.get("learning_rate")
+        if first is not None and float(first) != float(np.float32(self.definition.learning_rate)):
+            self._replace(learning_rate=float(first))  # it was assigned before the build
 
     def build(self, variables: list[Variable]) -> None:
         """Makes the optimizer's variables for the variables that it will train."""
@@ -210,7 +219,10 @@ class Optimizer(Base):
         if not callable(value):
             super()._set_schedule(value)
         self._arguments["learning_rate"] = value
-        self._replace(learning_rate=getattr(value, "definition", value))
+        self._replace(learning_rate=_of_step(getattr(value, "definition", value)))
+        if not self.built:
+            self._first.pop("learning_rate", None)
+            self._variables = list(self._first.values())
 
     def _first_rate(self) -> Any:
         rate = getattr(self.definition, "learning_rate", None)
@@ -233,7 +245,23 @@ class Optimizer(Base):
     def scale_loss(self, loss: Any) -> Any:
         return self.definition.scale_loss(loss, None)
 
+    def _clip_gradients(self, grads: Any) -> list[Any]:
+        """Gradients within the limits of the arguments, under the name that training loops call."""
+        given = {str(i): ops.convert_to_tensor(g) for i, g in enumerate(grads)}
+        d = self.definition
+        if d.clipnorm:
+            given = _transform.clip_by_norm(d.clipnorm)(given)
+        elif d.global_clipnorm:
+            given = _transform.clip_by_global_norm(d.global_clipnorm)(given)
+        elif d.clipvalue:
+            given = _transform.clip_by_value(d.clipvalue)(given)
+        return list(given.values())
+
     def __getattr__(self, name: str) -> Any:
+        if name == "_iterations":
+            return self._entry("count")
+        if name in _SLOTS and "_by_state_path" in self.__dict__:
+            return [self._by_state_path[f"{_SLOTS[name]}/{path}"] for path in self._params]
         if not name.startswith("_") and name in self.__dict__.get("_arguments", {}):
             return getattr(self.definition, name)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
@@ -250,6 +278,22 @@ class Optimizer(Base):
             )
         config = {k: serialize_keras_object(v) for k, v in self._arguments.items()}
         if self._schedule() is None:
-            rate = np.asarray(self.learning_rate) if self.built else self._first_rate()
-            config["learning_rate"] = float(np.float32(rate))
+            config["learning_rate"] = float(np.float32(self.learning_rate))
         return config
+
+
+class _Constant:
+    """A function of nothing as one of the step."""
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __call__(self, step: Any) -> Any:
+        return self.function()
+
+
+def _of_step(rate: Any) -> Any:
+    """A learning rate that may be a function: one without arguments, as Keras takes it, ignores the step."""
+    if not inspect.isfunction(rate) or inspect.signature(rate).parameters:
+        return rate
+    return _Constant(rate)

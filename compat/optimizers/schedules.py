@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compat.core.faces import Face, face
+from compat.core.variable import Variable
 from kfun.optim import schedules as _kfun
 
 
@@ -26,6 +27,10 @@ class LearningRateSchedule:
 
 class _Generated(Face, LearningRateSchedule):
     """A face of a kfun schedule."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        args = [float(v) if isinstance(v, Variable) else v for v in args]
+        super().__init__(*args, **{k: float(v) if isinstance(v, Variable) else v for k, v in kwargs.items()})
 
     def __call__(self, step: Any) -> Any:
         return self.definition(step)

@@ -87,6 +87,10 @@ def take_along_axis(x, indices, axis=None):
 
 
 def pad(x, pad_width, mode="constant", constant_values=None):
+    if mode != "constant" and constant_values is not None:
+        raise ValueError(
+            f"ops.pad: Argument `constant_values` can only be provided when `mode == 'constant'`. Received: {mode!r}"
+        )
     extra = {} if mode != "constant" else {"constant_values": 0 if constant_values is None else constant_values}
     return jnp.pad(x, pad_width, mode, **extra)
 
@@ -96,6 +100,10 @@ def top_k(x, k, sorted=True):
 
 
 def slice_(inputs, start_indices, shape):
+    if any(isinstance(n, int) and n < 0 for n in shape):  # -1: all the rest
+        shape = [
+            size - start if n == -1 else n for n, size, start in zip(shape, inputs.shape, start_indices, strict=True)
+        ]
     return lax.dynamic_slice(inputs, _starts(start_indices), shape)
 
 
@@ -248,7 +256,9 @@ RULES = {
     "take_along_axis": take_along_axis,
     "pad": pad,
     "tile": lambda x, repeats: jnp.tile(x, repeats),
-    "repeat": lambda x, repeats, axis=None: jnp.repeat(x, repeats, axis),
+    "repeat": lambda x, repeats, axis=None: jnp.repeat(
+        x, np.asarray(repeats) if isinstance(repeats, (list, tuple)) else repeats, axis
+    ),
     "flip": lambda x, axis=None: jnp.flip(x, _axis(axis)),
     "roll": lambda x, shift, axis=None: jnp.roll(x, shift, _axis(axis)),
     "sort": lambda x, axis=-1: jnp.sort(x, axis),

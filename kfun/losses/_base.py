@@ -49,7 +49,8 @@ class Loss(Named):
     def check(self) -> None:
         if self.reduction not in REDUCTIONS:
             raise ValueError(
-                f"{type(self).__name__}: unknown reduction {self.reduction!r}; expected one of {REDUCTIONS}"
+                f"{type(self).__name__}: Invalid value for argument `reduction`: {self.reduction!r}; "
+                f"expected one of {REDUCTIONS}"
             )
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
@@ -91,7 +92,7 @@ class Loss(Named):
         y_pred = map_structure(lambda x: ops.cast(x, dtype), y_pred)
         if not self.integer_labels:
             y_true = map_structure(lambda x: ops.cast(x, dtype), y_true)
-        values = self.call(y_true, y_pred)
+        values = ops.cast(self.call(y_true, y_pred), dtype)
         own = self.valid(y_true, y_pred, values)
         if own is not None:
             mask = own if mask is None else ops.logical_and(mask, own)

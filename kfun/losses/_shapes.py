@@ -99,7 +99,7 @@ def pair(function: str, y_true: Any, y_pred: Any, *, broadcast: bool = True) -> 
         raise ValueError(f"{function}: expected y_pred with at least one axis; received a scalar")
     if sizes(y_true) and not fit(sizes(y_true), sizes(y_pred), broadcast):
         raise ValueError(
-            f"{function}: expected y_true and y_pred of one shape; received y_true of shape {sizes(y_true)} "
+            f"{function}: y_true and y_pred must have the same shape; received y_true of shape {sizes(y_true)} "
             f"and y_pred of shape {sizes(y_pred)}"
         )
     return y_true, y_pred

@@ -146,7 +146,7 @@ def _one_hot_pair(function, y_true, y_pred):
     true, pred = sizes(y_true), sizes(y_pred)
     if (pred and len(true) < len(pred)) or (true[-1:] == (1,) and pred[-1:] not in ((1,), (None,))):
         raise ValueError(
-            f"{function}: expected one-hot y_true of the shape of y_pred {pred}; received y_true of shape {true}. "
+            f"{function}: y_true (one-hot) and y_pred must have the same shape; received {true} and {pred}. "
             "For integer labels use sparse_categorical_crossentropy, or make them one-hot with ops.one_hot"
         )
     if pred[-1:] == (1,):

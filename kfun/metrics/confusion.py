@@ -18,12 +18,15 @@ class _ConditionCount(Metric):
     def check(self):
         threshold_list(self.thresholds, 0.5)
 
+    def points(self) -> tuple[float, ...]:
+        """The thresholds."""
+        return threshold_list(self.thresholds, 0.5)
+
     def init(self, y_true: Any = None, y_pred: Any = None) -> dict:
-        return self.zeros(accumulator=(len(threshold_list(self.thresholds, 0.5)),))
+        return self.zeros(accumulator=(len(self.points()),))
 
     def update(self, state: dict, y_true: Any, y_pred: Any, sample_weight: Any = None) -> dict:
-        thresholds = threshold_list(self.thresholds, 0.5)
-        counts = confusion(y_true, y_pred, thresholds, sample_weight, dtype=self.state_dtype)
+        counts = confusion(y_true, y_pred, self.points(), sample_weight, dtype=self.state_dtype)
         return self.added(state, accumulator=counts[self.condition])
 
     def result(self, state: dict) -> Any:
@@ -91,18 +94,19 @@ class _Ratio(Metric):
     def check(self):
         threshold_list(self.thresholds, 0.5)
 
-    def _thresholds(self) -> tuple[float, ...]:
+    def points(self) -> tuple[float, ...]:
+        """The thresholds."""
         return threshold_list(self.thresholds, 0.5 if self.top_k is None else LOWEST)
 
     def init(self, y_true: Any = None, y_pred: Any = None) -> dict:
-        shape = (len(self._thresholds()),)
+        shape = (len(self.points()),)
         return self.zeros(**{"true_positives": shape, self.others: shape})
 
     def update(self, state: dict, y_true: Any, y_pred: Any, sample_weight: Any = None) -> dict:
         counts = confusion(
             y_true,
             y_pred,
-            self._thresholds(),
+            self.points(),
             sample_weight,
             dtype=self.state_dtype,
             top_k=self.top_k,
@@ -157,24 +161,24 @@ class _AtConstraint(Metric):
     def check(self):
         value = getattr(self, self.bound)
         if not 0 <= value <= 1:
-            raise ValueError(f"{type(self).__name__}: expected {self.bound} in [0, 1]; received {value}")
+            raise ValueError(f"{type(self).__name__}: `{self.bound}` must be in the range [0, 1]. Received: {value}")
         if self.num_thresholds < 1:
             raise ValueError(
-                f"{type(self).__name__}: expected num_thresholds of at least 1; received {self.num_thresholds}"
+                f"{type(self).__name__}: Argument `num_thresholds` must be an integer > 0. "
+                f"Received: {self.num_thresholds}"
             )
 
-    def _thresholds(self) -> tuple[float, ...]:
+    def points(self) -> tuple[float, ...]:
+        """The thresholds."""
         n = self.num_thresholds
         return (0.5,) if n == 1 else (0.0, *((i + 1) / (n - 1) for i in range(n - 2)), 1.0)
 
     def init(self, y_true: Any = None, y_pred: Any = None) -> dict:
-        shape = (len(self._thresholds()),)
+        shape = (len(self.points()),)
         return self.zeros(true_positives=shape, false_positives=shape, true_negatives=shape, false_negatives=shape)
 
     def update(self, state: dict, y_true: Any, y_pred: Any, sample_weight: Any = None) -> dict:
-        counts = confusion(
-            y_true, y_pred, self._thresholds(), sample_weight, dtype=self.state_dtype, class_id=self.class_id
-        )
+        counts = confusion(y_true, y_pred, self.points(), sample_weight, dtype=self.state_dtype, class_id=self.class_id)
         return self.added(state, **counts)
 
     def ratios(self, state: dict) -> dict[str, Any]:

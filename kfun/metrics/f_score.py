@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from kfun import ops
+from kfun.definition import Convert
 from kfun.losses._shapes import EPSILON, as_arrays, sizes
 from kfun.metrics._base import Metric
 from kfun.metrics.regression import outputs_of
 
 AVERAGES = (None, "micro", "macro", "weighted")
+
+
+def _python_float(name: str) -> Convert:
+    """Takes floats alone: `beta=1` is refused, as by Keras."""
+
+    def check(value: Any) -> float | None:
+        if (value is not None and not isinstance(value, float)) or (value is None and name == "beta"):
+            raise ValueError(
+                f"Invalid `{name}` argument value. It should be a Python float. "
+                f"Received: {name}={value} of type '{type(value)}'"
+            )
+        return value
+
+    return Convert(check)
 
 
 class _FScore(Metric):
@@ -18,11 +33,17 @@ class _FScore(Metric):
     def check(self):
         name = type(self).__name__
         if self.average not in AVERAGES:
-            raise ValueError(f"{name}: unknown average {self.average!r}; expected one of {AVERAGES}")
+            known = "{None, 'micro', 'macro', 'weighted'}"
+            raise ValueError(
+                f"{name}: Invalid `average` argument value. Expected one of: {known}. Received: average={self.average}"
+            )
         if self.beta <= 0:
-            raise ValueError(f"{name}: expected a positive beta; received {self.beta}")
+            raise ValueError(f"{name}: Invalid `beta` argument value. It should be > 0. Received: beta={self.beta}")
         if self.threshold is not None and not 0 < self.threshold <= 1:
-            raise ValueError(f"{name}: expected a threshold in (0, 1]; received {self.threshold}")
+            raise ValueError(
+                f"{name}: Invalid `threshold` argument value. It should verify 0 < threshold <= 1. "
+                f"Received: threshold={self.threshold}"
+            )
 
     def init(self, y_true: Any = None, y_pred: Any = None) -> dict:
         shape = () if self.average == "micro" else (outputs_of(self, y_pred),)
@@ -33,8 +54,8 @@ class _FScore(Metric):
         y_true, y_pred, weight = as_arrays(y_true, y_pred, sample_weight)
         if len(sizes(y_pred)) != 2 or len(sizes(y_true)) != 2:
             raise ValueError(
-                f"{type(self).__name__}: expected y_true and y_pred of shape [B, C]; received shapes "
-                f"{sizes(y_true)} and {sizes(y_pred)}"
+                f"{type(self).__name__} expects 2D inputs with shape (batch_size, output_dim). Received input shapes: "
+                f"y_pred.shape={sizes(y_pred)} and y_true.shape={sizes(y_true)}"
             )
         y_true, y_pred = ops.cast(y_true, self.state_dtype), ops.cast(y_pred, self.state_dtype)
         if self.threshold is None:  # the largest is a yes, unless all are 0
@@ -83,8 +104,8 @@ class FBetaScore(_FScore):
     """
 
     average: str | None = None
-    beta: float = 1.0
-    threshold: float | None = None
+    beta: Annotated[float, _python_float("beta")] = 1.0
+    threshold: Annotated[float | None, _python_float("threshold")] = None
 
     default_name = "fbeta_score"
 
@@ -99,6 +120,6 @@ class F1Score(_FScore):
     """
 
     average: str | None = None
-    threshold: float | None = None
+    threshold: Annotated[float | None, _python_float("threshold")] = None
 
     beta = 1.0

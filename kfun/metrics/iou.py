@@ -51,8 +51,8 @@ class _IoUBase(Metric):
         y_true, y_pred, weight = as_arrays(y_true, y_pred, 1 if sample_weight is None else sample_weight)
         if sample_weight is not None and dtypes.is_float(dtype_of(weight)) and dtypes.is_integer(self.state_dtype):
             warnings.warn(
-                f"{type(self).__name__} counts in {self.state_dtype}, which cuts weights to integers: "
-                'give dtype="float32" for fractions',
+                f"{type(self).__name__}: sample_weight is a float but counts are {self.state_dtype}: "
+                'casting cuts fractions off; give dtype="float32" to keep them',
                 stacklevel=2,
             )
         y_true = y_true if self.sparse_y_true else ops.argmax(y_true, self.axis)

@@ -142,9 +142,15 @@ class R2Score(Metric):
     def check(self):
         known = (None, "uniform_average", "variance_weighted_average")
         if self.class_aggregation not in known:
-            raise ValueError(f"R2Score: unknown class_aggregation {self.class_aggregation!r}; expected one of {known}")
+            raise ValueError(
+                f"R2Score: Invalid value for argument `class_aggregation`: {self.class_aggregation!r}; "
+                f"expected one of {known}"
+            )
         if self.num_regressors < 0:
-            raise ValueError(f"R2Score: expected num_regressors of at least 0; received {self.num_regressors}")
+            raise ValueError(
+                "R2Score: Invalid value for argument `num_regressors`: expected a value >= 0; "
+                f"received {self.num_regressors}"
+            )
 
     def init(self, y_true: Any = None, y_pred: Any = None) -> dict:
         each = (outputs_of(self, y_pred),)
@@ -193,6 +199,7 @@ def outputs_of(metric: Metric, y_pred: Any) -> int:
     shape = Spec.of(y_pred).shape
     if len(shape) != 2 or shape[1] is None:
         raise ValueError(
-            f"{type(metric).__name__}: expected y_pred of shape [B, D] with D known; received shape {shape}"
+            f"{type(metric).__name__} expects 2D inputs with shape (batch_size, output_dim), with output_dim fully "
+            f"defined (not None). Received input shapes: y_pred.shape={shape}"
         )
     return shape[1]

@@ -20,7 +20,10 @@ def rgb_to_grayscale(images: Array, data_format=None) -> Array:
     axis = _channel_axis("rgb_to_grayscale", images, data_format)
     channels = c.shape(images)[axis]
     if isinstance(channels, int) and channels not in (1, 3):
-        raise ValueError(f"ops.rgb_to_grayscale: expected 1 or 3 channels; received shape {c.shape(images)}")
+        raise ValueError(
+            "ops.rgb_to_grayscale: Invalid channel size: expected 3 (RGB) or 1 (Grayscale). "
+            f"Received: images.shape={c.shape(images)}"
+        )
     if isinstance(channels, int) and channels == 1:
         return images
     red, green, blue = s.split(c.cast(images, dtypes.inexact(dtype_of(images))), 3, axis)
@@ -33,7 +36,10 @@ def _channel_axis(op, images, data_format):
             f"ops.{op}: expected data_format 'channels_last' or 'channels_first'; received {data_format!r}"
         )
     if len(c.shape(images)) not in (3, 4):
-        raise ValueError(f"ops.{op}: expected one image with 3 axes or a batch with 4; received {c.shape(images)}")
+        raise ValueError(
+            f"ops.{op}: Invalid images rank: expected rank 3 (one image) or 4 (a batch). "
+            f"Received: images.shape={c.shape(images)}"
+        )
     return -3 if data_format == "channels_first" else -1
 
 
@@ -41,7 +47,15 @@ def _planes(op, images, data_format):
     """The three channels, each with an axis of 1, and that axis."""
     axis = _channel_axis(op, images, data_format)
     if not dtypes.is_float(dtype_of(images)):
-        raise ValueError(f"ops.{op}: expected floating images; received {dtype_of(images)}: cast and scale them")
+        raise ValueError(
+            f"ops.{op}: Invalid images dtype: expected float dtype. Received {dtype_of(images)}: cast and scale them"
+        )
+    channels = c.shape(images)[axis]
+    if isinstance(channels, int) and channels != 3:
+        raise ValueError(
+            f"ops.{op}: Input images must have 3 channels, but received images with {channels} channels. "
+            f"Received: images.shape={c.shape(images)}"
+        )
     return s.split(images, 3, axis), axis
 
 

@@ -24,7 +24,9 @@ def batched(op: str, images: Any, data_format: str | None, ranks: Sequence[int] 
         )
     shape = c.shape(images)
     if len(shape) not in ranks:
-        raise ValueError(f"ops.{op}: expected one image with 3 axes or a batch with 4; received shape {shape}")
+        raise ValueError(
+            f"ops.{op}: Invalid images rank: expected rank 3 (one image) or 4 (a batch). Received shape {shape}"
+        )
     single, first = len(shape) == 3, data_format == "channels_first"
     x = s.expand_dims(images, 0) if single else images
     x = s.moveaxis(x, 1, -1) if first else x

@@ -58,7 +58,7 @@ def resize(
     if interpolation not in known:
         raise ValueError(f"ops.resize: expected an interpolation among {', '.join(known)}; received {interpolation!r}")
     if len(size) != 2 or any(isinstance(n, int) and n <= 0 for n in size):
-        raise ValueError(f"ops.resize: expected size (height, width) of positive sizes; received {size!r}")
+        raise ValueError(f"ops.resize: `size` must have positive height and width. Received: size={size!r}")
     if fill_mode != "constant":
         raise ValueError(f"ops.resize: expected fill_mode 'constant'; received {fill_mode!r}")
     if crop_to_aspect_ratio and pad_to_aspect_ratio:
@@ -80,7 +80,9 @@ def _spatial(op, images, data_format):
             f"ops.{op}: expected data_format 'channels_last' or 'channels_first'; received {data_format!r}"
         )
     if len(shape) not in (3, 4):
-        raise ValueError(f"ops.{op}: expected one image with 3 axes or a batch with 4; received shape {shape}")
+        raise ValueError(
+            f"ops.{op}: Invalid images rank: expected rank 3 (one image) or 4 (a batch). Received shape {shape}"
+        )
     first = len(shape) - (2 if data_format == "channels_first" else 3)
     return first, first + 1
 
@@ -169,11 +171,11 @@ def crop_images(
     axes = _spatial("crop_images", images, data_format)
     sizes = [c.shape(images)[axis] for axis in axes]
     sides: Any = ((top_cropping, bottom_cropping, target_height), (left_cropping, right_cropping, target_width))
-    for axis, size, (before, after, target) in zip(axes, sizes, sides, strict=True):
-        _two_of_three("crop_images", before, after, target)
+    for axis, size, (before, after, target), names in zip(axes, sizes, sides, _sides("cropping"), strict=True):
+        _two_of_three("crop_images", (before, after, target), names)
         before = size - target - after if before is None else before
         target = size - before - after if target is None else target
-        _not_negative("crop_images", before, target)
+        _not_negative("crop_images", (names[0], before), (names[2], target))
         images = s.getitem(images, (*[slice(None)] * axis, slice(before, before + target)))
     return images
 
@@ -193,24 +195,30 @@ def pad_images(
     axes = _spatial("pad_images", images, data_format)
     ends: list[tuple] = [(0, 0)] * len(c.shape(images))
     sides: Any = ((top_padding, bottom_padding, target_height), (left_padding, right_padding, target_width))
-    for axis, (before, after, target) in zip(axes, sides, strict=True):
-        _two_of_three("pad_images", before, after, target)
+    for axis, (before, after, target), names in zip(axes, sides, _sides("padding"), strict=True):
+        _two_of_three("pad_images", (before, after, target), names)
         size = c.shape(images)[axis]
         before = target - after - size if before is None else before
         after = target - before - size if after is None else after
-        _not_negative("pad_images", before, after)
+        _not_negative("pad_images", (names[0], before), (names[1], after))
         ends[axis] = (before, after)
     return s.pad(images, ends)
 
 
-def _two_of_three(op, *given):
+def _sides(what):
+    """The names of the arguments of height and of width."""
+    return (f"top_{what}", f"bottom_{what}", "target_height"), (f"left_{what}", f"right_{what}", "target_width")
+
+
+def _two_of_three(op, given, names):
     if sum(v is None for v in given) != 1:
-        raise ValueError(f"ops.{op}: expected two of (before, after, target size) of each axis; received {given}")
+        raise ValueError(f"ops.{op}: Must specify exactly two of {', '.join(names)}. Received: {given}")
 
 
 def _not_negative(op, *sizes):
-    if any(isinstance(n, int) and n < 0 for n in sizes):
-        raise ValueError(f"ops.{op}: the borders and the target do not fit the image: {sizes} would be needed")
+    for name, n in sizes:
+        if isinstance(n, int) and n < 0:
+            raise ValueError(f"ops.{op}: {name} must be >= 0, and the borders must fit the image. Received: {name}={n}")
 
 
 @derived

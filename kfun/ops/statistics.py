@@ -153,9 +153,15 @@ def histogram(x: Array, bins: int = 10, range=None) -> tuple:
     Raises:
         ValueError: if `bins` is below 1, or `range` is no pair that ascends.
     """
-    if bins < 1 or (range is not None and (len(range) != 2 or range[0] > range[1])):
+    if not isinstance(bins, int) or bins < 1:
         raise ValueError(
-            f"ops.histogram: expected at least one bin and a range (low, high); received bins={bins}, range={range}"
+            f"ops.histogram: Argument `bins` should be a non-negative integer, and at least 1. Received: bins={bins}"
+        )
+    if range is not None and len(range) != 2:
+        raise ValueError(f"ops.histogram: Argument `range` must be a tuple of two elements. Received: range={range}")
+    if range is not None and range[0] > range[1]:
+        raise ValueError(
+            f"ops.histogram: The second element of `range` must be greater than the first. Received: range={range}"
         )
     dtype = dtypes.inexact(dtype_of(x))
     flat = widened(c.cast(s.ravel(x), dtype))

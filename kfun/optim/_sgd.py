@@ -25,7 +25,7 @@ class SGD(Optimizer):
     def check(self):
         super().check()
         if not 0 <= self.momentum <= 1:
-            raise ValueError(f"SGD: expected momentum in [0, 1]; received {self.momentum}")
+            raise ValueError(f"SGD: `momentum` must be a float between [0, 1]. Received: {self.momentum}")
 
     def slot_names(self):
         return (("momentum",),) if self.momentum else ()
@@ -55,7 +55,10 @@ class Lion(Optimizer):
     def check(self):
         super().check()
         if not 0 < self.beta_1 <= 1:
-            raise ValueError(f"Lion: expected beta_1 in (0, 1]; received {self.beta_1}")
+            raise ValueError(
+                "Lion: Argument `beta_1` must be in the [0, 1] range. Otherwise, the optimizer degenerates to SignSGD. "
+                f"Received: beta_1={self.beta_1}"
+            )
 
     def slot_names(self):
         return (("momentum",),)
