@@ -66,7 +66,7 @@ class CompileLoss:
 
     def check_targets(self, y: Any, sample_weight: Any, outputs: dict[str, Any]) -> None:
         """Raises ValueError if a loss says that host targets are none of its; rows without weight do not count."""
-        targets, weights = _like(y, outputs, "y"), _like(sample_weight, outputs, "sample_weight")
+        targets, weights = _like(y, outputs, "y", self._built), _like(sample_weight, outputs, "sample_weight")
         for name, (loss, _) in self._built.items():
             definition = loss._definition() if isinstance(loss, losses_face.Loss) else loss
             target, weight = targets[name], weights[name]
@@ -81,7 +81,7 @@ class CompileLoss:
         outputs = flat_outputs(y_pred, names)
         if not self._built:
             self.build(list(outputs))
-        targets, weights = _like(y, outputs, "y"), _like(sample_weight, outputs, "sample_weight")
+        targets, weights = _like(y, outputs, "y", self._built), _like(sample_weight, outputs, "sample_weight")
         total = None
         for name, (loss, scale) in self._built.items():
             if targets[name] is None:
@@ -97,10 +97,14 @@ class CompileLoss:
         return total
 
 
-def _like(tree: Any, outputs: dict[str, Any], what: str) -> dict[str, Any]:
-    """Targets or weights by the outputs' names."""
+def _like(tree: Any, outputs: dict[str, Any], what: str, trained: Any = ()) -> dict[str, Any]:
+    """Targets or weights by the outputs' names; as many as there are losses go to the outputs with one."""
     if tree is None:
         return dict.fromkeys(outputs)
+    if 0 < len(trained) < len(outputs) and not isinstance(tree, dict):
+        parts = tree if isinstance(tree, (list, tuple)) else [tree]
+        if len(parts) == len(trained):
+            return dict.fromkeys(outputs) | dict(zip(trained, parts, strict=True))
     if isinstance(tree, dict):
         if len(outputs) == 1 and set(tree) != set(outputs) and len(tree) == 1:
             return dict(zip(outputs, tree.values(), strict=True))

@@ -19,9 +19,14 @@ def limited_epochs(epochs: int) -> int:
     return limit
 
 
-def limit_steps(feed: Any) -> Any:
-    """Lets a feed end after the greatest number of steps, with a warning if it is lower than asked for."""
+def limit_steps(feed: Any, execution: int = 1) -> Any:
+    """Lets a feed end after the greatest number of steps, with a warning if it is lower than asked for.
+
+    An epoch of a given number of steps takes whole executions of `execution` steps, as in Keras.
+    """
     limit = settings.values["max_steps_per_epoch"]
+    if getattr(feed.inner, "resumes", feed.inner.steps is not None):
+        feed.inner.steps = -(-feed.inner.steps // execution) * execution
     if limit is None or (feed.steps is not None and feed.steps <= limit):
         return feed
     warnings.warn(f"limiting steps per epoch to {limit}, as config.set_max_steps_per_epoch says", stacklevel=3)

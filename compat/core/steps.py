@@ -225,5 +225,8 @@ def _overridden(model: Any, method: str) -> bool:
 def takes_state(method: Any) -> bool:
     """Whether a step is `method(state, data)`, rather than `method(data)`."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = [p for p in inspect.signature(method).parameters.values() if p.kind in kinds]
+    parameters = list(inspect.signature(method).parameters.values())
+    if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
+        return True
+    parameters = [p for p in parameters if p.kind in kinds]
     return sum(p.default is inspect.Parameter.empty for p in parameters) > 1

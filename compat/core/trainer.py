@@ -76,9 +76,9 @@ class Trainer(Steps):
         held = None
         if validation_data is not None:
             held = data.validation_feed(validation_data, validation_batch_size or batch_size, validation_steps)
-            limit_steps(held)
+            limit_steps(held, self.steps_per_execution)
         epochs = limited_epochs(epochs)
-        limit_steps(feed)
+        limit_steps(feed, self.steps_per_execution)
         self._prepare(feed, "fit")
         feed.reset()
         step = self._step("train")
@@ -159,7 +159,8 @@ class Trainer(Steps):
         if kwargs:
             raise TypeError(f"evaluate: unknown arguments {sorted(kwargs)}")
         self._need_compile("evaluate")
-        feed = limit_steps(data.make_feed(x, y, sample_weight, batch_size, False, None, steps, "evaluate"))
+        feed = data.make_feed(x, y, sample_weight, batch_size, False, None, steps, "evaluate")
+        limit_steps(feed, self.steps_per_execution)
         self._prepare(feed, "evaluate")
         feed.reset()
         step = self._step("test")
@@ -188,7 +189,8 @@ class Trainer(Steps):
             outputs = step.direct(x, batch_size or 32)
             if outputs is not None:
                 return outputs
-        feed = limit_steps(data.make_feed(x, None, None, batch_size, False, None, steps, "predict"))
+        feed = data.make_feed(x, None, None, batch_size, False, None, steps, "predict")
+        limit_steps(feed, self.steps_per_execution)
         self._prepare(feed, "predict")
         return step.run(feed, callbacks, verbose)
 

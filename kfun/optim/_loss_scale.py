@@ -67,7 +67,8 @@ class LossScaleOptimizer(Optimizer, common=False):
             state = dict(state)
             counter, scale = state.pop("step_counter"), state.pop("dynamic_scale")
             gradients = flatten(updates)
-            finite = ops.all(ops.stack([ops.all(ops.isfinite(g)) for g in gradients.values()]))
+            whole = [ops.all(ops.isfinite(g)) for g in gradients.values()]
+            finite = ops.all(ops.stack(whole)) if whole else ops.ones((), "bool")
 
             def act():
                 moves, new = inner.update(rebuild(updates, divide_by(scale)(gradients)), unwrap(state), params)

@@ -169,3 +169,30 @@ def test_callback_list():
     for bad in ([one, [two]], [compat.callbacks.Callback], ["x"]):
         with pytest.raises(TypeError, match=r"expected keras\.callbacks\.Callback"):
             compat.callbacks.CallbackList(bad)
+
+
+@pytest.mark.filterwarnings("ignore:the data ended before")
+def test_epochs_take_whole_executions():
+    def run(api):
+        watch, seen = diary(api)
+        trained = model(api, steps_per_execution=3)
+        history = trained.fit(
+            X, Y, batch_size=2, steps_per_epoch=4, epochs=3, shuffle=False, verbose=0, callbacks=[watch]
+        )
+        return seen, history.history["loss"]
+
+    (ours, our_losses), (theirs, their_losses) = run(compat), run(keras)
+    assert ours == theirs
+    np.testing.assert_allclose(our_losses, their_losses, rtol=1e-5)
+
+
+def test_a_dataset_may_tell_the_number_of_its_batches_alone():
+    class Batches(compat.utils.PyDataset):
+        num_batches = 5
+
+        def __getitem__(self, i):
+            return X[4 * i : 4 * i + 4], Y[4 * i : 4 * i + 4]
+
+    watch, seen = diary(compat)
+    model(compat).fit(Batches(), verbose=0, callbacks=[watch])
+    assert sum(call[0] == "on_train_batch_end" for call in seen) == 5

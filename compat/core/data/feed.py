@@ -13,6 +13,7 @@ from compat.config import floatx
 from compat.core.data.arrays import as_arrays
 from compat.core.data.parts import converted, trimmed, unpack, with_class_weight
 from compat.core.data.sources import Source, source_of
+from compat.core.data.sources.py_dataset import is_py_dataset
 from kfun.spec import Spec
 from kfun.training import ArrayFeed, StreamFeed
 from kfun.training.feed import Group, check_lengths
@@ -56,10 +57,10 @@ class Feed:
     @property
     def coming(self) -> int | None:
         """Batches of the next epoch, which may be fewer than `steps`; None if unknown."""
-        whole = self._whole
-        if whole is None or self.steps is None:
-            return self.steps
-        return min(self.steps, whole - (0 if self._begins_anew else self._used))
+        whole, steps = self._whole, self.steps if self.inner.steps is None else self.inner.steps
+        if whole is None or steps is None:
+            return steps
+        return min(steps, whole - (0 if self._begins_anew else self._used))
 
     @property
     def _whole(self) -> int | None:
@@ -159,6 +160,8 @@ def is_iterable_of_batches(x: Any) -> bool:
     """Whether `x` gives batches (a generator, loader, dataset) rather than being an array or a tree of them."""
     if type(x).__module__.partition(".")[0] == "datasets" and hasattr(x, "column_names"):
         return True  # though it has a shape, or is a dict of such
+    if is_py_dataset(x):
+        return True  # one that tells `num_batches` has no length
     if isinstance(x, (np.ndarray, jax.Array, list, tuple, dict)):
         return False
     if hasattr(x, "shape") or hasattr(x, "__array__") or isinstance(x, Mapping):
