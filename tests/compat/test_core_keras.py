@@ -195,3 +195,13 @@ def test_unknown_sizes_meet_known_ones(api):
 def test_bases_of_constraints_and_regularizers_do_nothing(api):
     assert api.constraints.Constraint()(3.0) == 3.0
     assert api.regularizers.Regularizer()(3.0) == 0.0
+
+
+@BOTH
+def test_accumulated_gradients_count_whole_steps(api):
+    optimizer, weight = api.optimizers.SGD(1.0, gradient_accumulation_steps=2), api.Variable([1.0])
+    counts = []
+    for _ in range(3):
+        optimizer.apply_gradients([(np.ones(1, "float32"), weight)])
+        counts.append(int(optimizer.iterations))
+    assert counts == [0, 1, 1]
