@@ -92,6 +92,8 @@ def _meeting_known(function: Callable, specs: Any) -> Any:
         try:
             large = _run(function, specs, lambda i, axis=axis: _FILLS[0][0] if i == axis else known.get(i, 1))
         except Exception:
+            if axis not in known:
+                return None
             continue  # it meets a known size, which the result has
         found = jax.tree.map(_merge, found, large, is_leaf=_is_spec)
     return found

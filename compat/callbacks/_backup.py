@@ -178,7 +178,7 @@ def _numbered(state: dict[str, np.ndarray], prefix: str) -> list[np.ndarray]:
 
 
 def _iterations(model: Any) -> int:
-    return int(np.asarray(model.optimizer.iterations.value))
+    return int(np.asarray(model.optimizer.iterations))
 
 
 def _write(path: str, write: Any) -> None:

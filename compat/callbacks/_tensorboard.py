@@ -164,7 +164,7 @@ class TensorBoard(Callback):
 
     def _now(self) -> int:
         optimizer = getattr(self.model, "optimizer", None)
-        return int(np.asarray(optimizer.iterations.value)) if optimizer is not None and optimizer.built else 0
+        return int(np.asarray(optimizer.iterations)) if optimizer is not None and optimizer.built else 0
 
     def _write_weights(self, epoch: int) -> None:
         for weight in self.model.weights:

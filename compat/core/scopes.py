@@ -44,7 +44,8 @@ class StatelessScope(scope.Scope):
         if tuple(value.shape) != variable.shape:
             raise ValueError(
                 "StatelessScope: all values in argument `mapping` must be tensors with a shape that matches the "
-                f"variable's. Variable {variable.path!r} has shape {variable.shape}; received {tuple(value.shape)}"
+                f"variable's. Variable {variable.path!r} has shape {variable.shape}; received a value of "
+                f"shape {tuple(value.shape)}"
             )
         self.set(variable, value)
 

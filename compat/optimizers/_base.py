@@ -129,16 +129,17 @@ class Base:
         return list(self._variables)
 
     @property
-    def iterations(self) -> Variable:
-        """How many steps were made."""
-        return self._entry("count")
+    def iterations(self) -> Any:
+        """How many steps were made: a variable; the number of whole ones where gradients accumulate."""
+        count, every = self._entry("count"), getattr(self.definition, "gradient_accumulation_steps", None)
+        return ops.floor_divide(count.value, every) if every else count
 
     @property
     def learning_rate(self) -> Any:
         """The learning rate: a variable, or what the schedule gives at the present step."""
         schedule = self._schedule()
         if schedule is not None:
-            return schedule(self.iterations.value)
+            return schedule(self._entry("count").value)
         return self._entry("learning_rate") if self.built or self._first else self._first_rate()
 
     @learning_rate.setter

@@ -52,7 +52,7 @@ class AUC(Metric):
 
     def points(self) -> tuple[float, ...]:
         """The thresholds, from just below 0 to just above 1."""
-        n = self.num_thresholds
+        n = self.num_thresholds or 0
         inner = [(i + 1) / (n - 1) for i in range(n - 2)] if self.thresholds is None else sorted(self.thresholds)
         return (-EPSILON, *inner, 1.0 + EPSILON)
 

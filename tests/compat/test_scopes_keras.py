@@ -109,7 +109,7 @@ def test_stateless_scope():
     variable = compat.Variable(np.ones(3))
     with pytest.raises(ValueError, match=r"has shape \(3,\); received a value of shape \(2,\)"):
         compat.StatelessScope([(variable, np.ones(2))])
-    with pytest.raises(ValueError, match="expected a Variable"):
+    with pytest.raises(ValueError, match="must be Variable instances"):
         compat.StatelessScope([(3, 4)])
 
 
@@ -157,7 +157,7 @@ def _named(api):
 def test_name_scope():
     assert _named(compat) == _named(keras)
     for name in ("a/b", 3):
-        with pytest.raises(ValueError, match="without '/'"):
+        with pytest.raises(ValueError, match="cannot contain character"):
             compat.name_scope(name)
 
 
@@ -192,7 +192,7 @@ def test_dtype_policy_map(tmp_path):
         _ = by_path["encoder/dense"]
     with pytest.raises(ValueError, match="has 'head' already"):
         by_path["head"] = half
-    with pytest.raises(TypeError, match="expected policy_map to be a dict"):
+    with pytest.raises(TypeError, match="must be a dict"):
         policies.DTypePolicyMap(policy_map=[1])
     assert isinstance(policies.get({"class_name": "DTypePolicyMap", "config": by_path.get_config()}), type(by_path))
 
