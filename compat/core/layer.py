@@ -182,7 +182,7 @@ class Layer(Persistent):
             outputs = self._in_compute_dtype(args, kwargs)
         finally:
             _training.reset(token)
-        self._after_call(outputs, args, previous)
+        self._after_call(outputs, args[0] if args else kwargs.get(plan.names[0] if plan.names else ""), previous)
         return outputs
 
     def _in_compute_dtype(self, args: tuple, kwargs: dict) -> Any:
@@ -222,27 +222,28 @@ class Layer(Persistent):
 
     def _fill_masks(self, plan: CallPlan, args: tuple, kwargs: dict) -> Any:
         """Gives `call` the masks of its inputs where it takes them; the first input's mask."""
-        first = masks.of(args[0]) if args else None
+        named = dict(zip(plan.names, args, strict=False)) | kwargs
+        first = masks.of(args[0] if args else named.get(plan.names[0] if plan.names else ""))
         if plan.mask:
             given = kwargs.get("mask")
             if given is None and first is not None:
                 kwargs["mask"] = first
             return kwargs.get("mask")
-        for name, value in zip(plan.names, args, strict=False):
+        for name, value in named.items():
             wanted = plan.masks.get(name)
-            if wanted is not None and kwargs.get(wanted) is None:
+            if wanted is not None and named.get(wanted) is None:
                 found = masks.of(value)
                 if found is not None:
                     kwargs[wanted] = found
         return first
 
-    def _after_call(self, outputs: Any, args: tuple, previous: Any) -> None:
+    def _after_call(self, outputs: Any, first: Any, previous: Any) -> None:
         if self.activity_regularizer is not None:
             for output in jax.tree.leaves(outputs):
                 loss = self.activity_regularizer(output)
                 self.add_loss(ops.divide(loss, ops.cast(ops.shape(output)[0], loss.dtype)) if output.ndim else loss)
         if self.supports_masking:
-            mask = self.compute_mask(args[0] if args else None, previous)
+            mask = self.compute_mask(first, previous)
             if mask is not None:
                 _attach(outputs, mask)
         elif previous is not None and jax.tree.leaves(previous):

@@ -51,7 +51,7 @@ class Recurrent(Generated):
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         """Makes the variables for sequences of this shape."""
-        super().build(sequences_shape)
+        self._make_variables(sequences_shape)
 
     def _run_build(self, shapes: dict) -> None:
         self.build(shapes.get("sequences_shape") or next(iter(shapes.values())))
@@ -110,9 +110,9 @@ class Recurrent(Generated):
             self._state_sizes(),
         )
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask of the outputs: that of the steps where there are some."""
-        masks = flat(previous_mask) or [None]
+        masks = flat(mask) or [None]
         mask = masks[0] if self.return_sequences else None
         return [mask, *(None for _ in self._state_sizes())] if self.return_state else mask
 
@@ -125,13 +125,6 @@ class Recurrent(Generated):
 
 class GeneratedCell(Generated):
     """Base of generated cells."""
-
-    def build(self, inputs_shape: Any, states_shape: Any = None) -> None:
-        """Makes the variables for a step of this shape."""
-        super().build(inputs_shape)
-
-    def _run_build(self, shapes: dict) -> None:
-        self.build(next(iter(shapes.values())))
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, Any]:
         """One step: `(outputs, states)`."""
