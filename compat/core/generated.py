@@ -32,6 +32,13 @@ class Part(Layer):
     def call(self, *inputs: Any) -> Any:
         raise TypeError(f"{self.name!r} holds variables of the layer around it and is not called by itself")
 
+    def __getattr__(self, name: str) -> Any:
+        """The layer's argument or weight of this name, such as `lstm.cell.units`."""
+        owner = None if name[:1] == "_" else self.__dict__.get("_kf_owner")
+        if owner is None or (name not in owner._parameters and name != "state_size"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(owner, name)
+
 
 class Generated(Layer):
     """Base of generated layers."""

@@ -36,17 +36,18 @@ class Carried(Part):
 class Recurrent(Generated):
     """Base of generated recurrent layers."""
 
+    implementation = 2  # of Keras's two ways to the same numbers
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        kwargs.pop("implementation", None)  # configs of old versions have it; both ways give the same numbers
+        super().__init__(*args, **kwargs)
+        if "cell" in self._children:
+            self._child("cell")
+
     def _set_argument(self, name: str, value: Any) -> None:
-        if name == "use_cudnn":
-            if not isinstance(value, bool) and value != "auto":
-                raise ValueError(
-                    f"{type(self).__name__}: use_cudnn: expected 'auto', True or False; received {value!r}"
-                )
-            if value is True:
-                raise ValueError(
-                    f"{type(self).__name__}: use_cudnn=True: the loop is compiled for the device, and cuDNN's own is "
-                    "not called. Pass 'auto' or False: the numbers are the same."
-                )
+        # True and False give the same numbers: the loop is compiled for the device either way.
+        if name == "use_cudnn" and not isinstance(value, bool) and value != "auto":
+            raise ValueError(f"{type(self).__name__}: use_cudnn: expected 'auto', True or False; received {value!r}")
         super()._set_argument(name, value)
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:

@@ -13,7 +13,7 @@ CONFIGS = [
     (
         lambda: layers.Conv2D(4, 3, strides=2, dilation_rate=2),
         ValueError,
-        r"Conv2D: `strides > 1` not supported.*\(2, 2\)",
+        r"`strides > 1` not supported.*\(2, 2\)",
     ),
     (lambda: layers.Conv2D(5, 3, groups=2), ValueError, "Conv2D: filters must be a multiple of groups.*5.*2"),
     (lambda: layers.Conv2D(0, 3), ValueError, "Conv2D: argument `filters` must be a positive integer; received 0"),
@@ -31,10 +31,10 @@ CONFIGS = [
     (
         lambda: layers.UpSampling2D(interpolation="cubic"),
         ValueError,
-        "UpSampling2D: interpolation: expected one of 'nearest'",
+        "interpolation: expected one of 'nearest'",
     ),
     (lambda: layers.ReLU(max_value=-1.0), ValueError, "max_value of a ReLU layer cannot be a negative"),
-    (lambda: layers.LSTM(0), ValueError, "LSTMCell: argument `units` must be a positive integer; received 0"),
+    (lambda: layers.LSTM(0), ValueError, "LSTM: argument `units` must be a positive integer; received 0"),
     (lambda: layers.LSTM(3, dropout=1.0), ValueError, r"LSTMCell: dropout: .*in \[0, 1\); received 1.0"),
     (lambda: layers.RNN(3), TypeError, "RNN: cell: expected a kfun.layers.Cell"),
     (lambda: layers.Bidirectional(layers.Dense(3)), TypeError, "Bidirectional: layer: expected a recurrent layer"),
@@ -44,7 +44,7 @@ CONFIGS = [
     (
         lambda: layers.MultiHeadAttention(2, 3, dropout=0.1, flash_attention=True),
         ValueError,
-        "Dropout is not supported",
+        "Dropout is not",
     ),
     (lambda: layers.GroupQueryAttention(3, 4, 3), ValueError, "must be divisible by `num_key_value_heads`"),
     (lambda: layers.BatchNormalization(renorm_clipping={"max": 1}), ValueError, "Received invalid keys"),
@@ -53,7 +53,7 @@ CONFIGS = [
     (
         lambda: layers.ConvLSTM2D(0, 3),
         ValueError,
-        "ConvLSTMCell: argument `filters` must be a positive integer; received 0",
+        "ConvLSTM2D: argument `filters` must be a positive",
     ),
     (lambda: layers.ConvLSTM2D(2, 3, 2, dilation_rate=2), ValueError, "`strides > 1` is not compatible"),
     (lambda: layers.ReversibleEmbedding(3, 2, logit_soft_cap=-1.0), ValueError, "logit_soft_cap: expected a positive"),
@@ -63,7 +63,7 @@ CONFIGS = [
     (
         lambda: layers.SpectralNormalization(layers.Dense(3), 0),
         ValueError,
-        "argument `power_iterations` must be a positive",
+        "`power_iterations` must be a positive",
     ),
     (lambda: layers.StackedRNNCells([]), TypeError, "StackedRNNCells: cells: expected one cell or more"),
     (lambda: layers.TimeDistributed(3), TypeError, "TimeDistributed: layer: expected a layer; received 3"),
