@@ -59,6 +59,7 @@ class Layer(Persistent):
     """
 
     supports_masking = False
+    input_spec = None
     _convert_inputs = True
 
     def __init__(

@@ -107,6 +107,15 @@ class Tracking(Operation):
         return self._kf.trainable, self._kf.other
 
     @property
+    def _trainable_variables(self) -> list[Variable]:
+        """Own variables made trainable, frozen ones included; Keras's name for them, as the next."""
+        return self._own()[0]
+
+    @property
+    def _non_trainable_variables(self) -> list[Variable]:
+        return self._own()[1]
+
+    @property
     def variables(self) -> list[Variable]:
         """All variables: own, those of random seeds, and those of sublayers."""
         trainable, other = self._own()

@@ -192,7 +192,7 @@ WRONG = [
     (lambda: L.StackedRNNCells([]), ValueError, "expected one cell or more"),
     (lambda: L.GRU(3, use_cudnn="yes"), ValueError, "expected 'auto', True or False; received 'yes'"),
     (lambda: L.SpectralNormalization(L.Dense(2), 0), ValueError, "`power_iterations` should be greater than zero"),
-    (lambda: L.SpectralNormalization(L.ReLU())(x_of(2, 3)), ValueError, "a weight 'kernel' or 'embeddings'"),
+    (lambda: L.SpectralNormalization(L.ReLU())(x_of(2, 3)), ValueError, "no attribute 'kernel' nor 'embeddings'"),
     (lambda: L.Embedding(3, 2, weights=[x_of(2, 2)]), ValueError, r"has shape \(3, 2\)"),
 ]
 
