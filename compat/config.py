@@ -59,15 +59,21 @@ def set_epsilon(value: float) -> None:
 
 def image_data_format() -> str:
     """The order of axes of layers that name none."""
-    return "channels_last"
+    return _settings["image_data_format"]
 
 
 def set_image_data_format(data_format: str) -> None:
-    """Accepts the only default there is; pass `data_format` to layers for the other order."""
-    if data_format != "channels_last":
+    """Sets the order of axes of layers and ops that name none: `"channels_last"` or `"channels_first"`.
+
+    Raises:
+        ValueError: for another value.
+    """
+    name = str(data_format).lower()
+    if name not in ("channels_last", "channels_first"):
         raise ValueError(
-            "image_data_format: layers default to channels_last; pass data_format='channels_first' to the layers"
+            f"set_image_data_format: expected 'channels_last' or 'channels_first'; received {data_format!r}"
         )
+    _settings["image_data_format"] = name
 
 
 def dtype_policy() -> _Any:

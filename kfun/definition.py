@@ -83,7 +83,8 @@ class Definition:
                 new = convert(value)
             except (TypeError, ValueError) as error:
                 kind = FieldTypeError if isinstance(error, TypeError) else type(error)
-                raise kind(f"{type(self).__name__}: {name}: {error}") from None
+                said = f"argument `{name}` {error}" if str(error).startswith("must ") else f"{name}: {error}"
+                raise kind(f"{type(self).__name__}: {said}") from None
             if new is not value:
                 object.__setattr__(self, name, new)
         self.check()

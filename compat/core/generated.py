@@ -9,13 +9,14 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from compat.core import faces, remat
-from compat.core.layer import Layer
+from compat.core import faces, remat, settings
+from compat.core.layer import Layer, call_plan
 from compat.core.operation import Operation
 from compat.core.persistence import opened
 from compat.core.seeds import SeedGenerator
 from compat.core.tracking import constraint_of, regularizer_of
 from compat.initializers import new_seed
+from kfun import dtypes, ops
 from kfun.layer import Layer as Definition
 from kfun.layer import Weight
 from kfun.spec import Spec
@@ -23,6 +24,7 @@ from kfun.spec import Spec
 _LAYER_ARGUMENTS = (
     "name", "dtype", "trainable", "autocast", "activity_regularizer", "input_shape", "batch_input_shape", "input_dim",
 )  # fmt: skip
+_OPTIONAL = ("bias", "beta", "gamma")
 _RATES = ("rate", "dropout", "recurrent_dropout", "stddev")
 
 
@@ -31,6 +33,13 @@ class Part(Layer):
 
     def call(self, *inputs: Any) -> Any:
         raise TypeError(f"{self.name!r} holds variables of the layer around it and is not called by itself")
+
+    def __getattr__(self, name: str) -> Any:
+        """The layer's argument or weight of this name, such as `lstm.cell.units`."""
+        owner = None if name[:1] == "_" else self.__dict__.get("_kf_owner")
+        if owner is None or (name not in owner._parameters and name != "state_size"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(owner, name)
 
 
 class Generated(Layer):
@@ -45,7 +54,9 @@ class Generated(Layer):
     _takes_list = False  # whether the first argument is a list of inputs
     _random = False
     _seeded = "if drawn"  # when the seed generator is made: "first", "last", "in build", "if drawn" from
-    _frozen_infers = False  # whether it runs as in inference while it is not trainable
+    _ready = False  # whether it is built as soon as it is made, unless a subclass has a `build` of its own
+    _wide = False  # whether inputs and variables keep their types, and only the outputs get the compute type
+    _optional: tuple[str, ...] = ()  # weights that are None where the layer goes without
     supports_masking = True
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -56,6 +67,7 @@ class Generated(Layer):
         super().__init__(**rest)
         if self._random and self._seeded == "first":
             self.seed_generator = SeedGenerator(own["seed"])
+        self.autocast = self.autocast and not self._wide
         for name, value in own.items():
             self._set_argument(name, value)
         for name in self._fields:  # as the definition normalizes them: sizes to tuples, names to functions
@@ -63,6 +75,8 @@ class Generated(Layer):
                 object.__setattr__(self, name, getattr(self.definition, name))
         if self._random and (self._seeded == "last" or (self._seeded == "if drawn" and self._draws())):
             self.seed_generator = SeedGenerator(self.seed)
+        if self._ready and type(self).build is Generated.build:
+            self.built = True
 
     def _draws(self) -> bool:
         return any(getattr(self, rate, 0) for rate in _RATES)
@@ -80,6 +94,8 @@ class Generated(Layer):
             from compat import activations
 
             value = activations.get(value)
+        elif name == "data_format" and value is None:
+            value = settings.values["image_data_format"]
         object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -107,9 +123,15 @@ class Generated(Layer):
         return value
 
     @opened
-    def build(self, *shapes: Any) -> None:
-        """Makes the variables that the definition declares for inputs of these shapes."""
+    def build(self, input_shape: Any) -> None:
+        """Makes the variables that the definition declares for an input, or a list of inputs, of this shape."""
+        self._make_variables(input_shape)
+
+    def _make_variables(self, *shapes: Any) -> None:
         self._adopt(self.definition.weights(*map(Spec, self._flat_shapes(shapes))), set())
+        for name in self._optional:
+            if name not in self.__dict__:
+                object.__setattr__(self, name, None)
         self.built = True
 
     def _flat_shapes(self, shapes: tuple) -> list[tuple]:
@@ -118,7 +140,8 @@ class Generated(Layer):
         return [tuple(s) for s in shapes if s is not None]
 
     def _run_build(self, shapes: dict) -> None:
-        self.build(*shapes.values())
+        first = f"{call_plan(type(self)).names[0]}_shape"
+        self.build(shapes[first] if first in shapes else next(iter(shapes.values())))
 
     def _adopt(self, declared: dict, used: set) -> None:
         """Makes a variable for each declared weight; nested ones belong to parts or sublayers."""
@@ -186,23 +209,29 @@ class Generated(Layer):
 
     def _apply(self, inputs: tuple, call_args: dict) -> Any:
         call_args = {k: v for k, v in call_args.items() if v is not None}
-        training = call_args.pop("training", False) and (self.trainable or not self._frozen_infers)
+        training = call_args.pop("training", False)
         params, state = self.gather()
         key = self._key(training)
         definition = remat.definition_of(self)
         outputs, new = definition.apply(params, state, *inputs, key=key, training=training, **call_args)
         if new:
             self.put(new)
-        return outputs
+        return self._narrowed(outputs) if self._wide else outputs
+
+    def _narrowed(self, outputs: Any) -> Any:
+        """A floating array in the compute type."""
+        if dtypes.name(outputs.dtype) == self.compute_dtype or not dtypes.is_float(self.compute_dtype):
+            return outputs
+        return ops.cast(outputs, self.compute_dtype)
 
     def _key(self, training: bool) -> Any:
         """The random key of a call."""
         return self.seed_generator.next() if training and "seed_generator" in self.__dict__ else None
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask of the outputs, as the definition has it."""
         given = tuple(inputs) if self._takes_list and isinstance(inputs, (list, tuple)) else (inputs,)
-        return self.definition.compute_mask(*given, mask=previous_mask)
+        return self.definition.compute_mask(*given, mask=mask)
 
     def get_config(self) -> dict:
         """The constructor's arguments, in Keras's form."""
@@ -234,7 +263,7 @@ def _gather(layer: Layer) -> tuple[dict, dict]:
     state: dict = {}
     for name, item in layer.__dict__.get("_kf_tree", {}).items():
         if isinstance(item, Layer):
-            p, s = _gather(item)
+            p, s = item.gather() if isinstance(item, Generated) else _gather(item)
             if p:
                 params[name] = p
             if s:
@@ -268,6 +297,10 @@ def layer_class(
     insert: dict[str, dict[str, Any]] | None = None,
     omitted: str = "",
     constants: dict[str, Any] | None = None,
+    call: str | None = None,
+    optional: str = "",
+    ready: bool = False,
+    wide: bool = False,
 ) -> type:
     """A Keras layer class of a definition.
 
@@ -285,6 +318,10 @@ def layer_class(
         insert: further arguments: `{after: {argument: default}}`.
         omitted: arguments that are not in the config while they are None.
         constants: what Keras's config has beside the arguments.
+        call: the arguments of `call` after the inputs; by default those that the definition's `apply` takes.
+        optional: weights that are None where the layer goes without, beside bias, beta and gamma.
+        ready: whether the layer is built as soon as it is made.
+        wide: whether inputs and variables keep their types, and only the outputs get the compute type.
     """
     fields = faces.parameters_of(definition)
     parameters = _keras_order(fields, weights.split(), activity)
@@ -299,12 +336,15 @@ def layer_class(
         "_omitted": base._omitted | set(omitted.split()),
         "_constants": constants or {},
         "_random": "seed" in parameters,
+        "_ready": ready,
+        "_wide": wide,
+        "_optional": (*optional.split(), *(n for n in _OPTIONAL if f"{n}_initializer" in parameters and not children)),
         "supports_masking": masking,
         "__doc__": faces.text_of(definition),
         "__module__": module,
     }
     if base.call is Generated.call:
-        body["call"] = _call_of(definition)
+        body["call"] = _call_of(definition, call)
     cls = type(name or definition.__name__, (base,), body)
     signature = faces.make_signature(parameters)
     cls.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
@@ -334,8 +374,8 @@ def _inserted(parameters: dict[str, Any], after: str, extra: dict[str, Any]) -> 
     return out
 
 
-def _call_of(definition: type[Definition]) -> Any:
-    """`call(self, inputs, ...)` with the keyword arguments that the definition's `apply` takes."""
+def _call_of(definition: type[Definition], call_args: str | None) -> Any:
+    """`call(self, inputs, ...)` with the given arguments, or those that the definition's `apply` takes."""
 
     def call(self: Generated, inputs: Any, *args: Any, **call_args: Any) -> Any:
         call_args |= dict(zip(names, args, strict=False))
@@ -347,6 +387,7 @@ def _call_of(definition: type[Definition]) -> Any:
     keyword = [p for p in parameters.values() if p.kind is p.KEYWORD_ONLY and p.name != "key"]
     names = [p.name for p in keyword if p.name not in ("training", "mask")]
     names += [n for n in ("training", "mask") if n in parameters]
+    names = names if call_args is None else call_args.split()
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter("self", kind), inspect.Parameter("inputs", kind)]

@@ -69,8 +69,13 @@ class Layer(Persistent):
         self.dtype_policy = policy.get(dtype)
         self.autocast = autocast
         self.activity_regularizer = regularizer_of(activity_regularizer)
-        self._trainable = bool(trainable)
+        if not isinstance(trainable, bool):
+            raise ValueError(f"{type(self).__name__}: expected `trainable` to be a boolean; received {trainable!r}")
+        self._trainable = trainable
         self.built = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, policy.get(value) if name == "dtype_policy" else value)
 
     # ---- types ----
 
@@ -119,12 +124,34 @@ class Layer(Persistent):
         if len(names) == 1 or not any(n in shapes for n in names):
             self.build(next(iter(shapes.values())))
         else:
+            self._check_build(names)
             self.build(**{n: shapes[n] for n in names if n in shapes})
 
     def _named_shapes(self, shapes: tuple) -> dict:
         """`{"<argument>_shape": shape}` of shapes in the order of `call`'s arguments."""
         given = [s for s in shapes if s is not None]
         return {f"{n}_shape": tuples(s) for n, s in zip(call_plan(type(self)).names, given, strict=False)}
+
+    def _check_build(self, names: list[str]) -> None:
+        """Raises ValueError unless each argument of `build` is named after one of `call`."""
+        known = call_plan(type(self)).names
+        for name in names:
+            if not name.endswith("_shape"):
+                raise ValueError(
+                    f"{type(self).__name__}: build() has the argument `{name}`, which does not end in `_shape`; with "
+                    f"several arguments each is named after one of call(), as `{known[0]}_shape`"
+                )
+            stem = name.removesuffix("_shape")
+            if stem not in known:
+                raise ValueError(
+                    f"{type(self).__name__}: build() has the argument `{name}`, but `call()` does not have argument "
+                    f"`{stem}`; it has {', '.join(known)}"
+                )
+
+    def _build_at_init(self) -> None:
+        """Marks a layer without state as built; Keras's name for it, which published layers call."""
+        if type(self).build is Layer.build:
+            self.built = True
 
     def _shapes_of(self, args: tuple, kwargs: dict) -> dict | None:
         """`{"<argument>_shape": shape}` of the arguments that are arrays."""
@@ -139,7 +166,9 @@ class Layer(Persistent):
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Computes the layer; a subclass overrides this."""
-        raise NotImplementedError(f"{type(self).__name__} must define call(self, inputs)")
+        raise NotImplementedError(
+            f"{type(self).__name__} does not have a `call` method implemented. Define call(self, inputs)"
+        )
 
     @filtered
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -169,7 +198,7 @@ class Layer(Persistent):
         previous = self._fill_masks(plan, args, kwargs)
         with naming.at(self._scope()):
             outputs = self._in_compute_dtype(args, kwargs)
-        self._after_call(outputs, args, previous)
+        self._after_call(outputs, args[0] if args else kwargs.get(plan.names[0] if plan.names else ""), previous)
         return outputs
 
     def _scope(self) -> str:
@@ -207,6 +236,14 @@ class Layer(Persistent):
         return tree
 
     def _check_inputs(self, args: tuple) -> None:
+        if self._convert_inputs and not (len(args) == 1 and hasattr(args[0], "shape")):
+            for leaf in jax.tree.leaves(args):
+                if not hasattr(leaf, "shape"):
+                    raise ValueError(
+                        f"layer {self.name!r}: Only input tensors may be passed as positional arguments; received "
+                        f"{leaf!r:.100} ({type(leaf).__name__}). Pass other arguments by keyword, and lists of numbers "
+                        "as arrays (numpy.array)"
+                    )
         spec = self.__dict__.get("input_spec")
         if spec is not None and args:
             from compat.core.input_spec import check
@@ -215,27 +252,29 @@ class Layer(Persistent):
 
     def _fill_masks(self, plan: CallPlan, args: tuple, kwargs: dict) -> Any:
         """Gives `call` the masks of its inputs where it takes them; the first input's mask."""
-        first = masks.of(args[0]) if args else None
+        named = dict(zip(plan.names, args, strict=False)) | kwargs
+        first = masks.of(args[0] if args else named.get(plan.names[0] if plan.names else ""))
         if plan.mask:
             given = kwargs.get("mask")
             if given is None and first is not None:
                 kwargs["mask"] = first
             return kwargs.get("mask")
-        for name, value in zip(plan.names, args, strict=False):
+        for name, value in named.items():
             wanted = plan.masks.get(name)
-            if wanted is not None and kwargs.get(wanted) is None:
+            if wanted is not None and named.get(wanted) is None:
                 found = masks.of(value)
                 if found is not None:
                     kwargs[wanted] = found
         return first
 
-    def _after_call(self, outputs: Any, args: tuple, previous: Any) -> None:
+    def _after_call(self, outputs: Any, first: Any, previous: Any) -> None:
         if self.activity_regularizer is not None:
             for output in jax.tree.leaves(outputs):
                 loss = self.activity_regularizer(output)
-                self.add_loss(ops.divide(loss, ops.cast(ops.shape(output)[0], loss.dtype)) if output.ndim else loss)
+                count = ops.cast(ops.shape(output)[0], loss.dtype) if output.ndim else 1
+                self.add_loss(ops.divide_no_nan(loss, count))
         if self.supports_masking:
-            mask = self.compute_mask(args[0] if args else None, previous)
+            mask = self.compute_mask(first, previous)
             if mask is not None:
                 _attach(outputs, mask)
         elif previous is not None and jax.tree.leaves(previous):

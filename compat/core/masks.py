@@ -28,7 +28,7 @@ def of(tree: Any) -> Any:
         return None
     if isinstance(tree, (list, tuple)):
         found = [of(t) for t in tree]
-        return found if any(m is not None for m in found) else None
+        return type(tree)(found) if any(m is not None for m in found) else None
     if isinstance(tree, dict):
         found = {k: of(v) for k, v in tree.items()}
         return found if any(m is not None for m in found.values()) else None

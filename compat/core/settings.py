@@ -13,6 +13,7 @@ def _limit(variable: str) -> int | None:
 
 values: dict[str, Any] = {
     "flash_attention": None,
+    "image_data_format": "channels_last",
     "filter_tracebacks": True,
     "max_epochs": _limit("KERAS_MAX_EPOCHS"),
     "max_steps_per_epoch": _limit("KERAS_MAX_STEPS_PER_EPOCH"),

@@ -41,7 +41,7 @@ def replace_shapes(shapes: Any, dtype: str) -> Any:
         return {k: replace_shapes(v, dtype) for k, v in shapes.items()}
     if isinstance(shapes, (list, tuple)) and all(s is None or isinstance(s, int) for s in shapes):
         return SymbolicTensor(Spec(tuple(shapes), dtype))
-    return [replace_shapes(s, dtype) for s in shapes]
+    return type(shapes)(replace_shapes(s, dtype) for s in shapes)
 
 
 def specs_of_shapes(shapes: Any, dtype: str) -> Any:

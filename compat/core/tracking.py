@@ -53,6 +53,11 @@ class Tracking(Operation):
             overwrite_with_gradient: whether the gradient is the new value.
             name: the last part of its path.
         """
+        if isinstance(shape, str):
+            raise ValueError(
+                f"add_weight: the first argument is the shape; received the string {shape!r}. Pass the name as a "
+                f"keyword argument: add_weight(name={shape!r}, shape=...)"
+            )
         shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
         dtype = dtypes.name(dtype) if dtype is not None else self.variable_dtype
         if initializer is None:
@@ -77,6 +82,14 @@ class Tracking(Operation):
     ) -> Variable:
         """`add_weight` with the initializer second."""
         return self.add_weight(shape, initializer, dtype, trainable, autocast, regularizer, constraint, name=name)
+
+    def _untrack_variable(self, variable: Variable) -> None:
+        """Makes a variable no longer one of this object's; Keras's name for it, which published packages call."""
+        for own in (self._kf.trainable, self._kf.other):
+            own[:] = [v for v in own if v is not variable]
+        for name, value in list(self.__dict__.items()):
+            if value is variable:
+                object.__setattr__(self, name, None)
 
     def _parts(self) -> Iterator[Any]:
         """Layers, metrics, seed generators and variables among the attributes, in order."""
@@ -104,6 +117,15 @@ class Tracking(Operation):
             if isinstance(part, Variable):
                 self._track(part)
         return self._kf.trainable, self._kf.other
+
+    @property
+    def _trainable_variables(self) -> list[Variable]:
+        """Own variables made trainable, frozen ones included; Keras's name for them, as the next."""
+        return self._own()[0]
+
+    @property
+    def _non_trainable_variables(self) -> list[Variable]:
+        return self._own()[1]
 
     @property
     def variables(self) -> list[Variable]:

@@ -14,6 +14,7 @@ from compat.layers._attention import Headed as _Headed
 from compat.layers._attention import Scored as _Scored
 from compat.layers._cells import StackedRNNCells as StackedRNNCells
 from compat.layers._core import Brief as _Brief
+from compat.layers._core import Moving as _Moving
 from compat.layers._core import Penalty as _Penalty
 from compat.layers._core import Reversible as _Reversible
 from compat.layers._core import Table as _Table
@@ -26,6 +27,7 @@ from compat.layers._jax_layers import JaxLayer as JaxLayer
 from compat.layers._lambda import Lambda as Lambda
 from compat.layers._lora import ARGUMENTS as _LORA
 from compat.layers._lora import Kernel as _Kernel
+from compat.layers._merging import Merging as _Merging
 from compat.layers._recurrent import GeneratedCell as _Cell
 from compat.layers._recurrent import OverCell as _OverCell
 from compat.layers._recurrent import Recurrent as _Recurrent
@@ -50,24 +52,28 @@ def _make(name: str, hidden: str = "", **options: Any) -> type:
     return cls
 
 
-Activation = _make("Activation")
+Activation = _make("Activation", ready=True)
 Dense = _make("Dense", weights=_KERNEL, base=_Kernel, insert={"bias_constraint": _LORA}, omitted="activity_regularizer")
 EinsumDense = _make(
-    "EinsumDense", weights=_KERNEL, activity=False, base=_Kernel, constants=_ACTIVITY,
+    "EinsumDense", weights=_KERNEL, activity=False, base=_Kernel, constants=_ACTIVITY, masking=False,
     insert={"bias_constraint": _LORA, "lora_alpha": {"gptq_unpacked_column_size": None}},
 )  # fmt: skip
 _TABLE: dict = {"weights": "embeddings", "activity": False, "constants": _ACTIVITY}
-Embedding = _make("Embedding", base=_Table, insert={"mask_zero": {"weights": None} | _LORA}, **_TABLE)
+Embedding = _make("Embedding", base=_Table, insert={"mask_zero": {"weights": None} | _LORA}, wide=True, **_TABLE)
 ReversibleEmbedding = _make(
     "ReversibleEmbedding", hidden=" ".join(_LORA), base=_Reversible, insert={"logit_soft_cap": _LORA}, **_TABLE
 )
-Identity = _make("Identity")
-Masking = _make("Masking")
+Identity = _make("Identity", ready=True)
+Masking = _make("Masking", ready=True)
 Rescaling = _make("Rescaling")
 
-Conv1D = _make("Conv1D", weights=_KERNEL, masking=False)
-Conv2D = _make("Conv2D", weights=_KERNEL, masking=False)
-Conv3D = _make("Conv3D", weights=_KERNEL, masking=False)
+_CONV: dict = {
+    "weights": _KERNEL, "masking": False, "base": _Kernel, "hidden": "lora_rank lora_alpha",
+    "insert": {"bias_constraint": {"lora_rank": None, "lora_alpha": None}},
+}  # fmt: skip
+Conv1D = _make("Conv1D", **_CONV)
+Conv2D = _make("Conv2D", **_CONV)
+Conv3D = _make("Conv3D", **_CONV)
 Conv1DTranspose = _make("Conv1DTranspose", weights=_KERNEL, masking=False)
 Conv2DTranspose = _make("Conv2DTranspose", weights=_KERNEL, masking=False)
 Conv3DTranspose = _make("Conv3DTranspose", weights=_KERNEL, masking=False)
@@ -80,24 +86,24 @@ Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspos
 Convolution3DTranspose = Conv3DTranspose
 SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
 
-MaxPooling1D = _make("MaxPooling1D", masking=False, insert=_NAMED)
-MaxPooling2D = _make("MaxPooling2D", masking=False, insert=_NAMED)
-MaxPooling3D = _make("MaxPooling3D", masking=False, insert=_NAMED)
-AveragePooling1D = _make("AveragePooling1D", masking=False, insert=_NAMED)
-AveragePooling2D = _make("AveragePooling2D", masking=False, insert=_NAMED)
-AveragePooling3D = _make("AveragePooling3D", masking=False, insert=_NAMED)
+MaxPooling1D = _make("MaxPooling1D", masking=False, insert=_NAMED, ready=True)
+MaxPooling2D = _make("MaxPooling2D", masking=False, insert=_NAMED, ready=True)
+MaxPooling3D = _make("MaxPooling3D", masking=False, insert=_NAMED, ready=True)
+AveragePooling1D = _make("AveragePooling1D", masking=False, insert=_NAMED, ready=True)
+AveragePooling2D = _make("AveragePooling2D", masking=False, insert=_NAMED, ready=True)
+AveragePooling3D = _make("AveragePooling3D", masking=False, insert=_NAMED, ready=True)
 AdaptiveAveragePooling1D = _make("AdaptiveAveragePooling1D", masking=False)
 AdaptiveAveragePooling2D = _make("AdaptiveAveragePooling2D", masking=False)
 AdaptiveAveragePooling3D = _make("AdaptiveAveragePooling3D", masking=False)
 AdaptiveMaxPooling1D = _make("AdaptiveMaxPooling1D", masking=False)
 AdaptiveMaxPooling2D = _make("AdaptiveMaxPooling2D", masking=False)
 AdaptiveMaxPooling3D = _make("AdaptiveMaxPooling3D", masking=False)
-GlobalMaxPooling1D = _make("GlobalMaxPooling1D", masking=False)
-GlobalMaxPooling2D = _make("GlobalMaxPooling2D", masking=False)
-GlobalMaxPooling3D = _make("GlobalMaxPooling3D", masking=False)
-GlobalAveragePooling1D = _make("GlobalAveragePooling1D")
-GlobalAveragePooling2D = _make("GlobalAveragePooling2D", masking=False)
-GlobalAveragePooling3D = _make("GlobalAveragePooling3D", masking=False)
+GlobalMaxPooling1D = _make("GlobalMaxPooling1D", masking=False, ready=True)
+GlobalMaxPooling2D = _make("GlobalMaxPooling2D", masking=False, ready=True)
+GlobalMaxPooling3D = _make("GlobalMaxPooling3D", masking=False, ready=True)
+GlobalAveragePooling1D = _make("GlobalAveragePooling1D", call="mask", ready=True)
+GlobalAveragePooling2D = _make("GlobalAveragePooling2D", masking=False, ready=True)
+GlobalAveragePooling3D = _make("GlobalAveragePooling3D", masking=False, ready=True)
 MaxPool1D, MaxPool2D, MaxPool3D = MaxPooling1D, MaxPooling2D, MaxPooling3D
 AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
 GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D = GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
@@ -105,22 +111,21 @@ GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D = (
     GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D,
 )  # fmt: skip
 
-BatchNormalization = _make("BatchNormalization", weights=_NORM, activity=False)
-BatchNormalization._frozen_infers = True
-GroupNormalization = _make("GroupNormalization", weights=_NORM, activity=False)
-LayerNormalization = _make("LayerNormalization", weights=_NORM, activity=False, hidden="rms_scaling")
-RMSNormalization = _make("RMSNormalization")
-UnitNormalization = _make("UnitNormalization")
+BatchNormalization = _make("BatchNormalization", weights=_NORM, activity=False, base=_Moving)
+GroupNormalization = _make("GroupNormalization", weights=_NORM, activity=False, wide=True)
+LayerNormalization = _make("LayerNormalization", weights=_NORM, activity=False, hidden="rms_scaling", wide=True)
+RMSNormalization = _make("RMSNormalization", masking=False)
+UnitNormalization = _make("UnitNormalization", ready=True)
 
 _DRAWN = {"seed": None, "name": None, "dtype": None}
-ActivityRegularization = _make("ActivityRegularization", base=_Penalty)
-AlphaDropout = _make("AlphaDropout", seed_after="noise_shape")
-Dropout = _make("Dropout", seed_after="noise_shape")
-GaussianDropout = _make("GaussianDropout", seed_after="rate")
-GaussianNoise = _make("GaussianNoise", seed_after="stddev")
-SpatialDropout1D = _make("SpatialDropout1D", base=_Brief, insert={"rate": _DRAWN}, hidden="kwargs")
-SpatialDropout2D = _make("SpatialDropout2D", base=_Brief, insert={"data_format": _DRAWN}, hidden="kwargs")
-SpatialDropout3D = _make("SpatialDropout3D", base=_Brief, insert={"data_format": _DRAWN}, hidden="kwargs")
+ActivityRegularization = _make("ActivityRegularization", base=_Penalty, ready=True)
+AlphaDropout = _make("AlphaDropout", seed_after="noise_shape", ready=True)
+Dropout = _make("Dropout", seed_after="noise_shape", ready=True)
+GaussianDropout = _make("GaussianDropout", seed_after="rate", ready=True)
+GaussianNoise = _make("GaussianNoise", seed_after="stddev", ready=True)
+SpatialDropout1D = _make("SpatialDropout1D", base=_Brief, insert={"rate": _DRAWN}, hidden="kwargs", ready=True)
+SpatialDropout2D = _make("SpatialDropout2D", base=_Brief, insert={"data_format": _DRAWN}, hidden="kwargs", ready=True)
+SpatialDropout3D = _make("SpatialDropout3D", base=_Brief, insert={"data_format": _DRAWN}, hidden="kwargs", ready=True)
 
 Flatten = _make("Flatten", masking=False)
 Permute = _make("Permute", masking=False)
@@ -136,22 +141,22 @@ ZeroPadding1D = _make("ZeroPadding1D", masking=False)
 ZeroPadding2D = _make("ZeroPadding2D", masking=False)
 ZeroPadding3D = _make("ZeroPadding3D", masking=False)
 
-Add = _make("Add", takes_list=True)
-Average = _make("Average", takes_list=True)
-Concatenate = _make("Concatenate", takes_list=True)
-Dot = _make("Dot", takes_list=True)
-Maximum = _make("Maximum", takes_list=True)
-Minimum = _make("Minimum", takes_list=True)
-Multiply = _make("Multiply", takes_list=True)
-Subtract = _make("Subtract", takes_list=True)
+Add = _make("Add", base=_Merging, takes_list=True)
+Average = _make("Average", base=_Merging, takes_list=True)
+Concatenate = _make("Concatenate", base=_Merging, takes_list=True)
+Dot = _make("Dot", base=_Merging, takes_list=True)
+Maximum = _make("Maximum", base=_Merging, takes_list=True, call="mask")
+Minimum = _make("Minimum", base=_Merging, takes_list=True, call="mask")
+Multiply = _make("Multiply", base=_Merging, takes_list=True, call="mask")
+Subtract = _make("Subtract", base=_Merging, takes_list=True)
 
-ELU = _make("ELU")
-LeakyReLU = _make("LeakyReLU")
+ELU = _make("ELU", ready=True)
+LeakyReLU = _make("LeakyReLU", ready=True)
 PReLU = _make("PReLU", weights="alpha", activity=False)
-ReLU = _make("ReLU")
-Softmax = _make("Softmax")
+ReLU = _make("ReLU", ready=True)
+Softmax = _make("Softmax", call="mask", ready=True)
 
-_CELL: dict[str, Any] = {"weights": _RNN, "activity": False, "base": _Cell}
+_CELL: dict[str, Any] = {"weights": _RNN, "activity": False, "base": _Cell, "masking": False}
 _LOOP = "unroll zero_output_for_mask"
 _CUDNN = {"use_cudnn": "auto"}
 
@@ -184,8 +189,12 @@ MultiHeadAttention = _make("MultiHeadAttention", seed_after="use_gate", **_HEADE
 _HIDDEN_HEADS = {n: (f"_{attribute}", part) for n, (attribute, part) in _HEADS.items()}  # as files have them
 GroupQueryAttention = _make("GroupQueryAttention", seed_after="use_gate", **_HEADED | {"children": _HIDDEN_HEADS})
 GroupQueryAttention.__name__ = "GroupedQueryAttention"  # Keras's own, of which names are made
-Attention = _make("Attention", base=_Scored, seed_after="dropout", takes_list=True)
-AdditiveAttention = _make("AdditiveAttention", base=_Scored, seed_after="dropout", hidden="seed", takes_list=True)
+Attention = _make(
+    "Attention", base=_Scored, seed_after="dropout", takes_list=True, optional="scale concat_score_weight"
+)
+AdditiveAttention = _make(
+    "AdditiveAttention", base=_Scored, seed_after="dropout", hidden="seed", takes_list=True, optional="scale"
+)
 
 
 def _function(cls: type, name: str) -> Any:

@@ -29,10 +29,19 @@ class Headed(Generated):
             made = self.__dict__["_definition"] = dataclasses.replace(made, flash_attention=False)
         return made
 
+    def __getattr__(self, name: str) -> Any:
+        """Keras's own names of arguments and projections, such as `_query_dense`, which published code reads."""
+        held = self.__dict__.get(name[1:]) if name[:1] == "_" and not name.startswith("__") else None
+        if held is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return held
+
     def build(self, query_shape: Any, value_shape: Any = None, key_shape: Any = None) -> None:
         """Makes the variables for inputs of these shapes."""
         value_shape = value_shape if value_shape is not None else query_shape
-        super().build(query_shape, value_shape, *(() if key_shape is None else (key_shape,)))
+        features = query_shape[-1]
+        self.__dict__["_kf_pieces"] = self.definition.pieces(len(query_shape), len(value_shape), features)
+        self._make_variables(query_shape, value_shape, *(() if key_shape is None else (key_shape,)))
 
     def _initializer(self, initializer: Any, used: set) -> Any:
         """Each kernel has a copy of the initializer, which draws a seed of its own unless it was given one."""
@@ -46,6 +55,28 @@ class Headed(Generated):
 
     def _run_build(self, shapes: dict) -> None:
         self.build(**{n: shapes[n] for n in ("query_shape", "value_shape", "key_shape") if n in shapes})
+
+    def _child(self, name: str) -> Any:
+        """A projection: a layer of its own, which can be adapted (`enable_lora`) or replaced."""
+        from compat.layers import EinsumDense
+
+        attribute, shown = self._children[name]
+        if attribute not in self.__dict__:
+            piece = self.__dict__["_kf_pieces"][name]
+            own = {n: getattr(self, n) for n in self._parameters if n.startswith(("kernel_", "bias_"))}
+            child = EinsumDense(
+                piece.equation, piece.output_shape, activation=piece.activation, bias_axes=piece.bias_axes, name=shown,
+                dtype=self.dtype_policy, **own,
+            )  # fmt: skip
+            object.__setattr__(self, attribute, child)
+        return super()._child(name)
+
+    def compute_output_shape(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> tuple:
+        """The shape of the outputs: the query's, with the output's features."""
+        query_shape, value_shape = tuple(query_shape), tuple(value_shape)
+        self.definition.check_shapes(query_shape, value_shape, value_shape if key_shape is None else tuple(key_shape))
+        features = getattr(self, "output_shape", None)
+        return query_shape if features is None else (*query_shape[:-1], *features)
 
     def call(
         self,
@@ -79,6 +110,28 @@ class Scored(Generated):
 
     _takes_list = True
 
+    def build(self, input_shape: Any) -> None:
+        """Makes the variables for a list of inputs of these shapes."""
+        self._check_lists(input_shape, None)
+        self._make_variables(input_shape)
+
+    def _check_lists(self, inputs: Any, mask: Any) -> None:
+        name = type(self).__name__
+        if not isinstance(inputs, (list, tuple)) or (not isinstance(inputs[0], (list, tuple)) and _is_size(inputs[0])):
+            raise ValueError(
+                f"{name} layer must be called on a list of inputs, [query, value] or [query, value, key]; received "
+                f"{inputs!r:.200}"
+            )
+        if len(inputs) not in (2, 3):
+            raise ValueError(
+                f"{name} layer accepts inputs list of length 2 or 3, [query, value] or [query, value, key]; received "
+                f"{len(inputs)}"
+            )
+        if mask is not None and not isinstance(mask, (list, tuple)):
+            raise ValueError(f"{name} layer mask must be a list, [query_mask, value_mask]; received {mask!r:.200}")
+        if mask is not None and len(mask) not in (2, 3):
+            raise ValueError(f"{name} layer accepts mask list of length 2 or 3; received {len(mask)}")
+
     def call(
         self,
         inputs: Any,
@@ -88,12 +141,18 @@ class Scored(Generated):
         use_causal_mask: bool = False,
     ) -> Any:
         """Attends from the query's positions to the value's."""
+        self._check_lists(inputs, mask)
         call_args = {
             "mask": mask, "training": training, "return_attention_scores": return_attention_scores,
             "use_causal_mask": use_causal_mask,
         }  # fmt: skip
         return self._apply(tuple(inputs), call_args)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask of the query."""
-        return previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask
+        self._check_lists(inputs, mask)
+        return mask[0] if mask is not None else None
+
+
+def _is_size(value: Any) -> bool:
+    return value is None or isinstance(value, int)

@@ -243,13 +243,6 @@ class StackedRNNCells(Generated):
         """The states of each cell before the first step."""
         return [_first_states(cell, batch_size, self.compute_dtype) for cell in self.cells]
 
-    def build(self, inputs_shape: Any, states_shape: Any = None) -> None:
-        """Makes the variables of all cells for a step of this shape."""
-        super().build(inputs_shape)
-
-    def _run_build(self, shapes: dict) -> None:
-        self.build(next(iter(shapes.values())))
-
     def _child(self, name: str) -> Any:
         cell = self.cells[int(name.removeprefix("cells_"))]
         cell._kf.built_in = f"{self._kf.built_in or self.name}/{cell.name}"

@@ -16,6 +16,11 @@ class Table(Adapted):
     _adapted = "embeddings"
     embeddings = Merged("embeddings")
 
+    @property
+    def _embeddings(self) -> Any:
+        """The variable of the table, also where it is adapted; Keras's name for it."""
+        return self.__dict__.get("embeddings")
+
     def __init__(self, *args: Any, **kwargs: Any):
         if kwargs.pop("input_length", None) is not None:
             warnings.warn("Embedding: input_length is deprecated and has no meaning: remove it", stacklevel=2)
@@ -47,9 +52,18 @@ class Reversible(Table):
             masks.put(outputs, mask)
         return outputs
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """None: `call` attaches the mask, since it depends on the direction."""
         return None
+
+
+class Moving(Generated):
+    """Base of `BatchNormalization`: in training a frozen layer uses its moving moments, and leaves them as they are."""
+
+    beta = gamma = moving_mean = moving_variance = None
+
+    def _apply(self, inputs: tuple, call_args: dict) -> Any:
+        return super()._apply(inputs, call_args if self.trainable else call_args | {"training": False})
 
 
 class Penalty(Generated):
@@ -70,6 +84,8 @@ class Penalty(Generated):
 
 class Brief(Generated):
     """Base of the spatial dropouts, whose configs name a plain type and whether they are trainable only if not."""
+
+    noise_shape = None  # it follows from the input's shape
 
     def get_config(self) -> dict:
         """The constructor's arguments."""

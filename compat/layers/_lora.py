@@ -61,9 +61,9 @@ class Adapted(Generated):
                     f"{getattr(self, name)!r}. Quantize the exported model instead"
                 )
 
-    def build(self, *shapes: Any) -> None:
+    def build(self, input_shape: Any) -> None:
         """Makes the variables, and the factors if a rank was given."""
-        super().build(*shapes)
+        self._make_variables(input_shape)
         if self.lora_rank and not self.lora_enabled:
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
@@ -86,12 +86,15 @@ class Adapted(Generated):
         """
         if getattr(self, f"{self._adapted}_constraint") is not None:
             raise ValueError(
-                f"LoRA is incompatible with constraints: remove {self._adapted}_constraint of layer {self.name!r}"
+                f"LoRA is incompatible with {self._adapted.removesuffix('s')} constraints: remove "
+                f"{self._adapted}_constraint of layer {self.name!r}"
             )
         if not self.built:
-            raise ValueError(f"layer {self.name!r} is not built: call it on data, or build it, before enable_lora")
+            raise ValueError(
+                f"Cannot enable lora on a layer that isn't yet built: call {self.name!r} on data, or build it, first"
+            )
         if self.lora_enabled:
-            raise ValueError(f"LoRA is enabled already on layer {self.name!r}: it can be done once")
+            raise ValueError(f"lora is already enabled on layer {self.name!r}: it can be done once")
         base = self.__dict__[self._adapted]
         *rows, columns = base.shape
         for name, shape, initializer in (
@@ -141,9 +144,14 @@ class Adapted(Generated):
 
 
 class Kernel(Adapted):
-    """Base of `Dense` and `EinsumDense`."""
+    """Base of `Dense`, `EinsumDense` and the convolutions."""
 
     kernel = Merged("kernel")
+
+    @property
+    def _kernel(self) -> Any:
+        """The variable of the kernel, also where it is adapted; Keras's name for it."""
+        return self.__dict__.get("kernel")
 
 
 def _numpy(value: Any) -> Any:

@@ -37,6 +37,13 @@ class Recurrent(Generated):
     """Base of generated recurrent layers."""
 
     _seeded = "last"
+    implementation = 2  # of Keras's two ways to the same numbers
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        kwargs.pop("implementation", None)  # configs of old versions have it; both ways give the same numbers
+        super().__init__(*args, **kwargs)
+        if "cell" in self._children:
+            self._child("cell")
 
     @property
     def variables(self) -> list:
@@ -46,21 +53,14 @@ class Recurrent(Generated):
         return [v for v in found if id(v) not in seeds] + [v for v in found if id(v) in seeds]
 
     def _set_argument(self, name: str, value: Any) -> None:
-        if name == "use_cudnn":
-            if not isinstance(value, bool) and value != "auto":
-                raise ValueError(
-                    f"{type(self).__name__}: use_cudnn: expected 'auto', True or False; received {value!r}"
-                )
-            if value is True:
-                raise ValueError(
-                    f"{type(self).__name__}: use_cudnn=True: the loop is compiled for the device, and cuDNN's own is "
-                    "not called. Pass 'auto' or False: the numbers are the same."
-                )
+        # True and False give the same numbers: the loop is compiled for the device either way.
+        if name == "use_cudnn" and not isinstance(value, bool) and value != "auto":
+            raise ValueError(f"{type(self).__name__}: use_cudnn: expected 'auto', True or False; received {value!r}")
         super()._set_argument(name, value)
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         """Makes the variables for sequences of this shape."""
-        super().build(sequences_shape)
+        self._make_variables(sequences_shape)
 
     def _run_build(self, shapes: dict) -> None:
         self.build(shapes.get("sequences_shape") or next(iter(shapes.values())))
@@ -119,9 +119,9 @@ class Recurrent(Generated):
             self._state_sizes(),
         )
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask of the outputs: that of the steps where there are some."""
-        masks = flat(previous_mask) or [None]
+        masks = flat(mask) or [None]
         mask = masks[0] if self.return_sequences else None
         return [mask, *(None for _ in self._state_sizes())] if self.return_state else mask
 
@@ -136,13 +136,6 @@ class GeneratedCell(Generated):
     """Base of generated cells."""
 
     _seeded = "last"
-
-    def build(self, inputs_shape: Any, states_shape: Any = None) -> None:
-        """Makes the variables for a step of this shape."""
-        super().build(inputs_shape)
-
-    def _run_build(self, shapes: dict) -> None:
-        self.build(next(iter(shapes.values())))
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, Any]:
         """One step: `(outputs, states)`."""

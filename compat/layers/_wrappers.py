@@ -23,7 +23,10 @@ class Wrapper(Layer):
 
     def __init__(self, layer: Layer, **kwargs: Any):
         if not isinstance(layer, Layer):
-            raise TypeError(f"{type(self).__name__}: expected a layer; received {layer!r}")
+            raise ValueError(
+                f"{type(self).__name__}: the layer must be a Keras layer, an instance of `keras.layers.Layer`; "
+                f"received {layer!r}"
+            )
         super().__init__(**kwargs)
         self.layer = layer
 
@@ -123,7 +126,7 @@ class SpectralNormalization(Wrapper):
         super().__init__(layer, **kwargs)
         if power_iterations <= 0:
             raise ValueError(
-                f"SpectralNormalization: power_iterations: expected a positive integer; received {power_iterations}"
+                f"SpectralNormalization: `power_iterations` should be greater than zero; received {power_iterations}"
             )
         self.power_iterations = power_iterations
 
@@ -134,8 +137,8 @@ class SpectralNormalization(Wrapper):
         kernel = getattr(self.layer, "embeddings", None) if kernel is None else kernel
         if kernel is None:
             raise ValueError(
-                "SpectralNormalization: expected a layer with a weight 'kernel' or 'embeddings'; received "
-                f"{self.layer!r}"
+                f"SpectralNormalization: {type(self.layer).__name__!r} object has no attribute 'kernel' nor "
+                f"'embeddings'; expected a layer that has one of them; received {self.layer!r}"
             )
         self.kernel = kernel
         self.vector_u = self.add_weight(
@@ -199,9 +202,9 @@ class Bidirectional(Generated):
         """The kfun definition of the layers' present arguments."""
         return _kfun.Bidirectional(self.forward_layer.definition, self.merge_mode, self.backward_layer.definition)
 
-    def build(self, *shapes: Any) -> None:
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         """Makes the variables of both layers."""
-        super().build(shapes[0])
+        self._make_variables(sequences_shape)
         if self._first_weights is not None:
             self.set_weights(self._first_weights)
 

@@ -13,19 +13,26 @@ from kfun.layers.checks import Several, label, shown
 def _not_negative(layer: Layer, *names: str) -> None:
     for name in names:
         value = getattr(layer, name)
-        if value is not None and value < 0:
-            raise ValueError(f"{label(layer)}: {name}: expected a number of at least 0; received {value}")
+        if value is None or value < 0:
+            raise ValueError(
+                f"{name} of a {label(layer)} layer cannot be None or a negative value; received {name}={value}"
+            )
 
 
 class ReLU(Layer):
     """`x` above `threshold`, `negative_slope * (x - threshold)` below, at most `max_value` (None for no limit)."""
 
     max_value: float | None = None
-    negative_slope: float = 0.0
-    threshold: float = 0.0
+    negative_slope: float | None = 0.0
+    threshold: float | None = 0.0
 
     def check(self):
-        _not_negative(self, "max_value", "negative_slope", "threshold")
+        if self.max_value is not None and self.max_value < 0:
+            raise ValueError(
+                f"max_value of a {label(self)} layer cannot be a negative value (None for no limit); received "
+                f"max_value={self.max_value}"
+            )
+        _not_negative(self, "negative_slope", "threshold")
 
     def forward(self, params, x):
         return activations.relu(x, self.negative_slope, self.max_value, self.threshold)
@@ -34,10 +41,13 @@ class ReLU(Layer):
 class LeakyReLU(Layer):
     """`x` where positive, else `negative_slope * x`."""
 
-    negative_slope: float = 0.3
+    negative_slope: float | None = 0.3
 
     def check(self):
-        _not_negative(self, "negative_slope")
+        if self.negative_slope is None:
+            raise ValueError(
+                f"{label(self)}: The negative_slope value of a Leaky ReLU layer cannot be None: pass a number"
+            )
 
     def forward(self, params, x):
         return ops.leaky_relu(x, self.negative_slope)
@@ -86,13 +96,32 @@ class ELU(Layer):
 
 
 def masked_softmax(x: Any, mask: Any, axis: int | tuple[int, ...]) -> Any:
-    """Softmax over the positions that `mask`, None or bool and broadcast to `x`, keeps; uniform if it keeps none."""
-    if mask is not None:
-        if len(mask.shape) > len(x.shape):
-            raise ValueError(f"a mask of shape {shown(mask.shape)} does not broadcast to {shown(x.shape)}")
-        low = -3e4 if dtypes.name(x.dtype) == "float16" else -1e9
-        x = ops.where(ops.cast(mask, "bool"), x, low)
-    return ops.softmax(x, axis)
+    """Softmax over the positions that `mask` keeps, 0 at the others, also where it keeps none.
+
+    Args:
+        x: floating.
+        mask: None, or bool (True keeps) or numbers (above 0.5 keeps), of sizes that broadcast to those of `x`.
+        axis: one or several.
+
+    Raises:
+        ValueError: if the mask does not broadcast to `x`.
+    """
+    if mask is None:
+        return ops.softmax(x, axis)
+    if len(mask.shape) > len(x.shape):
+        raise ValueError(
+            f"the mask must not have more dimensions than the input; received a mask of shape {shown(mask.shape)} and "
+            f"an input of shape {shown(x.shape)}"
+        )
+    for m, n in zip(reversed(mask.shape), reversed(x.shape), strict=False):
+        if isinstance(m, int) and isinstance(n, int) and m not in (1, n):
+            raise ValueError(
+                f"the mask must be broadcastable to the input; received a mask of shape {shown(mask.shape)} and an "
+                f"input of shape {shown(x.shape)}"
+            )
+    kept = mask if dtypes.name(mask.dtype) == "bool" else ops.greater(mask, 0.5)
+    low = -3e4 if dtypes.name(x.dtype) == "float16" else -1e9
+    return ops.where(kept, ops.softmax(ops.where(kept, x, low), axis), 0.0)
 
 
 class Softmax(Layer):

@@ -15,8 +15,8 @@ from kfun import ops, random
 from kfun.initializers import InitializerField
 from kfun.layer import Composite, planner, runner
 from kfun.layers.activation import masked_softmax
-from kfun.layers.checks import Several, check_rate, label, need_key, shown
-from kfun.layers.core import EinsumDense, positive
+from kfun.layers.checks import Count, CountOrNone, Several, check_rate, label, need_key, shown
+from kfun.layers.core import EinsumDense
 
 
 class HeadedAttention(Composite):
@@ -24,10 +24,10 @@ class HeadedAttention(Composite):
 
     def check(self):
         check_rate(self, "dropout", self.dropout, below_one=True)
-        positive(self.sliding_window, f"{label(self)}: sliding_window")
         if self.flash_attention and self.dropout:
             raise ValueError(
-                f"{label(self)}: flash_attention=True goes without dropout; received dropout={self.dropout}"
+                f"{label(self)}: Dropout is not supported when flash attention is enabled. Set dropout=0.0, or "
+                f"flash_attention=None to compute without it; received dropout={self.dropout}"
             )
 
     def plan(self, *inputs, **call_args):
@@ -63,15 +63,18 @@ class HeadedAttention(Composite):
             )
         query, value = inputs[:2]
         key = inputs[2] if len(inputs) == 3 else value
-        if len(key.shape) != len(value.shape) or any(
-            isinstance(a, int) and isinstance(b, int) and a != b
-            for a, b in zip(key.shape[1:-1], value.shape[1:-1], strict=True)
+        self.check_shapes(query.shape, value.shape, key.shape)
+        return query, value, key
+
+    def check_shapes(self, query: tuple, value: tuple, key: tuple) -> None:
+        """Raises ValueError unless inputs of these shapes go together."""
+        if len(key) != len(value) or any(
+            isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(key[1:-1], value[1:-1], strict=True)
         ):
             raise ValueError(
-                f"{label(self)}: key and value must agree on all axes but the last; received key {shown(key.shape)} "
-                f"and value {shown(value.shape)}"
+                f"{label(self)}: all dimensions of `value` and `key`, except the last one, must be equal; received "
+                f"value {shown(value)} and key {shown(key)}"
             )
-        return query, value, key
 
     def joint_mask(self, query, value, query_mask, value_mask, key_mask, attention_mask, causal):
         """All masks as one `[B, T, S]`, or None."""
@@ -94,8 +97,8 @@ class HeadedAttention(Composite):
         possible = one_axis and dropout_key is None and not scores
         if self.flash_attention and not possible:
             raise ValueError(
-                f"{label(self)}: flash_attention=True gives no attention scores and attends over one axis only. "
-                "Set flash_attention=None to compute without it."
+                f"{label(self)}: Returning attention scores is not supported when flash attention is enabled, nor is "
+                "attention over several axes. Set flash_attention=None to compute without it."
             )
         return possible and self.flash_attention is not False
 
@@ -141,14 +144,14 @@ class MultiHeadAttention(HeadedAttention):
         Spec(shape=(None, None, 32), dtype='float32')
     """
 
-    num_heads: int
-    key_dim: int
-    value_dim: int | None = None
+    num_heads: Count
+    key_dim: Count
+    value_dim: CountOrNone = None
     dropout: float = 0.0
     use_bias: bool = True
     output_shape: Several = None
     attention_axes: Several = None
-    sliding_window: int | None = None
+    sliding_window: CountOrNone = None
     flash_attention: bool | None = None
     kernel_initializer: InitializerField = "glorot_uniform"
     bias_initializer: InitializerField = "zeros"
@@ -156,8 +159,6 @@ class MultiHeadAttention(HeadedAttention):
 
     def check(self):
         super().check()
-        for field in ("num_heads", "key_dim", "value_dim"):
-            positive(getattr(self, field), f"{label(self)}: {field}")
         if self.value_dim is None:
             object.__setattr__(self, "value_dim", self.key_dim)
 
@@ -194,6 +195,11 @@ class MultiHeadAttention(HeadedAttention):
         y = y if gate is None else ops.multiply(y, gate)
         y = run("attention_output", pieces["attention_output"], (y,), {})
         return (y, scores) if return_attention_scores else y
+
+    def pieces(self, query_ndim: int, value_ndim: int, features: int | None) -> dict[str, EinsumDense]:
+        """The projections by the name of their parameters, for inputs of these ranks and a query of these features."""
+        found = _pieces(self, query_ndim, value_ndim, features)
+        return found if self.use_gate else {k: v for k, v in found.items() if k != "gate"}
 
     def _axes(self, ndim: int) -> tuple[int, ...]:
         given = self.attention_axes

@@ -9,8 +9,8 @@ from kfun import ops, random
 from kfun.initializers import InitializerField
 from kfun.layers.activation import masked_softmax
 from kfun.layers.attention import HeadedAttention
-from kfun.layers.checks import label
-from kfun.layers.core import EinsumDense, positive
+from kfun.layers.checks import Count, CountOrNone, label
+from kfun.layers.core import EinsumDense
 
 
 class GroupQueryAttention(HeadedAttention):
@@ -28,12 +28,12 @@ class GroupQueryAttention(HeadedAttention):
         `[C, K, H]` (key, value), `[N, H, C]` (attention_output); result `[B, T, C]`.
     """
 
-    head_dim: int
-    num_query_heads: int
-    num_key_value_heads: int
+    head_dim: Count
+    num_query_heads: Count
+    num_key_value_heads: Count
     dropout: float = 0.0
     use_bias: bool = True
-    sliding_window: int | None = None
+    sliding_window: CountOrNone = None
     flash_attention: bool | None = None
     kernel_initializer: InitializerField = "glorot_uniform"
     bias_initializer: InitializerField = "zeros"
@@ -41,11 +41,9 @@ class GroupQueryAttention(HeadedAttention):
 
     def check(self):
         super().check()
-        for field in ("head_dim", "num_query_heads", "num_key_value_heads"):
-            positive(getattr(self, field), f"{label(self)}: {field}")
         if self.num_query_heads % self.num_key_value_heads:
             raise ValueError(
-                f"{label(self)}: num_query_heads must be a multiple of num_key_value_heads; received "
+                f"{label(self)}: `num_query_heads` must be divisible by `num_key_value_heads`; received "
                 f"{self.num_query_heads} and {self.num_key_value_heads}"
             )
 
@@ -81,6 +79,15 @@ class GroupQueryAttention(HeadedAttention):
         y = y if gate is None else ops.multiply(y, gate)
         y = run("attention_output", pieces["attention_output"], (y,), {})
         return (y, scores) if return_attention_scores else y
+
+    def pieces(self, query_ndim: int, value_ndim: int, features: int | None) -> dict[str, EinsumDense]:
+        """The projections by the name of their parameters, for a query of these features; all ranks are 3."""
+        if (query_ndim, value_ndim) != (3, 3):
+            raise ValueError(
+                f"{label(self)}: expected inputs with 3 axes [B, T, C]; received {query_ndim} and {value_ndim}"
+            )
+        found = _pieces(self, features)
+        return found if self.use_gate else {k: v for k, v in found.items() if k != "gate"}
 
     def _products(self, q, k, v, mask, dropout_key):
         repeats = self.num_query_heads // self.num_key_value_heads

@@ -74,7 +74,8 @@ class BatchNormalization(Normalization):
         unknown = set(limits) - {"rmin", "rmax", "dmax"}
         if unknown:
             raise ValueError(
-                f"{label(self)}: renorm_clipping: expected the keys 'rmin', 'rmax', 'dmax'; received {sorted(unknown)}"
+                f"{label(self)}: Received invalid keys {sorted(unknown)} in renorm_clipping; expected 'rmin', 'rmax', "
+                "'dmax'"
             )
         low, high, shift = limits.get("rmin"), limits.get("rmax"), limits.get("dmax")
         if low is not None and high is not None and high < low:

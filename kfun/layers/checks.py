@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+import numpy as np
+
 from kfun.definition import Convert
 from kfun.layer import Layer
 
@@ -27,6 +29,26 @@ def _ints(value: Any, n: int) -> tuple[int, ...]:
         if isinstance(v, bool) or not isinstance(v, int):
             raise TypeError(f"expected an integer or {n} of them; received {value!r}")
     return tuple(values)
+
+
+def _positive(value: Any) -> int | None:
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if value is not None and not (whole and value > 0):
+        kind = ValueError if whole else TypeError
+        raise kind(f"must be a positive integer; received {value!r}")
+    return None if value is None else int(value)
+
+
+def _count(value: Any) -> int:
+    if value is None:
+        raise TypeError("must be a positive integer; received None")
+    return _positive(value)  # pyright: ignore[reportReturnType]
+
+
+def positive(value: int, name: str) -> None:
+    """Raises ValueError unless `value` is positive."""
+    if value <= 0:
+        raise ValueError(f"{name} should be a positive integer; received {value}")
 
 
 def positives(n: int) -> Convert:
@@ -94,6 +116,8 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, int) else tuple(value) if isinstance(value, list) else value
 
 
+Count = Annotated[int, Convert(_count)]  # a positive int
+CountOrNone = Annotated[Any, Convert(_positive)]
 Several = Annotated[Any, Convert(_several)]  # one for an int alone
 Sizes1 = Annotated[Any, positives(1)]
 Sizes2 = Annotated[Any, positives(2)]

@@ -13,8 +13,18 @@ from kfun import abstract, dtypes, ops
 from kfun.activations import Activation
 from kfun.initializers import InitializerField
 from kfun.layer import Weight, check_rank, known_size
-from kfun.layers.checks import DataFormat, Padding, Sizes1, Sizes2, Sizes3, axes_shown, channel_axis, label, shown
-from kfun.layers.core import positive
+from kfun.layers.checks import (
+    Count,
+    DataFormat,
+    Padding,
+    Sizes1,
+    Sizes2,
+    Sizes3,
+    axes_shown,
+    channel_axis,
+    label,
+    shown,
+)
 from kfun.layers.recurrent import OfUnits
 from kfun.layers.recurrent_cells import ForgetBias, GatedCell, Masks
 from kfun.spec import Spec
@@ -32,7 +42,7 @@ class ConvLSTMCell(GatedCell):
     """
 
     rank: int
-    filters: int
+    filters: Count
     kernel_size: tuple
     strides: tuple
     padding: Padding
@@ -56,12 +66,11 @@ class ConvLSTMCell(GatedCell):
         return self.gates
 
     def check(self):
-        positive(self.filters, f"{label(self)}: filters")
         self.check_rates()
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
-                f"{label(self)}: strides above 1 do not go together with dilation_rate above 1; received strides "
-                f"{self.strides} and dilation_rate {self.dilation_rate}. Set one of them to 1."
+                f"{label(self)}: Specifying `strides > 1` is not compatible with `dilation_rate > 1`; received "
+                f"strides={self.strides} and dilation_rate={self.dilation_rate}. Set one of them to 1."
             )
 
     @property
@@ -155,7 +164,7 @@ def _dropped(product: Any, x: Any, kernel: Any, masks: tuple | None, axis: int) 
 
 
 class _ConvLSTM(OfUnits):
-    filters: int
+    filters: Count
     kernel_size: Any
     strides: Any = 1
     padding: Padding = "valid"

@@ -14,6 +14,7 @@ from kfun.initializers import InitializerField
 from kfun.layer import Layer, Weight, check_rank, known_size
 from kfun.layers.checks import (
     CausalPadding,
+    Count,
     DataFormat,
     Padding,
     Sizes1,
@@ -24,7 +25,6 @@ from kfun.layers.checks import (
     label,
     shown,
 )
-from kfun.layers.core import positive
 
 
 class Convolution(Layer):
@@ -38,13 +38,10 @@ class Convolution(Layer):
     rank = 0  # spatial axes; not a field: no annotation
 
     def check(self):
-        name = label(self)
-        for field in ("filters", "groups", "depth_multiplier"):
-            positive(getattr(self, field, None), f"{name}: {field}")
         if self._refuses_dilated_strides and max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
-                f"{name}: strides above 1 do not go together with dilation_rate above 1; received strides "
-                f"{self.strides} and dilation_rate {self.dilation_rate}. Set one of them to 1."
+                f"{label(self)}: `strides > 1` not supported in conjunction with `dilation_rate > 1`; received "
+                f"strides={self.strides} and dilation_rate={self.dilation_rate}. Set one of them to 1."
             )
 
     _refuses_dilated_strides = True
@@ -64,6 +61,20 @@ class Convolution(Layer):
                 f"{size} in shape {shown(x.shape)}. Rebuild the layer, or check data_format={self.data_format!r}."
             )
 
+    def check_window(self, x: Any) -> None:
+        """Raises ValueError if without padding the kernel, as it is dilated, is larger than the input."""
+        if self.padding != "valid":
+            return
+        first = 2 if self.data_format == "channels_first" else 1
+        sizes = x.shape[first : first + self.rank]
+        for size, kernel, rate in zip(sizes, self.kernel_size, self.dilation_rate, strict=True):
+            if isinstance(size, int) and size < (kernel - 1) * rate + 1:
+                raise ValueError(
+                    f"{label(self)}: Computed output size would be zero or negative: a kernel of size "
+                    f"{self.kernel_size} with dilation_rate {self.dilation_rate} does not fit into an input of shape "
+                    f"{shown(x.shape)}. Use padding='same', a smaller kernel or a larger input."
+                )
+
     def compute_mask(self, *inputs, mask=None):
         return None
 
@@ -78,13 +89,13 @@ class Convolution(Layer):
 
 
 class _Conv(Convolution):
-    filters: int
+    filters: Count
     kernel_size: Any
     strides: Any = 1
     padding: Padding = "valid"
     data_format: DataFormat = None
     dilation_rate: Any = 1
-    groups: int = 1
+    groups: Count = 1
     activation: Activation = None
     use_bias: bool = True
     kernel_initializer: InitializerField = "glorot_uniform"
@@ -114,6 +125,7 @@ class _Conv(Convolution):
     def forward(self, params, x):
         kernel = params["kernel"]
         self.check_input(x, kernel.shape[-2] * self.groups, kernel)
+        self.check_window(x)
         padding = self.padding
         if padding == "causal":
             x, padding = self._pad_before(x), "valid"
@@ -182,7 +194,7 @@ class _DepthwiseConv(Convolution):
     kernel_size: Any
     strides: Any = 1
     padding: Padding = "valid"
-    depth_multiplier: int = 1
+    depth_multiplier: Count = 1
     data_format: DataFormat = None
     dilation_rate: Any = 1
     activation: Activation = None
@@ -203,6 +215,7 @@ class _DepthwiseConv(Convolution):
     def forward(self, params, x):
         kernel = params["kernel"]
         self.check_input(x, kernel.shape[-2], kernel)
+        self.check_window(x)
         y = ops.depthwise_conv(x, kernel, self.strides, self.padding, self.data_format, self.dilation_rate)
         return self.finish(params, y)
 
@@ -237,13 +250,13 @@ class DepthwiseConv2D(_DepthwiseConv):
 
 
 class _SeparableConv(Convolution):
-    filters: int
+    filters: Count
     kernel_size: Any
     strides: Any = 1
     padding: Padding = "valid"
     data_format: DataFormat = None
     dilation_rate: Any = 1
-    depth_multiplier: int = 1
+    depth_multiplier: Count = 1
     activation: Activation = None
     use_bias: bool = True
     depthwise_initializer: InitializerField = "glorot_uniform"
@@ -268,6 +281,7 @@ class _SeparableConv(Convolution):
     def forward(self, params, x):
         kernel, pointwise = params["depthwise_kernel"], params["pointwise_kernel"]
         self.check_input(x, kernel.shape[-2], kernel)
+        self.check_window(x)
         y = ops.depthwise_conv(x, kernel, self.strides, self.padding, self.data_format, self.dilation_rate)
         return self.finish(params, ops.conv(y, pointwise, 1, "valid", self.data_format))
 

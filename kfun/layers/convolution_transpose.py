@@ -8,7 +8,7 @@ from kfun import ops
 from kfun.activations import Activation
 from kfun.initializers import InitializerField
 from kfun.layer import Weight
-from kfun.layers.checks import DataFormat, Padding, Sizes1, Sizes2, Sizes3, label, naturals
+from kfun.layers.checks import Count, DataFormat, Padding, Sizes1, Sizes2, Sizes3, label, naturals
 from kfun.layers.convolution import Convolution
 
 
@@ -39,7 +39,7 @@ class _ConvTranspose(Convolution):
 
 
 class _Fields(_ConvTranspose):
-    filters: int
+    filters: Count
     kernel_size: Any
     strides: Any = 1
     padding: Padding = "valid"
@@ -89,7 +89,7 @@ class Conv2DTranspose(_Fields):
 class Conv3DTranspose(_ConvTranspose):
     """`Conv1DTranspose` over three axes; here `data_format` comes before `output_padding`, as in Keras."""
 
-    filters: int
+    filters: Count
     kernel_size: Sizes3
     strides: Sizes3 = (1, 1, 1)
     padding: Padding = "valid"

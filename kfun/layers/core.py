@@ -13,13 +13,7 @@ from kfun import dtypes, ops
 from kfun.activations import Activation as ActivationField
 from kfun.initializers import InitializerField
 from kfun.layer import Layer, Weight, known_size
-from kfun.layers.checks import Several
-
-
-def positive(value: int | None, name: str) -> None:
-    """Raises ValueError unless `value` is positive (None passes)."""
-    if value is not None and value <= 0:
-        raise ValueError(f"{name}: expected a positive integer; received {value}")
+from kfun.layers.checks import Count, Several, label, shown
 
 
 def check_width(layer: Layer, x: Any, expected: int, kernel: tuple) -> None:
@@ -28,8 +22,8 @@ def check_width(layer: Layer, x: Any, expected: int, kernel: tuple) -> None:
     if isinstance(size, int) and size != expected:
         label = f'{type(layer).__name__} "{layer.name}"' if layer.name else type(layer).__name__
         raise ValueError(
-            f"{label}: expected input with {expected} features (kernel {kernel}); received shape "
-            f"{tuple(x.shape)}. Rebuild the layer or check the input pipeline."
+            f"{label}: the input is incompatible with the layer: expected input with {expected} features (kernel "
+            f"{kernel}); received shape {tuple(x.shape)}. Rebuild the layer or check the input pipeline."
         )
 
 
@@ -49,14 +43,11 @@ class Dense(Layer):
         ValueError: if the last size of `x` is unknown, or not the kernel's.
     """
 
-    units: int
+    units: Count
     activation: ActivationField = None
     use_bias: bool = True
     kernel_initializer: InitializerField = "glorot_uniform"
     bias_initializer: InitializerField = "zeros"
-
-    def check(self):
-        positive(self.units, "Dense: units")
 
     def weights(self, x):
         if x.ndim < 2:
@@ -122,7 +113,8 @@ class EinsumDense(Layer):
             )
         weights = {"kernel": Weight(tuple(sizes[c] for c in kernel), self._kernel_initializer(kernel, output))}
         if self.bias_axes is not None:
-            weights["bias"] = Weight(self._bias_shape(sizes, output), self.bias_initializer)
+            ndim = len(x.shape) - len(inputs.replace("...", "")) + len(output.replace("...", ""))
+            weights["bias"] = Weight(self._bias_shape(sizes, output, ndim), self.bias_initializer)
         return weights
 
     def _kernel_initializer(self, kernel: str, output: str) -> Any:
@@ -138,32 +130,36 @@ class EinsumDense(Layer):
     def _sizes(self, x, inputs: str, output: str) -> dict[str, int | None]:
         sizes: dict[str, int | None] = {}
         for letters, shape in ((inputs, x.shape), (output, (None, *self.output_shape))):
-            head, dots, tail = letters.partition("...")
-            if not dots:
-                if len(letters) != len(shape):
-                    raise ValueError(
-                        f"EinsumDense: {letters!r} in {self.equation!r} has {len(letters)} axes; the shape is {shape}"
-                    )
-                pairs = list(zip(letters, shape, strict=True))
-            else:
-                pairs = [*zip(head, shape, strict=False), *zip(reversed(tail), reversed(shape), strict=False)]
+            head, _, tail = letters.partition("...")
+            pairs = zip((*head, *reversed(tail)), (*shape[: len(head)], *reversed(shape)), strict=False)
             for letter, size in pairs:
                 sizes[letter] = sizes.get(letter) or size
         return sizes
 
-    def _bias_shape(self, sizes: dict, output: str) -> tuple[int, ...]:
+    def _bias_shape(self, sizes: dict, output: str, ndim: int) -> tuple[int, ...]:
         axes = self.bias_axes or ""
         wrong = set(axes) - set(output)
         if wrong:
             raise ValueError(f"EinsumDense: bias axes {sorted(wrong)} are not in the output {output!r}")
-        letters = output.replace("...", "")
-        first = min(letters.index(c) for c in axes)
-        return tuple(sizes[c] if c in axes else 1 for c in letters[first:])
+        head, dots, tail = output.partition("...")
+        first = min(output.index(c) for c in axes)
+        if dots and first < len(head):  # the bias reaches over the axes that "..." stands for
+            between = ndim - len(head) - len(tail)
+            letters = [*head, *"." * between, *tail][first:]
+        else:
+            letters = list(output.replace("...", "")[first - (3 if dots else 0) :])
+        return tuple(sizes[c] if c in axes else 1 for c in letters)
 
     def compute_mask(self, *inputs, mask=None):
         return None  # axes may go: there is no telling what the mask would stand for
 
     def forward(self, params, x):
+        letters = self._terms()[0]
+        if "..." not in letters and len(letters) != len(x.shape):
+            raise ValueError(
+                f"{label(self)}: {letters!r} in {self.equation!r} has {len(letters)} axes; received an input of shape "
+                f"{shown(x.shape)}"
+            )
         y = ops.einsum(self.equation.replace(" ", ""), x, params["kernel"])
         if self.bias_axes is not None:
             y = ops.add(y, params["bias"])

@@ -11,8 +11,8 @@ from kfun import dtypes, ops
 from kfun.definition import Convert
 from kfun.initializers import InitializerField
 from kfun.layer import Layer, Weight
-from kfun.layers.checks import label
-from kfun.layers.core import check_width, positive
+from kfun.layers.checks import Count, label
+from kfun.layers.core import check_width
 
 
 class Embedding(Layer):
@@ -28,14 +28,10 @@ class Embedding(Layer):
         x `[B, ...]` integers in `[0, V)`; result `[B, ..., F]`.
     """
 
-    input_dim: int
-    output_dim: int
+    input_dim: Count
+    output_dim: Count
     embeddings_initializer: InitializerField = "uniform"
     mask_zero: bool = False
-
-    def check(self):
-        positive(self.input_dim, f"{label(self)}: input_dim")
-        positive(self.output_dim, f"{label(self)}: output_dim")
 
     def weights(self, x):
         return {"embeddings": Weight((self.input_dim, self.output_dim), self.embeddings_initializer)}
@@ -91,8 +87,8 @@ class ReversibleEmbedding(Layer):
         (2, 4, 7)
     """
 
-    input_dim: int
-    output_dim: int
+    input_dim: Count
+    output_dim: Count
     tie_weights: bool = True
     embeddings_initializer: InitializerField = "uniform"
     mask_zero: bool = False
@@ -100,8 +96,6 @@ class ReversibleEmbedding(Layer):
     logit_soft_cap: float | None = None
 
     def check(self):
-        positive(self.input_dim, f"{label(self)}: input_dim")
-        positive(self.output_dim, f"{label(self)}: output_dim")
         if self.logit_soft_cap is not None and self.logit_soft_cap <= 0:
             raise ValueError(
                 f"{label(self)}: logit_soft_cap: expected a positive number or None; received {self.logit_soft_cap}"

@@ -21,10 +21,15 @@ class _Merge(Layer):
 
     def check_inputs(self, inputs: tuple) -> None:
         """Raises ValueError for a wrong number of inputs, or shapes that do not broadcast."""
-        shapes = [x.shape for x in inputs]
-        if len(inputs) < self.least or (self.most is not None and len(inputs) > self.most):
+        self.check_shapes([x.shape for x in inputs])
+
+    def check_shapes(self, shapes: list) -> None:
+        """Raises ValueError for a wrong number of shapes, or such as do not broadcast."""
+        if len(shapes) < self.least or (self.most is not None and len(shapes) > self.most):
             wanted = f"exactly {self.most}" if self.most == self.least else f"at least {self.least}"
-            raise ValueError(f"{label(self)}: expected {wanted} inputs; received {len(inputs)}: {_list(shapes)}")
+            raise ValueError(
+                f"{label(self)}: the layer should be called on {wanted} inputs; received {len(shapes)}: {_list(shapes)}"
+            )
         if not all(len(s) for s in shapes):
             raise ValueError(f"{label(self)}: expected inputs with a batch axis; received shapes {_list(shapes)}")
         ndim = max(len(s) for s in shapes)
@@ -32,7 +37,9 @@ class _Merge(Layer):
             # Axes count from the end; the batch axis is the first of every input, whatever its rank.
             sizes = [s[axis - ndim] for s in shapes if axis > ndim - len(s)] if axis else [s[0] for s in shapes]
             if len({size for size in sizes if isinstance(size, int) and size != 1}) > 1:
-                raise ValueError(f"{label(self)}: the inputs' shapes do not broadcast: {_list(shapes)}")
+                raise ValueError(
+                    f"{label(self)}: Inputs have incompatible shapes, which do not broadcast: {_list(shapes)}"
+                )
 
     def forward(self, params, *inputs):
         self.check_inputs(inputs)
@@ -70,12 +77,6 @@ class Subtract(_Merge):
     pair = staticmethod(ops.subtract)
 
 
-class Multiply(_Merge):
-    """The product of the inputs."""
-
-    pair = staticmethod(ops.multiply)
-
-
 class Average(_Merge):
     """The mean of the inputs."""
 
@@ -83,8 +84,8 @@ class Average(_Merge):
         return ops.divide(functools.reduce(ops.add, inputs), len(inputs))
 
 
-class _Extreme(_Merge):
-    """Maximum and minimum, where an input that is masked at a position gives way to the others."""
+class _Masked(_Merge):
+    """Base of those where an input that is masked at a position gives way to the others."""
 
     uses_mask = True
 
@@ -93,18 +94,45 @@ class _Extreme(_Merge):
         if mask is None or all(m is None for m in mask):
             return self.to_output(self.forward(params, *inputs)), state
         self.check_inputs(inputs)
-        y, kept = None, None
-        for x, m in zip(_same_rank(inputs), mask, strict=True):
-            if m is not None:
-                m = ops.logical_and(ops.expand_dims(ops.cast(m, "bool"), -1), ops.ones_like(x, "bool"))
-            if y is None:
-                y, kept = x, m
-                continue
+        inputs = _same_rank(inputs)
+        kept = [None if m is None else _wide(m, x) for x, m in zip(inputs, mask, strict=True)]
+        return self.to_output(self.merge_kept(inputs, kept)), state
+
+    def merge_kept(self, inputs: list, kept: list) -> Any:
+        """The output for inputs of one rank and masks of their shapes, or None."""
+        raise TypeError(f"{type(self).__name__} must define merge_kept(inputs, kept)")
+
+
+def _wide(mask: Any, x: Any) -> Any:
+    return ops.logical_and(ops.expand_dims(ops.cast(mask, "bool"), -1), ops.ones_like(x, "bool"))
+
+
+class Multiply(_Masked):
+    """The product of the inputs; the call argument `mask` is one mask or None per input.
+
+    What is masked counts as 1, and where all inputs are masked the product is 0.
+    """
+
+    pair = staticmethod(ops.multiply)
+
+    def merge_kept(self, inputs, kept):
+        y = self.merge([x if m is None else ops.where(m, x, 1) for x, m in zip(inputs, kept, strict=True)])
+        if any(m is None for m in kept):
+            return y
+        return ops.where(functools.reduce(ops.logical_or, kept), y, 0)
+
+
+class _Extreme(_Masked):
+    """Maximum and minimum."""
+
+    def merge_kept(self, inputs, kept):
+        y, seen = inputs[0], kept[0]
+        for x, m in zip(inputs[1:], kept[1:], strict=True):
             x = x if m is None else ops.where(m, x, y)
-            y = y if kept is None else ops.where(kept, y, x)
-            kept = None if m is None or kept is None else ops.logical_or(kept, m)
+            y = y if seen is None else ops.where(seen, y, x)
+            seen = None if m is None or seen is None else ops.logical_or(seen, m)
             y = self.pair(y, x)
-        return self.to_output(y), state
+        return y
 
 
 class Maximum(_Extreme):
@@ -129,7 +157,11 @@ class Concatenate(Layer):
     axis: int = -1
 
     def forward(self, params, *inputs):
-        shapes = [x.shape for x in inputs]
+        self.check_shapes([x.shape for x in inputs])
+        return ops.concatenate(list(inputs), self.axis)
+
+    def check_shapes(self, shapes: list) -> None:
+        """Raises ValueError for shapes that differ on other axes than that of the layer."""
         ndim = len(shapes[0]) if shapes else 0
         if not shapes or not -ndim <= self.axis < ndim or any(len(s) != ndim for s in shapes):
             raise ValueError(
@@ -138,9 +170,9 @@ class Concatenate(Layer):
         for axis in range(ndim):
             if axis != self.axis % ndim and len({s[axis] for s in shapes if isinstance(s[axis], int)}) > 1:
                 raise ValueError(
-                    f"{label(self)}: the inputs' sizes must agree on all axes but {self.axis}; received {_list(shapes)}"
+                    f"{label(self)}: requires inputs with matching shapes except for the concatenation axis "
+                    f"{self.axis}; received {_list(shapes)}"
                 )
-        return ops.concatenate(list(inputs), self.axis)
 
     def compute_mask(self, *inputs, mask=None):
         if mask is None or all(m is None for m in mask):
@@ -177,20 +209,25 @@ class Dot(Layer):
             raise ValueError(f"{label(self)}: axes: expected an integer or two; received {self.axes!r}")
 
     def forward(self, params, *inputs):
-        if len(inputs) != 2:
-            raise ValueError(f"{label(self)}: expected exactly 2 inputs; received {len(inputs)}")
+        first, second = self.check_shapes([x.shape for x in inputs])
         x, y = inputs
-        first, second = self.axes if isinstance(self.axes, tuple) else (self.axes, self.axes)
-        first, second = first % len(x.shape), second % len(y.shape)
-        m, n = x.shape[first], y.shape[second]
-        if not first or not second or (isinstance(m, int) and isinstance(n, int) and m != n):
-            raise ValueError(
-                f"{label(self)}: axes {self.axes} must name axes of one size, not the batch axis; received inputs of "
-                f"shapes {_list([x.shape, y.shape])}"
-            )
         if self.normalize:
             x, y = ops.normalize(x, first), ops.normalize(y, second)
         return self._product(x, y, first, second)
+
+    def check_shapes(self, shapes: list) -> tuple[int, int]:
+        """The axes counted from the front; raises ValueError for shapes that do not go together on them."""
+        if len(shapes) != 2:
+            raise ValueError(f"{label(self)}: the layer should be called on a list of 2 inputs; received {len(shapes)}")
+        first, second = self.axes if isinstance(self.axes, tuple) else (self.axes, self.axes)
+        first, second = first % len(shapes[0]), second % len(shapes[1])
+        m, n = shapes[0][first], shapes[1][second]
+        if not first or not second or (isinstance(m, int) and isinstance(n, int) and m != n):
+            raise ValueError(
+                f"{label(self)}: Incompatible input shapes: axes {self.axes} must name axes of one size, not the batch "
+                f"axis; received inputs of shapes {_list(shapes)}"
+            )
+        return first, second
 
     def _product(self, x, y, first, second):
         letters = iter("abcdefghijklmnopqrstuvwxy")

@@ -11,8 +11,7 @@ from typing import Any
 from kfun import dtypes, initializers, ops
 from kfun.initializers import InitializerField
 from kfun.layer import Layer, Weight, known_size
-from kfun.layers.checks import label, shown
-from kfun.layers.core import positive
+from kfun.layers.checks import label, positive, shown
 
 
 def axis_in(layer: Layer, x: Any, axis: int) -> int:
@@ -21,6 +20,14 @@ def axis_in(layer: Layer, x: Any, axis: int) -> int:
     if not -ndim <= axis < ndim:
         raise ValueError(f"{label(layer)}: axis {axis} is out of range for an input of shape {shown(x.shape)}")
     return axis % ndim
+
+
+def _check_axes(layer: Layer) -> None:
+    axes = layer.axis if isinstance(layer.axis, tuple) else (layer.axis,)
+    if any(isinstance(a, bool) or not isinstance(a, int) for a in axes):
+        raise TypeError(
+            f"{label(layer)}: Expected an int or a list/tuple of ints for the argument 'axis'; received {layer.axis!r}"
+        )
 
 
 def _axes(axis: int | tuple[int, ...]) -> tuple[int, ...]:
@@ -74,6 +81,9 @@ class LayerNormalization(Normalization):
     gamma_initializer: InitializerField = "ones"
     rms_scaling: bool = False
 
+    def check(self):
+        _check_axes(self)
+
     def weights(self, x):
         for axis in _axes(self.axis):
             axis_in(self, x, axis)
@@ -104,6 +114,9 @@ class RMSNormalization(Normalization):
     axis: Any = -1
     epsilon: float = 1e-6
 
+    def check(self):
+        _check_axes(self)
+
     def weights(self, x):
         for axis in _axes(self.axis):
             axis_in(self, x, axis)
@@ -125,6 +138,9 @@ class UnitNormalization(Normalization):
     """`x` divided by its Euclidean norm over `axis`, an int or several; the norm not below 1e-12."""
 
     axis: Any = -1
+
+    def check(self):
+        _check_axes(self)
 
     def apply(self, params, state, x, *, key=None, training=False):
         axes = tuple(axis_in(self, x, axis) for axis in _axes(self.axis))
@@ -156,14 +172,19 @@ class GroupNormalization(Normalization):
 
     def check(self):
         if self.groups != -1:
-            positive(self.groups, f"{label(self)}: groups (or -1 for one per channel)")
+            positive(self.groups, f"{label(self)}: argument `groups` (or -1 for one per channel)")
 
     def weights(self, x):
         channels = known_size(self, x, axis_in(self, x, self.axis))
+        if self.groups > channels:
+            raise ValueError(
+                f"{label(self)}: groups cannot be more than the number of channels; received {channels} channels in "
+                f"shape {shown(x.shape)} and groups={self.groups}"
+            )
         if self.groups != -1 and channels % self.groups:
             raise ValueError(
-                f"{label(self)}: the channels must be a multiple of groups; received {channels} channels in shape "
-                f"{shown(x.shape)} and groups={self.groups}"
+                f"{label(self)}: groups must be a divisor of the number of channels; received {channels} channels in "
+                f"shape {shown(x.shape)} and groups={self.groups}"
             )
         return self.affine((channels,))
 

@@ -16,7 +16,7 @@ from kfun.activations import Activation
 from kfun.definition import Convert
 from kfun.initializers import InitializerField
 from kfun.layer import Layer, Weight, check_rank, known_size
-from kfun.layers.checks import label, shown
+from kfun.layers.checks import Count, label, shown
 from kfun.layers.core import check_width
 from kfun.layers.recurrent_cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
 from kfun.layers.recurrent_stack import StackedRNNCells
@@ -236,7 +236,7 @@ class SimpleRNN(OfUnits):
         x `[B, T, C]`; result `[B, H]`, or `[B, T, H]` with `return_sequences`.
     """
 
-    units: int
+    units: Count
     activation: Activation = "tanh"
     use_bias: bool = True
     kernel_initializer: InitializerField = "glorot_uniform"
@@ -275,7 +275,7 @@ class LSTM(OfUnits):
         Spec(shape=(None, None, 8), dtype='float32')
     """
 
-    units: int
+    units: Count
     activation: Activation = "tanh"
     recurrent_activation: Activation = "sigmoid"
     use_bias: bool = True
@@ -312,7 +312,7 @@ class GRU(OfUnits):
         x `[B, T, C]`; result `[B, H]`, or `[B, T, H]` with `return_sequences`.
     """
 
-    units: int
+    units: Count
     activation: Activation = "tanh"
     recurrent_activation: Activation = "sigmoid"
     use_bias: bool = True

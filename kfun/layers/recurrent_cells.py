@@ -12,8 +12,8 @@ from kfun import dtypes, ops, random
 from kfun.activations import Activation
 from kfun.initializers import Initializer, InitializerField, Ones
 from kfun.layer import Layer, Weight, known_size
-from kfun.layers.checks import check_rate, label, need_key
-from kfun.layers.core import check_width, positive
+from kfun.layers.checks import Count, check_rate, need_key
+from kfun.layers.core import check_width
 from kfun.layers.regularization import counted
 from kfun.spec import Spec
 
@@ -113,7 +113,6 @@ class GatedCell(Cell):
     gates = 1
 
     def check(self):
-        positive(self.units, f"{label(self)}: units")
         self.check_rates()
 
     def check_rates(self) -> None:
@@ -192,7 +191,7 @@ class SimpleRNNCell(GatedCell):
         `(y, (h,))` with y = h.
     """
 
-    units: int
+    units: Count
     activation: Activation = "tanh"
     use_bias: bool = True
     kernel_initializer: InitializerField = "glorot_uniform"
@@ -226,7 +225,7 @@ class LSTMCell(GatedCell):
         result `(y, (h, c))` with y = h.
     """
 
-    units: int
+    units: Count
     activation: Activation = "tanh"
     recurrent_activation: Activation = "sigmoid"
     use_bias: bool = True
@@ -271,7 +270,7 @@ class GRUCell(GatedCell):
         inputs', then the state's) if `reset_after`, else `[3H]`; result `(y, (h,))` with y = h.
     """
 
-    units: int
+    units: Count
     activation: Activation = "tanh"
     recurrent_activation: Activation = "sigmoid"
     use_bias: bool = True

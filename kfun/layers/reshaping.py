@@ -19,10 +19,12 @@ from kfun.layers.checks import (
     label,
     margins,
     naturals,
+    positive,
     shown,
     spatial_axes,
 )
-from kfun.layers.core import positive
+
+_INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
 
 
 def _known(sizes: Any) -> bool:
@@ -70,7 +72,8 @@ class Reshape(Layer):
         valid = isinstance(shape, tuple) and _known(shape) and all(s >= -1 for s in shape) and shape.count(-1) <= 1
         if not valid:
             raise ValueError(
-                f"{label(self)}: target_shape: expected sizes of which at most one is -1; received {shape!r}"
+                f"{label(self)}: each size must be a non-negative integer, and at most one -1 for what is left; "
+                f"received target_shape={shape!r}"
             )
 
     def forward(self, params, x):
@@ -102,7 +105,9 @@ class Permute(Layer):
 
     def check(self):
         if not isinstance(self.dims, tuple) or sorted(self.dims) != list(range(1, len(self.dims) + 1)):
-            raise ValueError(f"{label(self)}: dims: expected a permutation of 1, 2, ...; received {self.dims!r}")
+            raise ValueError(
+                f"{label(self)}: Invalid permutation: dims must hold each of 1, 2, ... once; received {self.dims!r}"
+            )
 
     def forward(self, params, x):
         check_rank(self, x, len(self.dims) + 1, f"(the batch axis and the {len(self.dims)} of dims)")
@@ -197,8 +202,9 @@ class _Cropping(_Spatial):
             size = x.shape[axis]
             if isinstance(size, int) and before + after >= size:
                 raise ValueError(
-                    f"{label(self)}: cropping {self.cropping} leaves nothing of axis {axis} of an input of shape "
-                    f"{shown(x.shape)}"
+                    f"{label(self)}: the sums of the `cropping` parameter of `{type(self).__name__}` layer must be "
+                    f"smaller than the input's sizes; received cropping={self.cropping}, which leaves nothing of axis "
+                    f"{axis} of an input of shape {shown(x.shape)}"
                 )
             index[axis] = slice(before, -after if after else None)
         return ops.getitem(x, tuple(index))
@@ -258,7 +264,8 @@ class UpSampling2D(_Spatial):
     Args:
         size: the factor, or one per axis.
         data_format: `"channels_last"` (None) or `"channels_first"`.
-        interpolation: `"nearest"` (repeats elements) or `"bilinear"` (half-pixel centres).
+        interpolation: `"nearest"` (repeats elements), or with half-pixel centres `"bilinear"`, `"bicubic"`,
+            `"lanczos3"`, `"lanczos5"`.
     """
 
     size: Sizes2 = (2, 2)
@@ -267,18 +274,19 @@ class UpSampling2D(_Spatial):
     rank = 2
 
     def check(self):
-        if self.interpolation not in ("nearest", "bilinear"):
+        if self.interpolation not in _INTERPOLATIONS:
             raise ValueError(
-                f"{label(self)}: interpolation: expected 'nearest' or 'bilinear'; received {self.interpolation!r}"
+                f"{label(self)}: interpolation: expected one of {', '.join(map(repr, _INTERPOLATIONS))}; received "
+                f"{self.interpolation!r}"
             )
 
     def forward(self, params, x):
         axes = self.axes(x)
-        if self.interpolation == "bilinear":
-            sizes = ops.shape(x)
-            target = tuple(sizes[axis] * factor for axis, factor in zip(axes, self.size, strict=True))
-            return ops.resize(x, target, "bilinear", data_format=self.data_format)
-        return _repeated(x, axes, self.size)
+        if self.interpolation == "nearest":
+            return _repeated(x, axes, self.size)
+        sizes = ops.shape(x)
+        target = tuple(sizes[axis] * factor for axis, factor in zip(axes, self.size, strict=True))
+        return ops.resize(x, target, self.interpolation, data_format=self.data_format)
 
 
 class UpSampling3D(_Spatial):

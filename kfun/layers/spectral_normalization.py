@@ -7,8 +7,7 @@ from typing import Any
 from kfun import ops
 from kfun.initializers import TruncatedNormal
 from kfun.layer import Layer, Weight
-from kfun.layers.checks import label
-from kfun.layers.core import positive
+from kfun.layers.checks import Count, label
 
 _LARGEST = 1e7  # of an inverse norm: Keras's epsilon, so that a vector of zeros stays one
 
@@ -34,14 +33,13 @@ class SpectralNormalization(Layer):
     """
 
     layer: Layer
-    power_iterations: int = 1
+    power_iterations: Count = 1
 
     start = TruncatedNormal(stddev=0.02)  # of the vector; not a field: no annotation
 
     def check(self):
         if not isinstance(self.layer, Layer):
             raise TypeError(f"{label(self)}: layer: expected a layer; received {self.layer!r}")
-        positive(self.power_iterations, f"{label(self)}: power_iterations")
 
     def weights(self, x):
         weights = self.layer.weights(x)

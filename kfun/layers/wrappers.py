@@ -133,8 +133,11 @@ class TimeDistributed(Composite):
 
     def apply(self, params, state, x, *, key=None, training=False, mask=None):
         params, (x,) = self.to_compute(params, (x,))
-        if mask is not None and len(mask.shape) < 2:
-            raise ValueError(f"{label(self)}: expected a mask [B, T, ...]; received one of shape {shown(mask.shape)}")
+        if mask is not None and not _agree(mask.shape, x.shape):
+            raise ValueError(
+                f"{label(self)}: The `mask` passed to the `TimeDistributed` layer has a shape {shown(mask.shape)} that "
+                f"does not fit; expected [B, T, ...] as the input of shape {shown(x.shape)} begins"
+            )
         if state and training:
             y, state = self._step_by_step(params, state, x, key, mask)
         else:
@@ -163,6 +166,12 @@ class TimeDistributed(Composite):
         xs = (ops.swapaxes(x, 0, 1),) + ((ops.swapaxes(mask, 0, 1),) if takes_mask else ())
         (last, _), y = ops.scan(step, (state["layer"], key), xs)
         return ops.swapaxes(y, 0, 1), {"layer": last}
+
+
+def _agree(mask: Any, x: Any) -> bool:
+    """Whether two shapes begin with the same batch size and number of steps, as far as they are known."""
+    pairs = zip(mask[:2], x[:2], strict=False)
+    return len(mask) >= 2 and all(m == n for m, n in pairs if isinstance(m, int) and isinstance(n, int))
 
 
 def _joined(x: Any) -> Any:

@@ -190,10 +190,9 @@ WRONG = [
     (lambda: L.RNN(3), ValueError, "lacks call and state_size"),
     (lambda: L.RNN(L.Dense(3)), ValueError, "lacks state_size"),
     (lambda: L.StackedRNNCells([]), ValueError, "expected one cell or more"),
-    (lambda: L.LSTM(3, use_cudnn=True), ValueError, "use_cudnn=True: .*Pass 'auto' or False"),
     (lambda: L.GRU(3, use_cudnn="yes"), ValueError, "expected 'auto', True or False; received 'yes'"),
-    (lambda: L.SpectralNormalization(L.Dense(2), 0), ValueError, "power_iterations: expected a positive integer"),
-    (lambda: L.SpectralNormalization(L.ReLU())(x_of(2, 3)), ValueError, "a weight 'kernel' or 'embeddings'"),
+    (lambda: L.SpectralNormalization(L.Dense(2), 0), ValueError, "`power_iterations` should be greater than zero"),
+    (lambda: L.SpectralNormalization(L.ReLU())(x_of(2, 3)), ValueError, "no attribute 'kernel' nor 'embeddings'"),
     (lambda: L.Embedding(3, 2, weights=[x_of(2, 2)]), ValueError, r"has shape \(3, 2\)"),
 ]
 
