@@ -48,11 +48,6 @@ class Headed(Generated):
         auto = getattr(self.kernel_initializer, "auto_seeded", False)
         return initializer.replace(seed=new_seed()) if auto and hasattr(initializer, "seed") else initializer
 
-    def _child(self, name: str) -> Any:
-        if name == "attention_output" and self._draws():  # in Keras's order: after those of query, key and value
-            self.seed_generator = SeedGenerator(self.seed)
-        return super()._child(name)
-
     def _run_build(self, shapes: dict) -> None:
         self.build(**{n: shapes[n] for n in ("query_shape", "value_shape", "key_shape") if n in shapes})
 
@@ -60,6 +55,8 @@ class Headed(Generated):
         """A projection: a layer of its own, which can be adapted (`enable_lora`) or replaced."""
         from compat.layers import EinsumDense
 
+        if name == "attention_output" and self._draws():  # in Keras's order: after those of query, key and value
+            self.seed_generator = SeedGenerator(self.seed)
         attribute, shown = self._children[name]
         if attribute not in self.__dict__:
             piece = self.__dict__["_kf_pieces"][name]
