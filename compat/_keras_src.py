@@ -16,7 +16,7 @@ _FILES = dict.fromkeys(("save_model", "load_model", "save_weights", "load_weight
 _MASKS = {"get_keras_mask": "compat.core.masks:get", "set_keras_mask": "compat.core.masks:put"}
 _DTYPES = dict.fromkeys(("standardize_dtype", "is_float_dtype", "is_int_dtype", "result_type"), "compat.backend")
 _STATELESS = {"StatelessScope": "compat.core.scopes"}
-_TENSORS = {"KerasTensor": "compat.core.operation", "is_keras_tensor": "compat.backend"}
+_TENSORS = {"KerasTensor": "compat.core.keras_tensor", "is_keras_tensor": "compat.backend"}
 
 # Module -> {name: where it is}; "*" stands for all public names of a module.
 PROVIDED: dict[str, dict[str, str]] = {

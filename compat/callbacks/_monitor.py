@@ -89,7 +89,8 @@ def _way_of(monitor: str, model: Any) -> str | None:
     names = [name, *(name.removeprefix(f"{o}_") for o in outputs if name.startswith(f"{o}_"))]
     if "loss" in names:
         return "min"
-    for metric in model.metrics:
+    grouped = [getattr(m, "metrics", [m]) for m in model.metrics]  # those of `compile` are one
+    for metric in (m for group in grouped for m in group):
         if metric.name in names:
             direction = getattr(metric, "_direction", None)
             classes = {c.__name__ for c in type(metric).__mro__}

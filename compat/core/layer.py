@@ -366,6 +366,9 @@ class Layer(Persistent):
             "update_state in `call`; its result is in the logs"
         )
 
+    def _clear_losses(self) -> None:
+        calling.clear_losses(self)
+
     def _all_layers(self) -> list[Layer]:
         found = [self]
         for layer in self._sublayers():

@@ -42,6 +42,9 @@ class Headed(Generated):
         features = query_shape[-1]
         self.__dict__["_kf_pieces"] = self.definition.pieces(len(query_shape), len(value_shape), features)
         self._make_variables(query_shape, value_shape, *(() if key_shape is None else (key_shape,)))
+        for attribute, _ in self._children.values():
+            if attribute in self.__dict__:
+                self.__dict__[attribute].__dict__.pop("_kf_owner", None)
 
     def _initializer(self, initializer: Any, used: set) -> Any:
         """Each kernel has a copy of the initializer, which draws a seed of its own unless it was given one."""
@@ -65,6 +68,7 @@ class Headed(Generated):
                 piece.equation, piece.output_shape, activation=piece.activation, bias_axes=piece.bias_axes, name=shown,
                 dtype=self.dtype_policy, **own,
             )  # fmt: skip
+            child.__dict__["_kf_owner"] = self  # while it is built: it has a copy of the owner's initializer
             object.__setattr__(self, attribute, child)
         return super()._child(name)
 

@@ -205,12 +205,14 @@ def test_stateful_layers_go_on_in_predict():
 
 
 @pytest.mark.parametrize("callbacks", [False, True], ids=["fused", "batches"])
-def test_an_interrupt_leaves_usable_weights(callbacks):
+def test_an_interrupt_leaves_usable_weights(callbacks, request):
     x, y = _data(2000)
     model = _heads(compat, "one")
     model.compile("adam", "mse")
     model.fit(x, y, batch_size=8, epochs=1, verbose=0)
     watch = [compat.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)] if callbacks else []
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # workers of parallel tests ignore it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, handler))
     for wait in (0.05, 0.11, 0.17):
         timer = threading.Timer(wait, os.kill, (os.getpid(), signal.SIGINT))
         timer.start()
