@@ -294,7 +294,7 @@ def _places(value, path=()):
             yield from _places(value[key], (*path, key))
 
 
-@settings(max_examples=120)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_mutated_configs(data):
     """Any value in a config replaced by another: a model, or a ValueError, TypeError as Keras raises them."""
