@@ -34,9 +34,7 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
 
     def __init__(self, default_policy: Any = None, policy_map: dict | None = None):
         if policy_map is not None and not isinstance(policy_map, dict):
-            raise TypeError(
-                f"DTypePolicyMap: If specified, `policy_map` must be a dict. Received: policy_map={policy_map!r:.80}"
-            )
+            raise TypeError(f"DTypePolicyMap: expected a dict or None as `policy_map`; received {policy_map!r:.80}")
         self._default_given = default_policy
         self._policies: dict[str, DTypePolicy] = {}
         self.quantization_mode = None

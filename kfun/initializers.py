@@ -132,12 +132,12 @@ class VarianceScaling(Initializer):
     def check(self):
         _check_axes(self)
         if self.scale <= 0:
-            raise ValueError(f"Argument `scale` must be positive float. Received: scale={self.scale}")
+            raise ValueError(f"expected a positive `scale`; received {self.scale}")
         modes, distributions = ("fan_in", "fan_out", "fan_avg"), ("truncated_normal", "untruncated_normal", "uniform")
         if self.mode not in modes:
-            raise ValueError(f"Invalid `mode` argument: {self.mode!r}; expected one of {modes}")
+            raise ValueError(f"unknown mode {self.mode!r}; expected one of {modes}")
         if self.distribution not in distributions:
-            raise ValueError(f"Invalid `distribution` argument: {self.distribution!r}; expected one of {distributions}")
+            raise ValueError(f"unknown distribution {self.distribution!r}; expected one of {distributions}")
 
     def draw(self, key, shape, dtype):
         fan_in, fan_out = fans(shape, self.input_axes, self.output_axes)

@@ -18,7 +18,7 @@ class Regularizer(Definition):
 
 def _rate(value: Any, name: str) -> None:
     if not 0 <= value < float("inf"):
-        raise ValueError(f"Invalid value for argument {name}: expected a non-negative float. Received: {value}")
+        raise ValueError(f"{name}: expected a finite number of at least 0; received {value}")
 
 
 class L1(Regularizer):
@@ -73,15 +73,11 @@ class OrthogonalRegularizer(Regularizer):
     def check(self):
         _rate(self.factor, "factor")
         if self.mode not in ("rows", "columns"):
-            raise ValueError(
-                f'Invalid value for argument `mode`. Expected one of {{"rows", "columns"}}. Received: mode={self.mode}'
-            )
+            raise ValueError(f'mode: expected "rows" or "columns"; received {self.mode}')
 
     def __call__(self, x):
         if len(x.shape) != 2:
-            raise ValueError(
-                f"Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape={tuple(x.shape)}"
-            )
+            raise ValueError(f"OrthogonalRegularizer: expected a matrix; received shape {tuple(x.shape)}")
         x = ops.normalize(x, axis=1 if self.mode == "rows" else 0)
         product = ops.matmul(x, ops.transpose(x)) if self.mode == "rows" else ops.matmul(ops.transpose(x), x)
         size = product.shape[0]

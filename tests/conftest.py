@@ -18,6 +18,8 @@ import pytest
 
 from kfun.testing import installed_backends
 
+collect_ignore = ["programs"]  # scripts, which tests/test_programs.py runs
+
 hypothesis.settings.register_profile(
     "seeded", derandomize=True, deadline=None, max_examples=25, database=None, print_blob=False
 )

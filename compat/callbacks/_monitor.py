@@ -157,7 +157,7 @@ class EarlyStopping(Monitor):
             say(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.restore_best_weights and self.best_weights is not None:
             if self.verbose:
-                say(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
+                say(f"taking back the weights of the best epoch, number {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)
 
 
@@ -248,7 +248,7 @@ class TerminateOnNaN(Callback):
         loss = (logs or {}).get("loss")
         if loss is not None and not np.isfinite(loss):
             if self.raise_error:
-                raise RuntimeError(f"NaN or Inf loss encountered at batch {batch}: {loss}")
+                raise RuntimeError(f"the loss is no longer finite (NaN or Inf) at batch {batch}: {loss}")
             say(f"Batch {batch}: the loss is {loss}, terminating training")
             self.model.stop_training = True
 

@@ -166,9 +166,7 @@ class Layer(Persistent):
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Computes the layer; a subclass overrides this."""
-        raise NotImplementedError(
-            f"{type(self).__name__} does not have a `call` method implemented. Define call(self, inputs)"
-        )
+        raise NotImplementedError(f"{type(self).__name__} has no `call` method: define call(self, inputs)")
 
     @filtered
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -240,7 +238,7 @@ class Layer(Persistent):
             for leaf in jax.tree.leaves(args):
                 if not hasattr(leaf, "shape"):
                     raise ValueError(
-                        f"layer {self.name!r}: Only input tensors may be passed as positional arguments; received "
+                        f"layer {self.name!r}: arguments by position must be tensors; received "
                         f"{leaf!r:.100} ({type(leaf).__name__}). Pass other arguments by keyword, and lists of numbers "
                         "as arrays (numpy.array)"
                     )

@@ -24,7 +24,7 @@ class DTypePolicy:
     def __init__(self, name: str | None = None):
         name = get(None).name if name is None else name
         if not isinstance(name, str):
-            raise TypeError(f"DTypePolicy: 'name' must be a string, such as 'mixed_float16'. Received: name={name!r}")
+            raise TypeError(f"DTypePolicy: expected a text as `name`, e.g. 'mixed_float16'; received {name!r}")
         self.name = name
         mixed = name in ("mixed_float16", "mixed_bfloat16")
         if not mixed and name not in (*dtypes.ALL, "int", "float", "half"):
@@ -84,8 +84,7 @@ def get(identifier: Any) -> DTypePolicy:
         return deserialize_keras_object(identifier) if "class_name" in identifier else DTypePolicy(**identifier)
     if isinstance(identifier, (int, float, list, tuple)):
         raise ValueError(
-            "Cannot interpret `dtype` argument. Expected a string or an instance of DTypePolicy. "
-            f"Received: dtype={identifier!r}"
+            f"`dtype` is neither the name of a type or policy nor a DTypePolicy. Received: dtype={identifier!r}"
         )
     return DTypePolicy(identifier if isinstance(identifier, str) else dtypes.name(identifier))
 

@@ -37,14 +37,13 @@ class StatelessScope(scope.Scope):
         variable, value = update
         if not isinstance(variable, Variable):
             raise ValueError(
-                "StatelessScope: all keys in argument `mapping` must be Variable instances. "
-                f"Received instead: {variable!r:.80}"
+                f"StatelessScope: `mapping` goes from Variables to values. Received instead: {variable!r:.80}"
             )
         value = ops.cast(ops.convert_to_tensor(value), variable.dtype)
         if tuple(value.shape) != variable.shape:
             raise ValueError(
-                "StatelessScope: all values in argument `mapping` must be tensors with a shape that matches the "
-                f"variable's. Variable {variable.path!r} has shape {variable.shape}; received a value of "
+                "StatelessScope: each value of `mapping` has the shape of its "
+                f"variable; {variable.path!r} has shape {variable.shape}; received a value of "
                 f"shape {tuple(value.shape)}"
             )
         self.set(variable, value)
@@ -92,10 +91,7 @@ class name_scope:
 
     def __init__(self, name: str, caller: Any = None, deduplicate: bool = True, override_parent: str | None = None):
         if not isinstance(name, str) or "/" in name:
-            raise ValueError(
-                "name_scope: Argument `name` must be a string and cannot contain character `/`. "
-                f"Received: name={name!r}"
-            )
+            raise ValueError(f"name_scope: expected a text without `/` as `name`. Received: name={name!r}")
         self.name, self.caller, self.deduplicate, self.override_parent = name, caller, deduplicate, override_parent
 
     def __enter__(self) -> name_scope:

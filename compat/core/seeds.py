@@ -37,7 +37,7 @@ class SeedGenerator:
         if kwargs:
             raise ValueError(f"SeedGenerator: Unrecognized keyword arguments: {kwargs}; known: seed, name")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer))):
-            raise ValueError(f"SeedGenerator: Argument `seed` must be an integer or None. Received: seed={seed!r}")
+            raise ValueError(f"SeedGenerator: expected a whole number or None as `seed`; received {seed!r}")
         self.name = name or naming.auto_name("SeedGenerator")
         self._initial_seed = seed
         first = int(seed) if seed is not None else _random.randint(1, int(1e9))
@@ -55,7 +55,7 @@ class SeedGenerator:
             following = ops.mod(ops.multiply(ops.add(key, 1), 5387), 933199)
         if self in _GLOBAL and scope.current() is None and isinstance(following, jax.core.Tracer):
             raise ValueError(
-                "When tracing a JAX function you should only use seeded random ops: the global generator cannot count "
+                "A compiled function cannot draw without a seed: the global generator cannot count "
                 "what a compiled function draws. Make a keras.random.SeedGenerator, pass it as `seed`, and carry its "
                 "state (layers and models do so)"
             )
@@ -86,7 +86,7 @@ def key_of(seed: Any) -> Any:
         return _GLOBAL[0].next(ordered=False)
     if isinstance(seed, str) or not hasattr(seed, "__int__"):
         raise ValueError(
-            "Argument `seed` must be either an integer or an instance of `SeedGenerator`. "
+            "`seed`: expected a whole number or a `SeedGenerator`. "
             f"Received: seed={seed!r} (of type {type(seed).__name__})"
         )
     return np.array([int(seed) & 0xFFFFFFFF, 0], np.uint32)

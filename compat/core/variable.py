@@ -47,7 +47,7 @@ class Variable:
             raise TypeError(f"Variable: unknown arguments {sorted(kwargs)}")
         name = naming.auto_name(type(self).__name__) if name is None else name
         if not isinstance(name, str) or "/" in name:
-            raise ValueError(f"Argument `name` must be a string and cannot contain character `/`. Received: {name!r}")
+            raise ValueError(f"Variable: expected a text without `/` as `name`; received {name!r}")
         _one_of("aggregation", aggregation, (None, "none", "mean", "sum", "only_first_replica"))
         _one_of("synchronization", synchronization, (None, "none", "on_read", "on_write", "auto"))
         self.name = name
@@ -64,12 +64,12 @@ class Variable:
         if callable(initializer) or isinstance(initializer, str):
             if shape is None:
                 raise ValueError(
-                    "When creating a Variable from an initializer, the `shape` argument should be specified. "
+                    "Variable: an initializer needs to know a `shape`. "
                     f"Received: initializer={initializer} and shape=None, for variable path={self.path!r}"
                 )
             if isinstance(shape, int) or any(s is None for s in shape):
                 raise ValueError(
-                    "Shapes used to initialize variables must be fully-defined (no `None` dimensions), as a tuple. "
+                    "Variable: each size of `shape` must be known, none of them None. "
                     f"Received: shape={shape} for variable path={self.path!r}"
                 )
             self._initializer = initializers.definition_of(initializer)
@@ -106,7 +106,7 @@ class Variable:
     @overwrite_with_gradient.setter
     def overwrite_with_gradient(self, value: Any) -> None:
         if not isinstance(value, bool):
-            raise TypeError(f"`overwrite_with_gradient` must be a boolean. Received: {value!r}")
+            raise TypeError(f"`overwrite_with_gradient`: expected True or False; received {value!r}")
         self._overwrite_with_gradient = value
 
     @property
@@ -156,7 +156,7 @@ class Variable:
         value = ops.convert_to_tensor(value.value if isinstance(value, Variable) else value)
         if tuple(value.shape) != self.shape:
             raise ValueError(
-                "The shape of the target variable and the shape of the target value in `variable.assign(value)` must "
+                "assign: the shapes of the variable and of its new value must "
                 f"match. Variable {self.path!r} has shape {self.shape}; received a value of shape {tuple(value.shape)}"
             )
         value = ops.cast(value, self.dtype)
@@ -199,11 +199,11 @@ class Variable:
 
     def _scalar(self) -> np.ndarray:
         if self.shape:
-            raise TypeError(f"Only scalar arrays can be converted to Python scalars. Got: shape={self.shape}")
+            raise TypeError(f"only one element alone is a Python number; the variable has shape {self.shape}")
         return self.numpy()
 
     def __bool__(self) -> bool:
-        raise TypeError("A Keras Variable cannot be used as a boolean. Use its .numpy(), or ops.where")
+        raise TypeError("A variable has no truth value. Use its .numpy(), or ops.where")
 
     def __len__(self) -> int:
         if not self.shape:
@@ -241,13 +241,13 @@ class Variable:
 
 def _one_of(argument: str, value: Any, known: tuple) -> None:
     if value not in known:
-        raise ValueError(f"Invalid value for argument `{argument}`. Expected one of {known}. Received: {value!r}")
+        raise ValueError(f"{argument}: expected one of {known}; received {value!r}")
 
 
 def _callable(attribute: str, value: Any) -> Any:
     if value is not None and not callable(value):
         raise ValueError(
-            f"Invalid value for attribute `{attribute}`. Expected a callable (such as a `keras.{attribute}s` instance) "
+            f"`{attribute}`: expected a function of the value, e.g. from `keras.{attribute}s`, "
             f"or None. Received: {attribute}={value!r}"
         )
     return value

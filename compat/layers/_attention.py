@@ -120,18 +120,16 @@ class Scored(Generated):
         name = type(self).__name__
         if not isinstance(inputs, (list, tuple)) or (not isinstance(inputs[0], (list, tuple)) and _is_size(inputs[0])):
             raise ValueError(
-                f"{name} layer must be called on a list of inputs, [query, value] or [query, value, key]; received "
-                f"{inputs!r:.200}"
+                f"{name}: the inputs are a list, [query, value] or [query, value, key]; received {inputs!r:.200}"
             )
         if len(inputs) not in (2, 3):
             raise ValueError(
-                f"{name} layer accepts inputs list of length 2 or 3, [query, value] or [query, value, key]; received "
-                f"{len(inputs)}"
+                f"{name}: the list of inputs has 2 or 3 parts, [query, value] and perhaps key; received {len(inputs)}"
             )
         if mask is not None and not isinstance(mask, (list, tuple)):
-            raise ValueError(f"{name} layer mask must be a list, [query_mask, value_mask]; received {mask!r:.200}")
+            raise ValueError(f"{name}: the mask is a list too, [query_mask, value_mask]; received {mask!r:.200}")
         if mask is not None and len(mask) not in (2, 3):
-            raise ValueError(f"{name} layer accepts mask list of length 2 or 3; received {len(mask)}")
+            raise ValueError(f"{name}: the list of masks has 2 or 3 parts; received {len(mask)}")
 
     def call(
         self,

@@ -90,9 +90,7 @@ class Adapted(Generated):
                 f"{self._adapted}_constraint of layer {self.name!r}"
             )
         if not self.built:
-            raise ValueError(
-                f"Cannot enable lora on a layer that isn't yet built: call {self.name!r} on data, or build it, first"
-            )
+            raise ValueError(f"LoRA needs a layer that is built: call {self.name!r} on data, or build it, first")
         if self.lora_enabled:
             raise ValueError(f"lora is already enabled on layer {self.name!r}: it can be done once")
         base = self.__dict__[self._adapted]

@@ -21,13 +21,13 @@ class Merging(Generated):
         name = type(self).__name__
         if not isinstance(input_shape, (list, tuple)) or not input_shape or not _is_shape(input_shape[0]):
             raise ValueError(
-                f"{name}: a merge layer should be called on a list of inputs, at least 1 input; received an input of "
+                f"{name}: expected a list of one input or more; received an input of "
                 f"shape {input_shape}. Pass [x, y, ...]"
             )
         sizes = {shape[0] for shape in input_shape if shape and shape[0] is not None}
         if len(sizes) > 1:
             raise ValueError(
-                f"{name}: Cannot merge tensors with different batch sizes; received inputs of shapes {input_shape}"
+                f"{name}: the inputs differ in their number of rows; received inputs of shapes {input_shape}"
             )
         self.definition.check_shapes([tuple(shape) for shape in input_shape if shape is not None])
         self._make_variables(input_shape)
@@ -45,7 +45,7 @@ class Merging(Generated):
                 raise ValueError(f"{type(self).__name__}: `{name}` should be a list. Received: {value!r:.200}")
         if len(mask) != len(inputs):
             raise ValueError(
-                f"{type(self).__name__}: the lists `inputs` and `mask` should have the same length; received "
+                f"{type(self).__name__}: as many masks as inputs are needed; received "
                 f"{len(inputs)} inputs and {len(mask)} masks"
             )
         return super().compute_mask(inputs, mask)

@@ -126,7 +126,7 @@ class SpectralNormalization(Wrapper):
         super().__init__(layer, **kwargs)
         if power_iterations <= 0:
             raise ValueError(
-                f"SpectralNormalization: `power_iterations` should be greater than zero; received {power_iterations}"
+                f"SpectralNormalization: expected 1 or more `power_iterations`; received {power_iterations}"
             )
         self.power_iterations = power_iterations
 
@@ -137,7 +137,7 @@ class SpectralNormalization(Wrapper):
         kernel = getattr(self.layer, "embeddings", None) if kernel is None else kernel
         if kernel is None:
             raise ValueError(
-                f"SpectralNormalization: {type(self.layer).__name__!r} object has no attribute 'kernel' nor "
+                f"SpectralNormalization: {type(self.layer).__name__!r} has neither a 'kernel' nor "
                 f"'embeddings'; expected a layer that has one of them; received {self.layer!r}"
             )
         self.kernel = kernel

@@ -28,8 +28,7 @@ class Loss:
         self.name = name or naming.auto_name(type(self).__name__)
         if reduction not in _kfun._base.REDUCTIONS:
             raise ValueError(
-                f"{type(self).__name__}: Invalid value for argument `reduction`: {reduction!r}; "
-                f"expected one of {_kfun._base.REDUCTIONS}"
+                f"{type(self).__name__}: unknown reduction {reduction!r}; expected one of {_kfun._base.REDUCTIONS}"
             )
         self.reduction = reduction
         self._given_dtype = None if dtype is None else dtypes.name(getattr(dtype, "compute_dtype", dtype))

@@ -292,10 +292,10 @@ def _check_gradients(grads: Any, trained: list[Variable]) -> None:
     """
     missing = [v.path for g, v in zip(grads, trained, strict=True) if g is None]
     if missing and len(missing) == len(trained):
-        raise ValueError(f"No gradients provided for any variable. The optimizer trains {missing}")
+        raise ValueError(f"there is not one gradient, for none of {missing}")
     if missing:
         warnings.warn(
-            f"Gradients do not exist for variables {missing}, which stay as they are: does the loss depend on them?",
+            f"there are no gradients for {missing}, which stay as they are: does the loss depend on them?",
             stacklevel=4,
         )
 

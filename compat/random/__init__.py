@@ -21,9 +21,7 @@ def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None
 def uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
     """Uniform in `[minval, maxval)`; raises ValueError unless `dtype` is floating."""
     if dtype is not None and not _dtypes.is_float(_dtypes.name(dtype)):
-        raise ValueError(
-            f"`keras.random.uniform` requires a floating point `dtype`. Received: dtype={dtype!r}: use random.randint"
-        )
+        raise ValueError(f"random.uniform: expected a floating type; received {dtype!r}: use random.randint")
     return _kfun.uniform(_key(seed), tuple(shape), dtype or _floatx(), minval, maxval)
 
 
@@ -36,9 +34,7 @@ def truncated_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: 
 def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: Any = None) -> Any:
     """Uniform integers in `[minval, maxval)`; raises ValueError unless `dtype` is an integer type."""
     if dtype is not None and not _dtypes.is_integer(_dtypes.name(dtype)):
-        raise ValueError(
-            f"`keras.random.randint` requires an integer `dtype`. Received: dtype={dtype!r}: use random.uniform"
-        )
+        raise ValueError(f"random.randint: expected an integer type; received {dtype!r}: use random.uniform")
     return _kfun.randint(_key(seed), tuple(shape), minval, maxval, dtype or "int32")
 
 

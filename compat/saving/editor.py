@@ -50,9 +50,7 @@ class KerasFileEditor:
         elif self.filepath.endswith(".weights.h5"):
             self._open(self.filepath)
         else:
-            raise ValueError(
-                f"Invalid filename: expected a `.keras` or `.weights.h5` extension. Received: filepath={self.filepath}"
-            )
+            raise ValueError(f"expected a file that ends in `.keras` or `.weights.h5`; received {self.filepath}")
         self.console.print(f"Keras model file '{escape(self.filepath)}'")
         for name, value in (self.metadata or {}).items() if isinstance(self.metadata, dict) else ():
             self.console.print(f"  {escape(str(name))}: {escape(str(value))}")
@@ -186,11 +184,9 @@ class KerasFileEditor:
             return
         holders = list(_holders(self.weights_dict, name))
         if len(holders) > 1:
-            raise ValueError(
-                f"Name '{name}' occurs more than once in the model; try passing a complete path, 'layers/{name}'"
-            )
+            raise ValueError(f"Name '{name}' stands for several layers; pass a whole path, 'layers/{name}'")
         if not holders:
-            raise ValueError(f"Source name '{name}' does not appear in the model; see `summary()` for its names")
+            raise ValueError(f"there is no '{name}' in the file; see `summary()` for its names")
         edit(holders[0], name)
 
     def _at(self, parts: list[str], path: str) -> dict:
@@ -209,9 +205,7 @@ class KerasFileEditor:
         """
         path = os.fspath(filepath)
         if not path.endswith(".weights.h5"):
-            raise ValueError(
-                f"Invalid `filepath` argument: expected a `.weights.h5` extension. Received: filepath={path}"
-            )
+            raise ValueError(f"expected a file name that ends in `.weights.h5`; received {path}")
         with atomic_file(path) as target, h5py.File(target, "w") as file:
             self._write(file, self.weights_dict, "")
 
@@ -266,6 +260,6 @@ def _holders(content: dict, name: str) -> Any:
 def _check_weights(weights: Any) -> None:
     if not isinstance(weights, dict) or not all(hasattr(v, "shape") for v in weights.values()):
         raise ValueError(
-            "Argument `weights` should be a dict where keys are weight names (usually '0', '1', etc.) and values are "
+            "`weights`: expected a dict from the weights' names ('0', '1', ...) to "
             f"NumPy arrays. Received: type(weights)={type(weights)}"
         )

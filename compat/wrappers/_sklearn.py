@@ -121,9 +121,7 @@ class SKLearnClassifier(ClassifierMixin, _Estimator):
     def _targets(self, y: np.ndarray) -> np.ndarray:
         kind = type_of_target(y, raise_unknown=True)
         if kind not in ("binary", "multiclass"):
-            raise ValueError(
-                f"Only binary and multiclass target types are supported. Target type: {kind}; expected a label per row"
-            )
+            raise ValueError(f"Only binary and multiclass targets can be learned, not {kind}: expected a label per row")
         y = column_or_1d(y, warn=True)
         self._encoder = OneHotEncoder(sparse_output=False).fit(y.reshape(-1, 1))
         self.classes_ = self._encoder.categories_[0]

@@ -88,9 +88,7 @@ def take_along_axis(x, indices, axis=None):
 
 def pad(x, pad_width, mode="constant", constant_values=None):
     if mode != "constant" and constant_values is not None:
-        raise ValueError(
-            f"ops.pad: Argument `constant_values` can only be provided when `mode == 'constant'`. Received: {mode!r}"
-        )
+        raise ValueError(f"ops.pad: `constant_values` belong to the mode 'constant'; received mode {mode!r}")
     extra = {} if mode != "constant" else {"constant_values": 0 if constant_values is None else constant_values}
     return jnp.pad(x, pad_width, mode, **extra)
 

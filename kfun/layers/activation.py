@@ -14,9 +14,7 @@ def _not_negative(layer: Layer, *names: str) -> None:
     for name in names:
         value = getattr(layer, name)
         if value is None or value < 0:
-            raise ValueError(
-                f"{name} of a {label(layer)} layer cannot be None or a negative value; received {name}={value}"
-            )
+            raise ValueError(f"{label(layer)}: {name}: expected a number of at least 0; received {value}")
 
 
 class ReLU(Layer):
@@ -29,7 +27,7 @@ class ReLU(Layer):
     def check(self):
         if self.max_value is not None and self.max_value < 0:
             raise ValueError(
-                f"max_value of a {label(self)} layer cannot be a negative value (None for no limit); received "
+                f"{label(self)}: max_value: expected a number of at least 0, or None for no limit; received "
                 f"max_value={self.max_value}"
             )
         _not_negative(self, "negative_slope", "threshold")
@@ -45,9 +43,7 @@ class LeakyReLU(Layer):
 
     def check(self):
         if self.negative_slope is None:
-            raise ValueError(
-                f"{label(self)}: The negative_slope value of a Leaky ReLU layer cannot be None: pass a number"
-            )
+            raise ValueError(f"{label(self)}: negative_slope: expected a number; received None")
 
     def forward(self, params, x):
         return ops.leaky_relu(x, self.negative_slope)

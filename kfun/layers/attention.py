@@ -26,7 +26,7 @@ class HeadedAttention(Composite):
         check_rate(self, "dropout", self.dropout, below_one=True)
         if self.flash_attention and self.dropout:
             raise ValueError(
-                f"{label(self)}: Dropout is not supported when flash attention is enabled. Set dropout=0.0, or "
+                f"{label(self)}: the fused kernel goes without dropout. Set dropout=0.0, or "
                 f"flash_attention=None to compute without it; received dropout={self.dropout}"
             )
 
@@ -72,7 +72,7 @@ class HeadedAttention(Composite):
             isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(key[1:-1], value[1:-1], strict=True)
         ):
             raise ValueError(
-                f"{label(self)}: all dimensions of `value` and `key`, except the last one, must be equal; received "
+                f"{label(self)}: value and key must agree on all axes but the last; received "
                 f"value {shown(value)} and key {shown(key)}"
             )
 
@@ -97,7 +97,7 @@ class HeadedAttention(Composite):
         possible = one_axis and dropout_key is None and not scores
         if self.flash_attention and not possible:
             raise ValueError(
-                f"{label(self)}: Returning attention scores is not supported when flash attention is enabled, nor is "
+                f"{label(self)}: the fused kernel does not give its scores, nor does it do "
                 "attention over several axes. Set flash_attention=None to compute without it."
             )
         return possible and self.flash_attention is not False

@@ -85,10 +85,7 @@ class Attention(_Attention):
     def check(self):
         check_rate(self, "dropout", self.dropout, below_one=True)
         if self.score_mode not in ("dot", "concat"):
-            raise ValueError(
-                f"{label(self)}: Invalid value for argument score_mode. Expected one of {{'dot', 'concat'}}; received "
-                f"{self.score_mode!r}"
-            )
+            raise ValueError(f"{label(self)}: score_mode: expected 'dot' or 'concat'; received {self.score_mode!r}")
 
     def weights(self, *inputs):
         names = ["scale"] * self.use_scale + ["concat_score_weight"] * (self.score_mode == "concat")

@@ -69,7 +69,7 @@ class ConvLSTMCell(GatedCell):
         self.check_rates()
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
-                f"{label(self)}: Specifying `strides > 1` is not compatible with `dilation_rate > 1`; received "
+                f"{label(self)}: strides and dilation_rate cannot both be above 1; received "
                 f"strides={self.strides} and dilation_rate={self.dilation_rate}. Set one of them to 1."
             )
 

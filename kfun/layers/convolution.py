@@ -40,7 +40,7 @@ class Convolution(Layer):
     def check(self):
         if self._refuses_dilated_strides and max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
-                f"{label(self)}: `strides > 1` not supported in conjunction with `dilation_rate > 1`; received "
+                f"{label(self)}: strides and dilation_rate cannot both be above 1; received "
                 f"strides={self.strides} and dilation_rate={self.dilation_rate}. Set one of them to 1."
             )
 
@@ -70,7 +70,7 @@ class Convolution(Layer):
         for size, kernel, rate in zip(sizes, self.kernel_size, self.dilation_rate, strict=True):
             if isinstance(size, int) and size < (kernel - 1) * rate + 1:
                 raise ValueError(
-                    f"{label(self)}: Computed output size would be zero or negative: a kernel of size "
+                    f"{label(self)}: nothing would be left: a kernel of size "
                     f"{self.kernel_size} with dilation_rate {self.dilation_rate} does not fit into an input of shape "
                     f"{shown(x.shape)}. Use padding='same', a smaller kernel or a larger input."
                 )

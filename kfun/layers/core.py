@@ -22,7 +22,7 @@ def check_width(layer: Layer, x: Any, expected: int, kernel: tuple) -> None:
     if isinstance(size, int) and size != expected:
         label = f'{type(layer).__name__} "{layer.name}"' if layer.name else type(layer).__name__
         raise ValueError(
-            f"{label}: the input is incompatible with the layer: expected input with {expected} features (kernel "
+            f"{label}: expected input with {expected} features (kernel "
             f"{kernel}); received shape {tuple(x.shape)}. Rebuild the layer or check the input pipeline."
         )
 

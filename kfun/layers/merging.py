@@ -170,8 +170,7 @@ class Concatenate(Layer):
         for axis in range(ndim):
             if axis != self.axis % ndim and len({s[axis] for s in shapes if isinstance(s[axis], int)}) > 1:
                 raise ValueError(
-                    f"{label(self)}: requires inputs with matching shapes except for the concatenation axis "
-                    f"{self.axis}; received {_list(shapes)}"
+                    f"{label(self)}: the inputs' sizes must agree on all axes but {self.axis}; received {_list(shapes)}"
                 )
 
     def compute_mask(self, *inputs, mask=None):
@@ -218,7 +217,7 @@ class Dot(Layer):
     def check_shapes(self, shapes: list) -> tuple[int, int]:
         """The axes counted from the front; raises ValueError for shapes that do not go together on them."""
         if len(shapes) != 2:
-            raise ValueError(f"{label(self)}: the layer should be called on a list of 2 inputs; received {len(shapes)}")
+            raise ValueError(f"{label(self)}: expected a list of 2 inputs; received {len(shapes)}")
         first, second = self.axes if isinstance(self.axes, tuple) else (self.axes, self.axes)
         first, second = first % len(shapes[0]), second % len(shapes[1])
         m, n = shapes[0][first], shapes[1][second]

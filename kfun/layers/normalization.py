@@ -25,9 +25,7 @@ def axis_in(layer: Layer, x: Any, axis: int) -> int:
 def _check_axes(layer: Layer) -> None:
     axes = layer.axis if isinstance(layer.axis, tuple) else (layer.axis,)
     if any(isinstance(a, bool) or not isinstance(a, int) for a in axes):
-        raise TypeError(
-            f"{label(layer)}: Expected an int or a list/tuple of ints for the argument 'axis'; received {layer.axis!r}"
-        )
+        raise TypeError(f"{label(layer)}: axis: expected an integer or several; received {layer.axis!r}")
 
 
 def _axes(axis: int | tuple[int, ...]) -> tuple[int, ...]:
@@ -178,7 +176,7 @@ class GroupNormalization(Normalization):
         channels = known_size(self, x, axis_in(self, x, self.axis))
         if self.groups > channels:
             raise ValueError(
-                f"{label(self)}: groups cannot be more than the number of channels; received {channels} channels in "
+                f"{label(self)}: there are more groups than channels; received {channels} channels in "
                 f"shape {shown(x.shape)} and groups={self.groups}"
             )
         if self.groups != -1 and channels % self.groups:

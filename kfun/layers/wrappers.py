@@ -135,7 +135,7 @@ class TimeDistributed(Composite):
         params, (x,) = self.to_compute(params, (x,))
         if mask is not None and not _agree(mask.shape, x.shape):
             raise ValueError(
-                f"{label(self)}: The `mask` passed to the `TimeDistributed` layer has a shape {shown(mask.shape)} that "
+                f"{label(self)}: the mask of shape {shown(mask.shape)} "
                 f"does not fit; expected [B, T, ...] as the input of shape {shown(x.shape)} begins"
             )
         if state and training:

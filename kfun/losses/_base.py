@@ -49,8 +49,7 @@ class Loss(Named):
     def check(self) -> None:
         if self.reduction not in REDUCTIONS:
             raise ValueError(
-                f"{type(self).__name__}: Invalid value for argument `reduction`: {self.reduction!r}; "
-                f"expected one of {REDUCTIONS}"
+                f"{type(self).__name__}: unknown reduction {self.reduction!r}; expected one of {REDUCTIONS}"
             )
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

@@ -23,7 +23,7 @@ def threshold_list(thresholds: Any, default: float) -> tuple[float, ...]:
     listed = tuple(thresholds) if isinstance(thresholds, (list, tuple)) else (thresholds,)
     wrong = [t for t in listed if t is None or not 0 <= t <= 1]
     if wrong or not listed:
-        raise ValueError(f"Threshold values must be in [0, 1]. Received: {wrong or thresholds}")
+        raise ValueError(f"expected thresholds in [0, 1]; received {wrong or thresholds}")
     return listed
 
 
@@ -78,8 +78,7 @@ def confusion(
     if class_id is not None:
         if len(sizes(y_pred)) < 2:
             raise ValueError(
-                "When class_id is provided, y_pred must be a 2D array with shape (num_samples, num_classes), "
-                f"found shape: {sizes(y_pred)}"
+                f"class_id picks a column of y_pred, which must have two axes; received y_pred of shape {sizes(y_pred)}"
             )
         column = (..., slice(class_id, class_id + 1 or None))
         y_true, y_pred = ops.getitem(y_true, column), ops.getitem(y_pred, column)

@@ -40,13 +40,11 @@ class AUC(Metric):
 
     def check(self):
         if self.curve.upper() not in CURVES:
-            raise ValueError(f'Invalid AUC curve value: "{self.curve}". Expected one of {CURVES}')
+            raise ValueError(f"AUC: unknown curve {self.curve!r}; expected one of {CURVES}")
         if self.summation_method.lower() not in METHODS:
-            raise ValueError(
-                f'Invalid AUC summation method value: "{self.summation_method}". Expected one of {METHODS}'
-            )
+            raise ValueError(f"AUC: unknown summation_method {self.summation_method!r}; expected one of {METHODS}")
         if self.thresholds is None and (self.num_thresholds is None or self.num_thresholds < 2):
-            raise ValueError(f"AUC: Argument `num_thresholds` must be an integer > 1. Received: {self.num_thresholds}")
+            raise ValueError(f"AUC: expected num_thresholds of at least 2; received {self.num_thresholds}")
         if self.num_labels and not self.multi_label:
             raise ValueError(f"AUC: num_labels={self.num_labels} is for multi_label=True")
 

@@ -161,11 +161,10 @@ class _AtConstraint(Metric):
     def check(self):
         value = getattr(self, self.bound)
         if not 0 <= value <= 1:
-            raise ValueError(f"{type(self).__name__}: `{self.bound}` must be in the range [0, 1]. Received: {value}")
+            raise ValueError(f"{type(self).__name__}: expected {self.bound} in [0, 1]; received {value}")
         if self.num_thresholds < 1:
             raise ValueError(
-                f"{type(self).__name__}: Argument `num_thresholds` must be an integer > 0. "
-                f"Received: {self.num_thresholds}"
+                f"{type(self).__name__}: expected num_thresholds of at least 1. Received: {self.num_thresholds}"
             )
 
     def points(self) -> tuple[float, ...]:

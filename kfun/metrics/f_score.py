@@ -18,10 +18,7 @@ def _python_float(name: str) -> Convert:
 
     def check(value: Any) -> float | None:
         if (value is not None and not isinstance(value, float)) or (value is None and name == "beta"):
-            raise ValueError(
-                f"Invalid `{name}` argument value. It should be a Python float. "
-                f"Received: {name}={value} of type '{type(value)}'"
-            )
+            raise ValueError(f"expected a float as `{name}`. Received: {name}={value} of type '{type(value)}'")
         return value
 
     return Convert(check)
@@ -34,16 +31,11 @@ class _FScore(Metric):
         name = type(self).__name__
         if self.average not in AVERAGES:
             known = "{None, 'micro', 'macro', 'weighted'}"
-            raise ValueError(
-                f"{name}: Invalid `average` argument value. Expected one of: {known}. Received: average={self.average}"
-            )
+            raise ValueError(f"{name}: average: expected one of {known}; received {self.average}")
         if self.beta <= 0:
-            raise ValueError(f"{name}: Invalid `beta` argument value. It should be > 0. Received: beta={self.beta}")
+            raise ValueError(f"{name}: beta: expected a number above 0; received {self.beta}")
         if self.threshold is not None and not 0 < self.threshold <= 1:
-            raise ValueError(
-                f"{name}: Invalid `threshold` argument value. It should verify 0 < threshold <= 1. "
-                f"Received: threshold={self.threshold}"
-            )
+            raise ValueError(f"{name}: threshold: expected a number in (0, 1]. Received: threshold={self.threshold}")
 
     def init(self, y_true: Any = None, y_pred: Any = None) -> dict:
         shape = () if self.average == "micro" else (outputs_of(self, y_pred),)
@@ -54,7 +46,7 @@ class _FScore(Metric):
         y_true, y_pred, weight = as_arrays(y_true, y_pred, sample_weight)
         if len(sizes(y_pred)) != 2 or len(sizes(y_true)) != 2:
             raise ValueError(
-                f"{type(self).__name__} expects 2D inputs with shape (batch_size, output_dim). Received input shapes: "
+                f"{type(self).__name__} takes scores of shape [B, C]; received "
                 f"y_pred.shape={sizes(y_pred)} and y_true.shape={sizes(y_true)}"
             )
         y_true, y_pred = ops.cast(y_true, self.state_dtype), ops.cast(y_pred, self.state_dtype)

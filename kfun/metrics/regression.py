@@ -143,14 +143,10 @@ class R2Score(Metric):
         known = (None, "uniform_average", "variance_weighted_average")
         if self.class_aggregation not in known:
             raise ValueError(
-                f"R2Score: Invalid value for argument `class_aggregation`: {self.class_aggregation!r}; "
-                f"expected one of {known}"
+                f"R2Score: class_aggregation: unknown value {self.class_aggregation!r}; expected one of {known}"
             )
         if self.num_regressors < 0:
-            raise ValueError(
-                "R2Score: Invalid value for argument `num_regressors`: expected a value >= 0; "
-                f"received {self.num_regressors}"
-            )
+            raise ValueError(f"R2Score: num_regressors: expected 0 or more; received {self.num_regressors}")
 
     def init(self, y_true: Any = None, y_pred: Any = None) -> dict:
         each = (outputs_of(self, y_pred),)
@@ -199,7 +195,7 @@ def outputs_of(metric: Metric, y_pred: Any) -> int:
     shape = Spec.of(y_pred).shape
     if len(shape) != 2 or shape[1] is None:
         raise ValueError(
-            f"{type(metric).__name__} expects 2D inputs with shape (batch_size, output_dim), with output_dim fully "
-            f"defined (not None). Received input shapes: y_pred.shape={shape}"
+            f"{type(metric).__name__} takes values of shape [B, C] with C known, "
+            f"not None; received y_pred of shape {shape}"
         )
     return shape[1]

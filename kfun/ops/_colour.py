@@ -20,10 +20,7 @@ def rgb_to_grayscale(images: Array, data_format=None) -> Array:
     axis = _channel_axis("rgb_to_grayscale", images, data_format)
     channels = c.shape(images)[axis]
     if isinstance(channels, int) and channels not in (1, 3):
-        raise ValueError(
-            "ops.rgb_to_grayscale: Invalid channel size: expected 3 (RGB) or 1 (Grayscale). "
-            f"Received: images.shape={c.shape(images)}"
-        )
+        raise ValueError(f"ops.rgb_to_grayscale: expected 1 or 3 channels. Received: images.shape={c.shape(images)}")
     if isinstance(channels, int) and channels == 1:
         return images
     red, green, blue = s.split(c.cast(images, dtypes.inexact(dtype_of(images))), 3, axis)
@@ -37,8 +34,7 @@ def _channel_axis(op, images, data_format):
         )
     if len(c.shape(images)) not in (3, 4):
         raise ValueError(
-            f"ops.{op}: Invalid images rank: expected rank 3 (one image) or 4 (a batch). "
-            f"Received: images.shape={c.shape(images)}"
+            f"ops.{op}: expected 3 axes (one image) or 4 (a batch). Received: images.shape={c.shape(images)}"
         )
     return -3 if data_format == "channels_first" else -1
 
@@ -47,14 +43,11 @@ def _planes(op, images, data_format):
     """The three channels, each with an axis of 1, and that axis."""
     axis = _channel_axis(op, images, data_format)
     if not dtypes.is_float(dtype_of(images)):
-        raise ValueError(
-            f"ops.{op}: Invalid images dtype: expected float dtype. Received {dtype_of(images)}: cast and scale them"
-        )
+        raise ValueError(f"ops.{op}: expected floating images; received {dtype_of(images)}: cast and scale them")
     channels = c.shape(images)[axis]
     if isinstance(channels, int) and channels != 3:
         raise ValueError(
-            f"ops.{op}: Input images must have 3 channels, but received images with {channels} channels. "
-            f"Received: images.shape={c.shape(images)}"
+            f"ops.{op}: expected 3 channels; received {channels}. Received: images.shape={c.shape(images)}"
         )
     return s.split(images, 3, axis), axis
 

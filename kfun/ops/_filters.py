@@ -24,9 +24,7 @@ def batched(op: str, images: Any, data_format: str | None, ranks: Sequence[int] 
         )
     shape = c.shape(images)
     if len(shape) not in ranks:
-        raise ValueError(
-            f"ops.{op}: Invalid images rank: expected rank 3 (one image) or 4 (a batch). Received shape {shape}"
-        )
+        raise ValueError(f"ops.{op}: expected 3 axes (one image) or 4 (a batch); received shape {shape}")
     single, first = len(shape) == 3, data_format == "channels_first"
     x = s.expand_dims(images, 0) if single else images
     x = s.moveaxis(x, 1, -1) if first else x

@@ -58,7 +58,7 @@ def resize(
     if interpolation not in known:
         raise ValueError(f"ops.resize: expected an interpolation among {', '.join(known)}; received {interpolation!r}")
     if len(size) != 2 or any(isinstance(n, int) and n <= 0 for n in size):
-        raise ValueError(f"ops.resize: `size` must have positive height and width. Received: size={size!r}")
+        raise ValueError(f"ops.resize: expected positive sizes; received {size!r}")
     if fill_mode != "constant":
         raise ValueError(f"ops.resize: expected fill_mode 'constant'; received {fill_mode!r}")
     if crop_to_aspect_ratio and pad_to_aspect_ratio:
@@ -80,9 +80,7 @@ def _spatial(op, images, data_format):
             f"ops.{op}: expected data_format 'channels_last' or 'channels_first'; received {data_format!r}"
         )
     if len(shape) not in (3, 4):
-        raise ValueError(
-            f"ops.{op}: Invalid images rank: expected rank 3 (one image) or 4 (a batch). Received shape {shape}"
-        )
+        raise ValueError(f"ops.{op}: expected 3 axes (one image) or 4 (a batch); received shape {shape}")
     first = len(shape) - (2 if data_format == "channels_first" else 3)
     return first, first + 1
 

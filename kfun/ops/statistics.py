@@ -154,15 +154,11 @@ def histogram(x: Array, bins: int = 10, range=None) -> tuple:
         ValueError: if `bins` is below 1, or `range` is no pair that ascends.
     """
     if not isinstance(bins, int) or bins < 1:
-        raise ValueError(
-            f"ops.histogram: Argument `bins` should be a non-negative integer, and at least 1. Received: bins={bins}"
-        )
+        raise ValueError(f"ops.histogram: expected at least one bin; received {bins}")
     if range is not None and len(range) != 2:
-        raise ValueError(f"ops.histogram: Argument `range` must be a tuple of two elements. Received: range={range}")
+        raise ValueError(f"ops.histogram: range: expected (low, high); received {range}")
     if range is not None and range[0] > range[1]:
-        raise ValueError(
-            f"ops.histogram: The second element of `range` must be greater than the first. Received: range={range}"
-        )
+        raise ValueError(f"ops.histogram: range: expected low below high; received {range}")
     dtype = dtypes.inexact(dtype_of(x))
     flat = widened(c.cast(s.ravel(x), dtype))
     low, high = (scalar_like(flat, v, dtype_of(flat)) for v in range) if range else (r.min(flat), r.max(flat))

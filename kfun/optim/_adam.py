@@ -85,9 +85,7 @@ class AdamW(Optimizer):
     def check(self):
         super().check()
         if self.weight_decay is None:
-            raise ValueError(
-                "AdamW: Argument `weight_decay` must be a float. Received: weight_decay=None. Use Adam for no decay"
-            )
+            raise ValueError("AdamW: expected a number for weight_decay; received None. Use Adam for no decay")
 
 
 class Adamax(Optimizer):

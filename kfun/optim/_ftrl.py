@@ -30,13 +30,13 @@ class Ftrl(Optimizer):
         super().check()
         if self.learning_rate_power > 0:
             raise ValueError(
-                "`learning_rate_power` needs to be negative or zero. "
+                "Ftrl: expected learning_rate_power of 0 or below. "
                 f"Received: learning_rate_power={self.learning_rate_power}."
             )
         strengths = ("l1_regularization_strength", "l2_regularization_strength", "l2_shrinkage_regularization_strength")
         for name in ("initial_accumulator_value", *strengths):
             if getattr(self, name) < 0:
-                raise ValueError(f"`{name}` needs to be positive or zero. Received: {name}={getattr(self, name)}.")
+                raise ValueError(f"Ftrl: expected {name} of 0 or above; received {getattr(self, name)}.")
 
     def slot_names(self):
         return (("accumulator", "linear"),)

@@ -105,8 +105,7 @@ class Optimizer(Definition):
         given = [n for n in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, n) is not None]
         if len(given) > 1:
             raise ValueError(
-                f"{who}: Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set; "
-                f"received {', '.join(given)}"
+                f"{who}: expected at most one of clipnorm, clipvalue and global_clipnorm; received {', '.join(given)}"
             )
         if not 0 <= self.ema_momentum <= 1:
             raise ValueError(f"{who}: expected ema_momentum in [0, 1]; received {self.ema_momentum}")

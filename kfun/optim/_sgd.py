@@ -25,7 +25,7 @@ class SGD(Optimizer):
     def check(self):
         super().check()
         if not 0 <= self.momentum <= 1:
-            raise ValueError(f"SGD: `momentum` must be a float between [0, 1]. Received: {self.momentum}")
+            raise ValueError(f"SGD: expected momentum in [0, 1]; received {self.momentum}")
 
     def slot_names(self):
         return (("momentum",),) if self.momentum else ()
@@ -56,7 +56,7 @@ class Lion(Optimizer):
         super().check()
         if not 0 < self.beta_1 <= 1:
             raise ValueError(
-                "Lion: Argument `beta_1` must be in the [0, 1] range. Otherwise, the optimizer degenerates to SignSGD. "
+                "Lion: expected beta_1 in (0, 1]: at 0 only the signs of gradients are left. "
                 f"Received: beta_1={self.beta_1}"
             )
 

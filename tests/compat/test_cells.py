@@ -191,8 +191,8 @@ WRONG = [
     (lambda: L.RNN(L.Dense(3)), ValueError, "lacks state_size"),
     (lambda: L.StackedRNNCells([]), ValueError, "expected one cell or more"),
     (lambda: L.GRU(3, use_cudnn="yes"), ValueError, "expected 'auto', True or False; received 'yes'"),
-    (lambda: L.SpectralNormalization(L.Dense(2), 0), ValueError, "`power_iterations` should be greater than zero"),
-    (lambda: L.SpectralNormalization(L.ReLU())(x_of(2, 3)), ValueError, "no attribute 'kernel' nor 'embeddings'"),
+    (lambda: L.SpectralNormalization(L.Dense(2), 0), ValueError, "1 or more `power_iterations`"),
+    (lambda: L.SpectralNormalization(L.ReLU())(x_of(2, 3)), ValueError, "neither a .kernel. nor .embeddings."),
     (lambda: L.Embedding(3, 2, weights=[x_of(2, 2)]), ValueError, r"has shape \(3, 2\)"),
 ]
 

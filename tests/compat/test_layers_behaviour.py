@@ -226,25 +226,25 @@ class Misnamed(compat.layers.Layer):
 L = compat.layers
 x = x_of(2, 3)
 ERRORS = {
-    "one input": (lambda: L.Add()(x), "on a list of inputs"),
-    "batch sizes": (lambda: L.Add()([x, x_of(1, 3)]), "different batch sizes"),
+    "one input": (lambda: L.Add()(x), "a list of one input"),
+    "batch sizes": (lambda: L.Add()([x, x_of(1, 3)]), "number of rows"),
     "shapes": (lambda: L.Add()([x, x_of(2, 4)]), "incompatible shapes"),
     "subtract": (lambda: L.Subtract()([x, x, x]), "exactly 2 inputs"),
-    "concatenate": (lambda: L.Concatenate()([x_of(2, 3, 1), x_of(2, 4, 1)]), "except for the concatenation axis"),
-    "masks": (lambda: L.Add().compute_mask([x, x], [None]), "the same length"),
+    "concatenate": (lambda: L.Concatenate()([x_of(2, 3, 1), x_of(2, 4, 1)]), "agree on all axes"),
+    "masks": (lambda: L.Add().compute_mask([x, x], [None]), "as many masks"),
     "mask list": (lambda: L.Add().compute_mask([x, x], x), "`mask` should be a list"),
-    "attention": (lambda: L.Attention()(x), "must be called on a list"),
-    "attention masks": (lambda: L.Attention()([x_of(2, 3, 1)] * 2, mask=x), "mask must be a list"),
+    "attention": (lambda: L.Attention()(x), "the inputs are a list"),
+    "attention masks": (lambda: L.Attention()([x_of(2, 3, 1)] * 2, mask=x), "the mask is a list"),
     "trainable": (lambda: L.Dense(2, trainable="yes"), "to be a boolean"),
-    "position": (lambda: L.Dense(2)(x, True), "Only input tensors may be passed"),
+    "position": (lambda: L.Dense(2)(x, True), "by position must be tensors"),
     "weight": (lambda: L.Layer().add_weight("w", initializer="zeros"), "name as a keyword argument"),
     "build": (lambda: Misnamed()(x, x), "`other`, which does not end in `_shape`"),
-    "window": (lambda: L.DepthwiseConv1D(4)(x_of(2, 3, 1)), "zero or negative"),
-    "window ahead": (lambda: L.Conv2D(1, 5)(L.Input((4, 4, 1))), "zero or negative"),
+    "window": (lambda: L.DepthwiseConv1D(4)(x_of(2, 3, 1)), "nothing would be left"),
+    "window ahead": (lambda: L.Conv2D(1, 5)(L.Input((4, 4, 1))), "nothing would be left"),
     "units": (lambda: L.Dense(2.5), "`units` must be a positive integer"),
     "heads": (lambda: L.MultiHeadAttention(0, 2), "argument `num_heads`"),
-    "lora": (lambda: L.Dense(2).enable_lora(2), "isn't yet built"),
-    "time": (lambda: L.TimeDistributed(L.Dense(2))(x_of(2, 3, 4), mask=np.ones((2, 4), bool)), "has a shape"),
+    "lora": (lambda: L.Dense(2).enable_lora(2), "needs a layer that is built"),
+    "time": (lambda: L.TimeDistributed(L.Dense(2))(x_of(2, 3, 4), mask=np.ones((2, 4), bool)), "does not fit"),
 }
 
 
@@ -256,12 +256,12 @@ def test_errors(name):
 
 
 def test_an_axis_that_is_no_number():
-    with pytest.raises(TypeError, match="int or a list/tuple of ints"):
+    with pytest.raises(TypeError, match="expected an integer or several"):
         L.LayerNormalization(axis={"axis": -1})
 
 
 def test_no_call():
-    with pytest.raises(NotImplementedError, match="does not have a `call` method"):
+    with pytest.raises(NotImplementedError, match="has no `call` method"):
         L.Layer()(x)
 
 

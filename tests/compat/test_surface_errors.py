@@ -159,7 +159,7 @@ MISTAKES = {
     "sizes_to_join": (
         lambda: L.Concatenate(name="cc")([np.zeros((2, 3, 1)), np.zeros((2, 4, 1))]),
         ValueError,
-        r"matching shapes except[\s\S]*'cc' \(Concatenate\), called on \[\(2, 3, 1\)",
+        r"agree on all axes[\s\S]*'cc' \(Concatenate\), called on \[\(2, 3, 1\)",
     ),
     "text_for_array": (lambda: L.Dense(2, name="t")("abc"), ValueError, r"layer 't'.*'abc'"),
     "none_for_array": (lambda: L.Dense(2, name="t")(None), ValueError, r"expected arrays as inputs; received None"),
