@@ -74,7 +74,7 @@ def test_the_weight_that_is_seen_is_the_merged_one():
 
 def test_enable_lora_after_building():
     layer = compat.layers.Dense(3)
-    with pytest.raises(ValueError, match="yet built"):
+    with pytest.raises(ValueError, match="that is built"):
         layer.enable_lora(2)
     before = layer(X)
     layer.enable_lora(2, lora_alpha=6.0)

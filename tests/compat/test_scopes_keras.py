@@ -192,7 +192,7 @@ def test_dtype_policy_map(tmp_path):
         _ = by_path["encoder/dense"]
     with pytest.raises(ValueError, match="has 'head' already"):
         by_path["head"] = half
-    with pytest.raises(TypeError, match="must be a dict"):
+    with pytest.raises(TypeError, match="expected a dict"):
         policies.DTypePolicyMap(policy_map=[1])
     assert isinstance(policies.get({"class_name": "DTypePolicyMap", "config": by_path.get_config()}), type(by_path))
 

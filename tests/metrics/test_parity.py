@@ -245,7 +245,7 @@ def test_mistakes_say_so():
         metrics.PrecisionAtRecall(1.5)
     with pytest.raises(ValueError, match=r"sample_weight of shape \(4,\) does not fit"):
         metrics.MeanSquaredError()(np.ones((6, C)), np.ones((6, C)), np.ones(4))
-    with pytest.warns(UserWarning, match="cuts weights to integers"):
+    with pytest.warns(UserWarning, match="cuts fractions off"):
         metrics.MeanIoU(2)([0, 1], [1, 1], np.float32([0.5, 1.0]))
 
 
