@@ -157,8 +157,9 @@ class PredictStep(_Step):
         model = self.model
         key = (model._trainable, len(model.__dict__))
         cached = self.__dict__.get("_variables")
-        if cached is None or cached[0] != key or model._op_by_op:
-            cached = self.__dict__["_variables"] = (key, model.trainable_variables, model.non_trainable_variables)
+        if cached is None or cached[0] != key or cached[3]:
+            found = model.trainable_variables, model.non_trainable_variables
+            cached = self.__dict__["_variables"] = (key, *found, model._op_by_op)
         return [v.value for v in cached[1]], [v.value for v in cached[2]]
 
     def _put(self, changed: dict[int, Any]) -> None:
