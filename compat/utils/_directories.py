@@ -12,7 +12,8 @@ import numpy as np
 from compat.core import messages
 from compat.core.data.ahead import in_order
 from compat.core.data.shuffle import Shuffle
-from compat.utils._batches import Batches
+from compat.utils import _grain
+from compat.utils._batches import Batches, stacked
 
 SHUFFLED_BATCHES = 8  # batches in the buffer from which samples are drawn
 SHUFFLED_SAMPLES = 1024  # samples in it, where there are no batches
@@ -169,3 +170,20 @@ def check_binary(label_mode: Any, files: Files) -> None:
     """Raises ValueError if binary labels were asked for, and there are not two classes."""
     if label_mode == "binary" and len(files.class_names or ()) != 2:
         raise ValueError(f"label_mode='binary' needs exactly 2 classes; found {files.class_names}")
+
+
+def maker(label_mode: Any, load: Callable, batch_size: int | None, format: str) -> Callable:
+    """`make(files, shuffled, seed) -> dataset` of samples that are equally large, for `split_and_make`."""
+
+    def make(files: Files, shuffled: bool, seed: int | None) -> Any:
+        check_binary(label_mode, files)
+        if format == "grain":
+            return _grain.of_files(files, label_mode, load, batch_size, shuffled, seed)
+        source = samples(files, label_mode, load, batch_size, shuffled, seed)
+        dataset = Batches(source, len(files.paths))
+        if batch_size is not None:
+            dataset = Batches(lambda: stacked(source(), batch_size), -(-len(files.paths) // batch_size))
+        dataset.class_names, dataset.file_paths = files.class_names, files.paths
+        return dataset
+
+    return make

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from compat.utils import _directories, _grain
-from compat.utils._batches import Batches, stacked
 from compat.utils._images import _format, fitted, pillow
 from kfun.resampling import METHODS
 
@@ -86,17 +85,7 @@ def image_dataset_from_directory(
         x = fitted(x, size, interpolation, crop_to_aspect_ratio, pad_to_aspect_ratio)
         return x.transpose(2, 0, 1) if channels_first else x
 
-    def make(files: _directories.Files, shuffled: bool, seed: int | None) -> Any:
-        _directories.check_binary(label_mode, files)
-        if format == "grain":
-            return _grain.of_files(files, label_mode, load, batch_size, shuffled, seed)
-        source = _directories.samples(files, label_mode, load, batch_size, shuffled, seed)
-        dataset = Batches(source, len(files.paths))
-        if batch_size is not None:
-            dataset = Batches(lambda: stacked(source(), batch_size), -(-len(files.paths) // batch_size))
-        dataset.class_names, dataset.file_paths = files.class_names, files.paths
-        return dataset
-
+    make = _directories.maker(label_mode, load, batch_size, format)
     files = _directories.find(directory, labels, FORMATS, class_names, follow_links, verbose)
     return _directories.split_and_make(
         files, make, validation_split, subset, shuffle, seed, verbose, "image", FORMATS, directory

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from compat.utils import _directories, _grain
-from compat.utils._batches import Batches, stacked
 
 FORMATS = (".txt",)
 
@@ -66,17 +65,7 @@ def text_dataset_from_directory(
         cell[()] = text
         return cell
 
-    def make(files: _directories.Files, shuffled: bool, seed: int | None) -> Any:
-        _directories.check_binary(label_mode, files)
-        if format == "grain":
-            return _grain.of_files(files, label_mode, load, batch_size, shuffled, seed)
-        source = _directories.samples(files, label_mode, load, batch_size, shuffled, seed)
-        dataset = Batches(source, len(files.paths))
-        if batch_size is not None:
-            dataset = Batches(lambda: stacked(source(), batch_size), -(-len(files.paths) // batch_size))
-        dataset.class_names, dataset.file_paths = files.class_names, files.paths
-        return dataset
-
+    make = _directories.maker(label_mode, load, batch_size, format)
     files = _directories.find(directory, labels, FORMATS, class_names, follow_links, verbose)
     return _directories.split_and_make(
         files, make, validation_split, subset, shuffle, seed, verbose, "text", FORMATS, directory
