@@ -150,7 +150,7 @@ def _public(op: Op) -> Callable:
         def call(x, axis=None, keepdims=False):
             _first = _type(x)
             _key = _first if (
-                _type(axis) in _plain or (_type(axis) is _tuple and _plain.issuperset(_map(_type, axis)))
+                (_next := _type(axis)) in _plain or (_next is _tuple and _plain.issuperset(_map(_type, axis)))
             ) else (_type(x), *(_map(_type, axis) if _type(axis) is _tuple else (_type(axis),)), _none)
             try:
                 _rule = _rules[_key]
@@ -161,11 +161,12 @@ def _public(op: Op) -> Callable:
     parameters = list(op.signature.parameters.values())
     head = [str(p.replace(annotation=p.empty)) if p.default is p.empty else f"{p.name}=None" for p in parameters]
     given = ", ".join("*" * (p.kind is p.VAR_POSITIONAL) + p.name for p in parameters)
-    first = f"    _first = _type({parameters[op.deciding[0]].name})\n" if op.deciding else ""
+    key = _key_source(op, parameters)
+    first = f"    _first = _type({parameters[op.deciding[0]].name})\n" if "_first" in key else ""
     source = (
         f"def call({', '.join(head)}):\n"
         f"{first}"
-        f"    _key = {_key_source(op, parameters)}\n"
+        f"    _key = {key}\n"
         f"    try:\n"
         f"        _rule = _rules[_key]\n"
         f"    except KeyError:\n"
@@ -173,7 +174,7 @@ def _public(op: Op) -> Callable:
         f"    return _rule({given})\n"
     )
     scope: dict[str, Any] = {
-        "_rules": op.cache, "_resolve": op.resolve, "_type": type, "_map": map, "_len": len,
+        "_rules": op.cache, "_resolve": op.resolve, "_type": type, "_float": float, "_map": map, "_len": len,
         "_tuple": tuple, "_sequences": {list, tuple}, "_plain": {int, float, bool, str, _NONE},
         "_none": _NONE,
     }  # fmt: skip
@@ -211,8 +212,8 @@ def _key_source(op: Op, parameters: list[inspect.Parameter]) -> str:
     full = _full_key_source(op, parameters)
     if op.variadic is not None or not roles or roles[0] not in ("Array", "Arrays") or len(roles) == 1:
         return full
-    same = "_type({0}) is _first" if len(roles) == 2 else "(_type({0}) is _first or _type({0}) in _plain)"
-    sizes = "(_type({0}) in _plain or (_type({0}) is _tuple and _plain.issuperset(_map(_type, {0}))))"
+    same = "_type({0}) is _first" if len(roles) == 2 else "((_next := _type({0})) is _float or _next is _first or _next in _plain)"
+    sizes = "((_next := _type({0})) in _plain or (_next is _tuple and _plain.issuperset(_map(_type, {0}))))"
     one = {"Array": same, "": sizes}
     rest = [one.get(role, "_type({0}) in _plain").format(p.name) for role, p in zip(roles, deciding, strict=True)][1:]
     first, plain = deciding[0].name, " and ".join(rest)

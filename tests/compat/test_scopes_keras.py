@@ -109,7 +109,7 @@ def test_stateless_scope():
     variable = compat.Variable(np.ones(3))
     with pytest.raises(ValueError, match=r"has shape \(3,\); received a value of shape \(2,\)"):
         compat.StatelessScope([(variable, np.ones(2))])
-    with pytest.raises(ValueError, match="must be Variable instances"):
+    with pytest.raises(ValueError, match="Received instead: 3"):
         compat.StatelessScope([(3, 4)])
 
 
@@ -157,7 +157,7 @@ def _named(api):
 def test_name_scope():
     assert _named(compat) == _named(keras)
     for name in ("a/b", 3):
-        with pytest.raises(ValueError, match="cannot contain character"):
+        with pytest.raises(ValueError, match="a text without `/`"):
             compat.name_scope(name)
 
 
