@@ -212,7 +212,8 @@ def _key_source(op: Op, parameters: list[inspect.Parameter]) -> str:
     full = _full_key_source(op, parameters)
     if op.variadic is not None or not roles or roles[0] not in ("Array", "Arrays") or len(roles) == 1:
         return full
-    same = "_type({0}) is _first" if len(roles) == 2 else "((_next := _type({0})) is _float or _next is _first or _next in _plain)"
+    scalar = "((_next := _type({0})) is _float or _next is _first or _next in _plain)"
+    same = "_type({0}) is _first" if len(roles) == 2 else scalar
     sizes = "((_next := _type({0})) in _plain or (_next is _tuple and _plain.issuperset(_map(_type, {0}))))"
     one = {"Array": same, "": sizes}
     rest = [one.get(role, "_type({0}) in _plain").format(p.name) for role, p in zip(roles, deciding, strict=True)][1:]
