@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import zlib
 from typing import Any
 
@@ -80,7 +81,9 @@ class Case:
 
 
 def _short(value: Any) -> str:
-    return value.name if isinstance(value, Of) else str(value).replace(" ", "")
+    if isinstance(value, Of):
+        return value.name
+    return value.__name__ if inspect.isfunction(value) else str(value).replace(" ", "")
 
 
 def _draw(generator: np.random.Generator, shape: Any) -> np.ndarray:
