@@ -66,7 +66,9 @@ class Layer(Definition):
     name: str | None = dataclasses.field(default=None, kw_only=True)
     policy: Policy | None = dataclasses.field(default=None, kw_only=True)
 
-    uses_mask = False  # not a field: no annotation
+    # Not fields: no annotation.
+    uses_mask = False
+    pools_rows = False  # whether training draws on all rows of a batch; those that do not count must be masked
 
     def weights(self, *inputs: Spec) -> dict:
         """The declared weights for inputs of these specs: a nested dict of `Weight`."""

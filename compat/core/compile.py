@@ -8,6 +8,7 @@ import numpy as np
 
 from compat import losses as losses_face
 from compat import metrics as metrics_face
+from compat.core import rows
 from kfun import ops
 from kfun.errors import nearest
 
@@ -82,14 +83,14 @@ class CompileLoss:
         if not self._built:
             self.build(list(outputs))
         targets, weights = _like(y, outputs, "y", self._built), _like(sample_weight, outputs, "sample_weight")
+        rows.mark(outputs.values())
         total = None
         for name, (loss, scale) in self._built.items():
             if targets[name] is None:
                 continue
             value = loss(targets[name], outputs[name], weights[name])
             if name in self.trackers:
-                rows = ops.cast(ops.shape(outputs[name])[0], "float32")
-                self.trackers[name].update_state(value, sample_weight=rows)
+                self.trackers[name].update_state(value, sample_weight=rows.count(outputs[name]))
             value = value if scale is None else ops.multiply(value, float(scale))
             total = value if total is None else ops.add(total, value)
         if total is None:
@@ -190,10 +191,9 @@ class CompileMetrics(metrics_face.Metric):
         for _, name, metric, weighted in self._entries:
             if targets[name] is None:
                 continue
-            if weighted:
-                metric.update_state(targets[name], outputs[name], sample_weight=weights[name])
-            else:
-                metric.update_state(targets[name], outputs[name])
+            weight = rows.weighted(weights[name] if weighted else None)
+            given = {} if weight is None and not weighted else {"sample_weight": weight}
+            metric.update_state(targets[name], outputs[name], **given)
 
     def result(self) -> dict[str, Any]:
         """The results by shown name; a metric that gives several has them under its own names."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from compat.core import faces, remat, settings
+from compat.core import faces, remat, rows, settings
 from compat.core.layer import Layer, call_plan
 from compat.core.operation import Operation
 from compat.core.persistence import opened
@@ -213,6 +213,8 @@ class Generated(Layer):
         params, state = self.gather()
         key = self._key(training)
         definition = remat.definition_of(self)
+        if training and definition.pools_rows:
+            call_args["mask"] = rows.mask_for(inputs[0], call_args.get("mask"))
         outputs, new = definition.apply(params, state, *inputs, key=key, training=training, **call_args)
         if new:
             self.put(new)

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from compat.core import data, live
+from compat.core import data, live, rows
 from compat.core.batch_calls import BatchCalls
 from compat.core.compiled import Compiled
 from kfun import ops
@@ -52,13 +52,14 @@ class _Step:
     def run(self, state: list, batch: Any) -> tuple[list, dict]:
         """One step, the model's own if it has one: `(state, logs)`; pure."""
         if self.update_with_logs is not None:
-            return self.update_with_logs(state, batch)
+            return self.update_with_logs(state, batch)  # whose batches are not padded
         state = self.update(state, batch)
         return state, self.logs(state)
 
     def update(self, state: list, batch: Any) -> list:
         """One step; pure."""
-        return self._measured(state, batch)[0]
+        with rows.real(batch) as batch:
+            return self._measured(state, batch)[0]
 
     def _measured(self, state: list, batch: Any) -> tuple[list, dict]:
         """One step and what `compute_metrics` gave, which a subclass may add to."""
@@ -118,8 +119,7 @@ def _moved(model: Any, values: list, x: Any, y: Any, y_pred: Any, weight: Any, l
     with live.given([(variables, values)]) as inside:
         tracker = model.__dict__.get("_kf_loss_tracker")
         if tracker is not None:
-            rows = ops.cast(ops.shape(jax.tree.leaves(x)[0])[0], "float32")
-            tracker.update_state(loss, sample_weight=rows)
+            tracker.update_state(loss, sample_weight=rows.count(jax.tree.leaves(x)[0]))
         logs = model.compute_metrics(x, y, y_pred, weight)
         logs = {k: ops.convert_to_tensor(v) for k, v in logs.items()}
         return [inside.get(v) for v in variables], logs
@@ -187,8 +187,9 @@ class PredictStep(_Step):
         if each:
             batches.begin()
         for done, group in enumerate(feed.groups(1), 1):
-            x, _, _ = data.unpack(jax.tree.map(lambda a: a[0], group.batches))
-            outputs, changed = self.compiled(t, n, x)
+            with rows.real(jax.tree.map(lambda a: a[0], group.batches)) as batch:
+                outputs, changed = self.compiled(t, n, data.unpack(batch)[0])
+            outputs = rows.only_real(outputs, group.batches)
             for place, value in changed.items():
                 n[place] = value
             latest |= changed

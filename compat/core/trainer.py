@@ -80,6 +80,9 @@ class Trainer(Steps):
         epochs = limited_epochs(epochs)
         limit_steps(feed, self.steps_per_execution)
         self._prepare(feed, "fit")
+        self._pad(feed)
+        if held is not None:
+            self._pad(held)
         feed.reset()
         step = self._step("train")
         calls = self._callbacks(callbacks, verbose, epochs, feed, add_history=True)
@@ -107,6 +110,12 @@ class Trainer(Steps):
             self._finalize(state)
             calls.on_train_end(logs)
         return self.history
+
+    def _pad(self, feed: Any, predicts: bool = False) -> None:
+        """Lets a feed fill up its smaller batches, if the model allows it, so that one program runs all."""
+        from compat.core import rowwise  # which knows all kinds of models
+
+        rowwise.pad(self, feed, predicts)
 
     def _finalize(self, state: live.Live) -> None:
         if self.optimizer is not None and getattr(self.optimizer, "use_ema", False):
@@ -162,6 +171,7 @@ class Trainer(Steps):
         feed = data.make_feed(x, y, sample_weight, batch_size, False, None, steps, "evaluate")
         limit_steps(feed, self.steps_per_execution)
         self._prepare(feed, "evaluate")
+        self._pad(feed)
         feed.reset()
         step = self._step("test")
         calls = self._callbacks(callbacks, verbose, 1, feed)
@@ -192,6 +202,7 @@ class Trainer(Steps):
         feed = data.make_feed(x, None, None, batch_size, False, None, steps, "predict")
         limit_steps(feed, self.steps_per_execution)
         self._prepare(feed, "predict")
+        self._pad(feed, predicts=True)
         return step.run(feed, callbacks, verbose)
 
 

@@ -66,6 +66,7 @@ class BatchNormalization(Normalization):
     synchronized: bool = False
 
     uses_mask = True
+    pools_rows = True
 
     def check(self):
         if self.renorm and self.renorm_clipping is None:

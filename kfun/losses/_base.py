@@ -45,6 +45,7 @@ class Loss(Named):
     reduction: str | None = dataclasses.field(default="sum_over_batch_size", kw_only=True)
 
     integer_labels = False  # whether y_true holds class numbers, which a cast to float could round
+    pools_rows = False  # whether a value draws on several rows of a batch
 
     def check(self) -> None:
         if self.reduction not in REDUCTIONS:

@@ -50,6 +50,10 @@ class Dice(Loss):
 
     axis: Any = None
 
+    @property
+    def pools_rows(self):
+        return self.axis is None
+
     def call(self, y_true, y_pred):
         return dice(y_true, y_pred, self.axis)
 
@@ -66,6 +70,10 @@ class Tversky(Loss):
     alpha: float = 0.5
     beta: float = 0.5
     axis: Any = None
+
+    @property
+    def pools_rows(self):
+        return self.axis is None
 
     def call(self, y_true, y_pred):
         return tversky(y_true, y_pred, self.alpha, self.beta, self.axis)

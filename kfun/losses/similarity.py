@@ -100,6 +100,7 @@ class Circle(Loss):
     remove_diagonal: bool = True
 
     integer_labels = True
+    pools_rows = True
 
     def call(self, y_true, y_pred):
         return circle(y_true, y_pred, remove_diagonal=self.remove_diagonal, gamma=self.gamma, margin=self.margin)

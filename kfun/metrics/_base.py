@@ -37,6 +37,7 @@ class Metric(Named):
     """
 
     uses_mask = False  # whether `update` takes a `mask`
+    pools_rows = False  # whether rows without weight change the result
 
     @property
     def state_dtype(self) -> str:

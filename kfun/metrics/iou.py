@@ -45,8 +45,8 @@ class _IoUBase(Metric):
 
         Args:
             y_true, y_pred: class numbers, or scores of which the largest along `axis` counts.
-            sample_weight: a scalar or one weight per place; cast to the type of the matrix, so that
-                fractions need a floating `dtype`.
+            sample_weight: a scalar, one weight per place, or per row of places; cast to the type of the
+                matrix, so that fractions need a floating `dtype`.
         """
         y_true, y_pred, weight = as_arrays(y_true, y_pred, 1 if sample_weight is None else sample_weight)
         if sample_weight is not None and dtypes.is_float(dtype_of(weight)) and dtypes.is_integer(self.state_dtype):
@@ -57,8 +57,11 @@ class _IoUBase(Metric):
             )
         y_true = y_true if self.sparse_y_true else ops.argmax(y_true, self.axis)
         y_pred = y_pred if self.sparse_y_pred else ops.argmax(y_pred, self.axis)
-        y_true, y_pred = (ops.ravel(ops.cast(y, "int32")) for y in (y_true, y_pred))
         weight = ops.cast(weight, self.state_dtype)
+        if 0 < len(sizes(weight)) < len(sizes(y_true)) and sizes(weight)[0] == sizes(y_true)[0]:
+            each = ops.reshape(weight, ops.shape(weight) + (1,) * (len(sizes(y_true)) - len(sizes(weight))))
+            weight = ops.broadcast_to(each, ops.shape(y_true))
+        y_true, y_pred = (ops.ravel(ops.cast(y, "int32")) for y in (y_true, y_pred))
         weight = ops.broadcast_to(ops.ravel(weight) if sizes(weight) else weight, ops.shape(y_true))
         return self.added(state, total_confusion_matrix=self._matrix(y_true, y_pred, weight))
 

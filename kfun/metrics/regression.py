@@ -139,6 +139,10 @@ class R2Score(Metric):
     class_aggregation: str | None = "uniform_average"
     num_regressors: int = 0
 
+    @property
+    def pools_rows(self):
+        return self.num_regressors > 0
+
     def check(self):
         known = (None, "uniform_average", "variance_weighted_average")
         if self.class_aggregation not in known:

@@ -61,11 +61,7 @@ def kept(run: Callable, keep: list, *args: Any) -> Any:
 
 
 def _at(batches: Any, i: Any) -> Any:
-    if isinstance(batches, dict):
-        return {k: _at(v, i) for k, v in batches.items()}
-    if isinstance(batches, (list, tuple)):
-        return type(batches)(_at(v, i) for v in batches)
-    return None if batches is None else ops.getitem(batches, i)
+    return jax.tree.map(lambda x: ops.getitem(x, i), batches)
 
 
 def epoch(

@@ -29,6 +29,13 @@ class Group(NamedTuple):
     batches: Any  # a pytree of arrays [>= count, rows, ...]
 
 
+class Padded(NamedTuple):
+    """A batch whose rows from `rows` on repeat its last one, so that all batches are of one size."""
+
+    batch: Any
+    rows: Any  # int32
+
+
 class ArrayFeed:
     """Batches of arrays in memory.
 
@@ -40,9 +47,14 @@ class ArrayFeed:
             them in, or None for their own.
         steps: batches of an epoch; all if None.
 
+    Attributes:
+        pads: whether batches are `Padded`, if the last one is smaller than the others.
+
     Raises:
         ValueError: if the arrays differ in length, or have no rows.
     """
+
+    pads = False
 
     def __init__(self, data: Any, batch_size: int, order: Callable[[int], Any] | None = None, steps: int | None = None):
         leaves = jax.tree.leaves(data)
@@ -70,12 +82,19 @@ class ArrayFeed:
             self._order = np.asarray(self.order(self.rows))
         last = min(self._next + self.steps, self.whole)
         self.short = last - self._next < self.steps
-        full = min(self.rows // b, last)
-        size = max(1, min(size, self.steps, self.rows // b, GROUP_BYTES // max(1, self.row_bytes * b)))
+        uneven = self.pads and self.rows > b and self.rows % b > 0
+        full = last if uneven else min(self.rows // b, last)
+        held = self.whole if uneven else self.rows // b
+        size = max(1, min(size, self.steps, held, GROUP_BYTES // max(1, self.row_bytes * b)))
         for first in range(self._next, full, size):
             count = min(size, full - first)
             self._next = first + count
-            yield Group(count, b, self._take(first * b, count * b, (size, b)))
+            rows = min(count * b, self.rows - first * b)
+            batches = self._take(first * b, rows, (size, b))
+            if uneven:
+                left = rows - b * np.arange(size, dtype=np.int32)
+                batches = Padded(batches, np.clip(left, 0, b).astype(np.int32))
+            yield Group(count, b, batches)
         if full < last:
             rest = self.rows - full * b
             self._next = last
@@ -91,23 +110,23 @@ class ArrayFeed:
             missing = lead[0] * lead[1] - rows
             if missing:
                 pad = np.pad if isinstance(x, np.ndarray) else jax.numpy.pad
-                x = pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1))
+                x = pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1), mode="edge")
             return x.reshape(*lead, *x.shape[1:])
 
         return jax.tree.map(part, self.data)
 
 
 def _rows_of(x: np.ndarray, start: int, rows: int, order: np.ndarray | None, length: int) -> np.ndarray:
-    """Rows of an array, as a view or by one copy, zeros after them up to a length."""
+    """Rows of an array, as a view or by one copy, the last one again after them up to a length."""
     if order is None and rows == length:
         return x[start : start + rows]
     out = np.empty((length, *x.shape[1:]), x.dtype)
-    out[rows:] = 0
     if order is None:
         out[:rows] = x[start : start + rows]
     else:
         # Without a mode, NumPy takes into a buffer first and copies that.
         np.take(x, order, axis=0, out=out[:rows], mode="clip")
+    out[rows:] = out[rows - 1]
     return out
 
 
@@ -118,7 +137,12 @@ class StreamFeed:
         source: gives an iterator of batches; called when the batches begin anew.
         steps: batches of an epoch; until the iterator ends if None.
         ahead: how many batches are fetched before they are asked for.
+
+    Attributes:
+        pads: whether batches are `Padded`, to the most rows that one of their form has had.
     """
+
+    pads = False
 
     def __init__(self, source: Callable[[], Iterable], steps: int | None = None, ahead: int = 8):
         self.source, self.steps, self.ahead = source, steps, ahead
@@ -128,6 +152,7 @@ class StreamFeed:
         self._iterator: Iterator | None = None
         self._running: Prefetch | None = None
         self._widths: dict[Any, int] = {}  # batches of the largest group of each form
+        self._heights: dict[Any, int] = {}  # rows of the largest batch of each form
 
     def reset(self) -> None:
         """Lets the next epoch begin with a new iterator."""
@@ -141,6 +166,8 @@ class StreamFeed:
             batch = jax.tree.map(np.asarray, batch)
             if self.look is not None:
                 self.look(batch)
+            if self.pads:
+                batch = self._padded(batch)
             limit = max(1, min(size, GROUP_BYTES // max(1, sum(x.nbytes for x in jax.tree.leaves(batch)))))
             if waiting and (len(waiting) >= limit or form != _form(batch)):
                 yield self._stack(waiting, form)
@@ -172,6 +199,14 @@ class StreamFeed:
         for batch in self._running:
             self.count += 1
             yield batch
+
+    def _padded(self, batch: Any) -> Padded:
+        rows = jax.tree.leaves(batch)[0].shape[0]
+        form = _form(jax.tree.map(lambda x: x[:0], batch))
+        height = self._heights[form] = max(rows, self._heights.get(form, 0))
+        if rows < height:
+            batch = jax.tree.map(lambda x: _rows_of(x, 0, rows, None, height), batch)
+        return Padded(batch, np.int32(rows))
 
     def _stack(self, batches: list[Any], form: Any) -> Group:
         """A group by one copy of each batch; as long as the largest one of its form, to need no compile."""
