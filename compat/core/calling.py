@@ -60,7 +60,7 @@ class CallContext:
 
 
 CONTEXT: contextvars.ContextVar[CallContext | None] = contextvars.ContextVar("compat_call", default=None)
-_HOLDING: weakref.WeakSet[Any] = weakref.WeakSet()  # layers that keep losses of their last call
+HOLDING: weakref.WeakSet[Any] = weakref.WeakSet()  # layers that keep losses of their last call
 
 
 def begin(layer: Any) -> tuple[CallContext, Any]:
@@ -70,7 +70,7 @@ def begin(layer: Any) -> tuple[CallContext, Any]:
         if inside.added:
             own = {id(x) for x in layer._all_layers()}
             inside.added[:] = [(x, loss) for x, loss in inside.added if id(x) not in own]
-    elif _HOLDING:
+    elif HOLDING:
         clear_losses(layer)
     made = CallContext()
     return made, CONTEXT.set(made)
@@ -83,11 +83,11 @@ def keep_loss(layer: Any, value: Any) -> None:
         inside.added.append((layer, value))
     else:
         layer._kf.losses.append(value)
-        _HOLDING.add(layer)
+        HOLDING.add(layer)
 
 
 def clear_losses(layer: Any) -> None:
     """Forgets what `add_loss` left on a layer and those inside it."""
     for each in layer._all_layers():
         each._kf.losses.clear()
-        _HOLDING.discard(each)
+        HOLDING.discard(each)

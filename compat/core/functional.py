@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.core import masks, naming
+from compat.core import masks, naming, one_program
 from compat.core.calling import call_plan
 from compat.core.input_layer import InputLayer
 from compat.core.keras_tensor import KerasTensor
 from compat.core.layer import Layer
 from compat.core.model import Model
+from compat.core.tracebacks import filtered
 from kfun import dtypes, ops
 from kfun.graph import replace, tensors, trace, walk
 
@@ -119,6 +120,11 @@ class Functional(Model):
 
     def build(self, *shapes: Any) -> None:
         """Nothing: the graph is built already."""
+
+    @filtered
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        found = one_program.run(self, args, kwargs)
+        return super().__call__(*args, **kwargs) if found is None else found
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Runs the graph."""

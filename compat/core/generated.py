@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from compat.core import faces, remat, rows, settings
+from compat.core import faces, one_program, remat, rows, settings
 from compat.core.layer import Layer, call_plan
 from compat.core.operation import Operation
 from compat.core.persistence import opened
@@ -101,6 +101,8 @@ class Generated(Layer):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self._fields:
             self.__dict__.pop("_definition", None)
+        if self.__dict__.get("built"):
+            one_program.note_change()
         super().__setattr__(name, value)
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from compat.core import calling, masks, naming, policy, remat, scope
+from compat.core import calling, masks, naming, one_program, policy, remat, scope
 from compat.core.calling import CallPlan, call_plan
 from compat.core.operation import refuse_unknown
 from compat.core.persistence import Persistent, opened
@@ -75,7 +75,10 @@ class Layer(Persistent):
         self.built = False
 
     def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, policy.get(value) if name == "dtype_policy" else value)
+        if name == "dtype_policy":
+            value = policy.get(value)
+            one_program.note_change()
+        super().__setattr__(name, value)
 
     # ---- types ----
 

@@ -13,9 +13,10 @@ from typing import Any
 
 from compat import losses
 from compat.core.functional import Functional
-from compat.core.generated import Generated, Part
+from compat.core.generated import Part
 from compat.core.input_layer import InputLayer
 from compat.core.layer import Layer
+from compat.core.own import ours, own_layer
 from compat.core.sequential import Sequential
 from compat.core.single import Steps
 from kfun.graph import tensors
@@ -63,7 +64,7 @@ def _measured(model: Any) -> bool:
     if not all(isinstance(part, losses.Loss) for part in parts):
         return False
     parts += [] if compiled is None else compiled.metrics
-    return all(_ours(type(part)) and not _pools(part) for part in parts)
+    return all(ours(type(part)) and not _pools(part) for part in parts)
 
 
 def _pools(part: Any) -> bool:
@@ -74,12 +75,8 @@ def _pools(part: Any) -> bool:
     function = getattr(definition, "fn", None)
     if function is None:
         return not _along(getattr(definition, "axis", None), 2)
-    axis = inspect.signature(function).parameters.get("axis") if _ours(function) else None
-    return not _ours(function) or function.__name__ == "circle" or (axis is not None and axis.default != -1)
-
-
-def _ours(thing: Any) -> bool:
-    return getattr(thing, "__module__", "").partition(".")[0] in ("compat", "kfun")
+    axis = inspect.signature(function).parameters.get("axis") if ours(function) else None
+    return not ours(function) or function.__name__ == "circle" or (axis is not None and axis.default != -1)
 
 
 def _layer(layer: Any) -> bool:
@@ -90,12 +87,7 @@ def _layer(layer: Any) -> bool:
         return type(layer).call is Sequential.call and layer._kf_graph is not None and _layer(layer._kf_graph)
     if isinstance(layer, (InputLayer, Part)):
         return True
-    if not isinstance(layer, Generated) or not _ours(type(layer)) or type(layer).__module__.endswith("_ecosystem"):
-        return False
-    if layer.activity_regularizer is not None or getattr(layer, "stateful", False):
-        return False
-    given = [v for name, v in vars(layer).items() if not name.startswith("_")]
-    if not all(_ours(v) for v in given if inspect.isroutine(v)):
+    if not own_layer(layer):
         return False
     rank = min((len(t.shape) for node in layer._kf.nodes for t in tensors(node.inputs)), default=2)
     axes = getattr(layer, "axis", None), getattr(layer, "axes", None)

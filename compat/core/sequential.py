@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.core import naming
+from compat.core import naming, one_program
 from compat.core.functional import Functional
 from compat.core.input_layer import Input, InputLayer
 from compat.core.keras_tensor import KerasTensor
 from compat.core.layer import Layer
 from compat.core.model import Model
+from compat.core.tracebacks import filtered
 
 
 class Sequential(Model):
@@ -116,6 +117,11 @@ class Sequential(Model):
 
     def _sublayers(self) -> list[Layer]:
         return self.layers
+
+    @filtered
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        found = one_program.run(self, args, kwargs)
+        return super().__call__(*args, **kwargs) if found is None else found
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
         """Runs the layers in order."""

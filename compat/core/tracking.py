@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from compat.core import naming
+from compat.core import naming, one_program
 from compat.core.operation import Operation
 from compat.core.variable import Variable
 from kfun import dtypes
@@ -24,6 +24,8 @@ class Tracking(Operation):
         own = self._kf.trainable if variable.trainable else self._kf.other
         if not any(v is variable for v in (*self._kf.trainable, *self._kf.other)):
             own.append(variable)
+            if self.__dict__.get("built"):
+                one_program.note_change()
 
     def add_weight(
         self,
