@@ -16,6 +16,12 @@ from kfun import dtypes, ops
 class Compiled:
     """The half of `Trainer` that says what is trained, on what, and what is measured."""
 
+    steps_per_execution = 1  # until `compile` says otherwise
+    # Keras's names, which models of published packages read.
+    _loss_tracker = property(lambda self: self.__dict__.get("_kf_loss_tracker"))
+    _compile_loss = property(lambda self: self.__dict__.get("_kf_loss"))
+    _compile_metrics = property(lambda self: self.__dict__.get("_kf_metrics"))
+
     def _init_trainer(self) -> None:
         self.__dict__["_kf_compiled"] = None
         self.__dict__["_kf_steps_made"] = {}
@@ -23,7 +29,6 @@ class Compiled:
         self.__dict__["_kf_loss_tracker"] = None
         self.__dict__["optimizer"] = None
         self.__dict__["_kf_run_eagerly"], self.__dict__["_kf_jit_compile"] = False, "auto"
-        self.__dict__["steps_per_execution"] = 1
         self.stop_training = False
 
     @filtered

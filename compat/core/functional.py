@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from compat.core import masks, naming, one_program
@@ -165,8 +166,8 @@ class Functional(Model):
         if isinstance(inputs, dict):
             given = self._by_name(inputs)
         elif isinstance(structure, dict):
-            items = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
-            given = items
+            given = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+            self._check_order(structure, given)
         else:
             given = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
             given = _flatten(given)
@@ -177,17 +178,38 @@ class Functional(Model):
             )
         return [self._checked(x, t, n) for x, t, n in zip(given, wanted, self.input_names, strict=True)]
 
+    def _check_order(self, structure: dict, given: list) -> None:
+        """Several arrays without names for inputs with names: in the order of the sorted names, if that is theirs."""
+        if len(given) < 2:
+            return
+        names = list(structure)
+        if names != sorted(names):
+            raise ValueError(
+                f"Model {self.name!r} takes a dict with the keys {names}; received {len(given)} arrays without names, "
+                "whose order is not clear"
+            )
+        warnings.warn(
+            f"Model {self.name!r} takes a dict with the keys {names}; received arrays without names, which are taken "
+            "in this order",
+            stacklevel=2,
+        )
+
     def _by_name(self, inputs: dict) -> list:
         structure = self._kf_inputs
         keys = list(structure) if isinstance(structure, dict) else self.input_names
         missing = [k for k in keys if k not in inputs]
         if missing:
             raise ValueError(f"Model {self.name!r}: missing inputs {missing}; received {sorted(inputs)}")
+        unknown = [k for k in inputs if k not in keys]
+        if unknown:
+            warnings.warn(f"Model {self.name!r} has the inputs {keys}; {unknown} are left out", stacklevel=2)
         found = [inputs[k] for k in keys]
         return _flatten(found)
 
     def _checked(self, x: Any, tensor: Any, name: str) -> Any:
         if x is None:
+            if not getattr(getattr(tensor.node, "target", None), "optional", False):
+                raise ValueError(f"Model {self.name!r}: input {name!r} is None; only Input(..., optional=True) may be")
             return x
         if not hasattr(x, "shape"):
             x = ops.convert_to_tensor(x)
@@ -270,7 +292,7 @@ def _ordered(inputs: list, outputs: list, steps: list) -> list:
     known = {id(n) for n, *_ in steps}
     done: set[int] = set()
     stack = [(t.node, False) for t in reversed(outputs)]
-    sources = {id(t.node): t for t in inputs if t.node is not None}
+    sources = {id(t.node) for t in inputs if t.node is not None and isinstance(t.node.target, InputLayer)}
     while stack:
         node, expanded = stack.pop()
         if node is None or (id(node) not in known and id(node) not in sources):

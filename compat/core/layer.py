@@ -225,8 +225,8 @@ class Layer(Persistent):
         if isinstance(tree, (list, tuple)) and any(is_data(v) for v in tree):
             items = [self._converted(v) for v in tree]
             return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
-        if not hasattr(tree, "dtype") or not hasattr(tree, "shape") or isinstance(tree, Variable):
-            return tree
+        if not hasattr(tree, "dtype") or not hasattr(tree, "shape") or isinstance(tree, (Variable, SymbolicTensor)):
+            return tree  # what is symbolic is converted when the graph runs
         if self.autocast and dtypes.name(tree.dtype) != self.compute_dtype and _castable(tree, self.compute_dtype):
             mask = masks.get(tree)
             tree = ops.cast(tree, self.compute_dtype)
@@ -302,6 +302,8 @@ class Layer(Persistent):
         def run(*arrays: Any) -> Any:
             arrays = iter(arrays)
             filled, named = replace((args, kwargs), lambda _: next(arrays), SymbolicTensor)
+            if self._convert_inputs:
+                filled, named = self._converted(filled), self._converted(named)
             with scope.Scope(abstract=True):
                 return self._in_compute_dtype(filled, named)
 

@@ -44,6 +44,14 @@ class Model(Trainer, Layer):
         super().__init__(*args, **kwargs)
         self._init_trainer()
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "layers":
+            raise AttributeError(
+                f"{type(self).__name__}: `layers` lists all layers of a model and cannot be set; keep your own under "
+                "another name (a Sequential changes by add() and pop())"
+            )
+        super().__setattr__(name, value)
+
     @property
     def layers(self) -> list[Layer]:
         """The sublayers, in the order of the attributes."""

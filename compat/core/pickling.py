@@ -13,6 +13,7 @@ def reduced(model: Any) -> tuple | None:
     Graphs are long chains of objects, which pickle would follow one call deep in the other, and trained models
     hold compiled functions. Classes of the user's own need not be registered: the pickle names them beside.
     """
+    from compat.layers import Lambda
     from compat.saving import get_registered_name, save_model
 
     if not model.built:
@@ -25,7 +26,8 @@ def reduced(model: Any) -> tuple | None:
         except (ValueError, TypeError, NotImplementedError):  # something without a config, which may have a pickle
             return None
         with open(path, "rb") as file:
-            return restored, (file.read(), {get_registered_name(cls): cls for cls in classes})
+            functions = {x.name: x.function for x in model._all_layers() if isinstance(x, Lambda)}
+            return restored, (file.read(), {get_registered_name(cls): cls for cls in classes} | functions)
 
 
 def restored(content: bytes, classes: dict[str, type]) -> Any:

@@ -139,14 +139,22 @@ class Prepared(Compiled):
             Dicts under `trainable_variables`, `non_trainable_variables`, `optimizer_variables`, `metrics_variables`.
 
         Raises:
+            ValueError: if two variables of a kind have one path.
+
+        Raises:
             ValueError: if the format is unknown.
         """
         if value_format not in ("backend_tensor", "numpy_array"):
             raise ValueError(f"get_state_tree: expected 'backend_tensor' or 'numpy_array'; received {value_format!r}")
-        return {
-            kind: _nested({v.path: v.value if value_format == "backend_tensor" else v.numpy() for v in variables})
-            for kind, variables in self._by_kind().items()
-        }
+        found = {}
+        for kind, variables in self._by_kind().items():
+            paths = [v.path for v in variables]
+            twice = sorted({p for p in paths if paths.count(p) > 1})
+            if twice:
+                raise ValueError(f"get_state_tree: several {kind} have the path {twice[0]!r}; give layers other names")
+            values = [v.value if value_format == "backend_tensor" else v.numpy() for v in variables]
+            found[kind] = _nested(dict(zip(paths, values, strict=True)))
+        return found
 
     def set_state_tree(self, state_tree: dict[str, dict]) -> None:
         """Sets variables from nested dicts by path, in the form of `get_state_tree`.

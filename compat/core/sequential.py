@@ -162,6 +162,7 @@ class Sequential(Model):
             )
         raise AttributeError(f"{type(self).__name__} object has no attribute {name!r}", name=name, obj=self)
 
+    _functional = property(lambda self: self._kf_graph)  # Keras's name for it, which published packages read
     input = property(lambda self: self.__getattr__("input"))
     output = property(lambda self: self.__getattr__("output"))
 

@@ -17,8 +17,9 @@ class Lambda(Layer):
         mask: a mask, or a function `(inputs, mask)`.
         arguments: further arguments of the function.
 
-    A model with a lambda expression cannot be saved: files hold no code. Use a named function
-    that is registered with `saving.register_keras_serializable`, or a layer class.
+    A named function that is registered with `saving.register_keras_serializable` is found again
+    when a file is read. A lambda is not, because no code of a file is run: `load_model` takes it
+    from `custom_objects`, by the name of the layer.
     """
 
     def __init__(
@@ -62,11 +63,7 @@ class Lambda(Layer):
         return super().compute_output_spec(inputs, **kwargs)
 
     def get_config(self) -> dict:
-        """The constructor's arguments.
-
-        Raises:
-            ValueError: if the function is a lambda expression.
-        """
+        """The constructor's arguments."""
         from compat.saving import serialize_keras_object
 
         function = serialize_keras_object(self.function)
@@ -83,8 +80,11 @@ class Lambda(Layer):
 
     @classmethod
     def from_config(cls, config: dict) -> Lambda:
-        """The layer of a config; its functions must be registered."""
-        from compat.saving import deserialize_keras_object
+        """The layer of a config; its functions must be registered, or given under the layer's name."""
+        from compat.saving import deserialize_keras_object, get_registered_object
 
+        function = config.get("function")
+        if isinstance(function, dict) and function.get("class_name") == "__lambda__":
+            config = config | {"function": get_registered_object(str(config.get("name"))) or function}
         config = {k: deserialize_keras_object(v) if isinstance(v, dict) else v for k, v in config.items()}
         return cls(**config)

@@ -11,6 +11,8 @@ from compat.core.keras_tensor import KerasTensor
 from compat.core.layer import Layer
 from compat.core.model import Model
 from compat.core.sequential import Sequential
+from compat.layers import Lambda
+from compat.saving import CustomObjectScope
 from kfun.graph import replace, tensors, walk
 
 
@@ -30,19 +32,28 @@ def clone_model(
         clone_function: `layer -> layer` for each layer but inputs; by default from the layer's config.
         call_function: `(layer, *args, **kwargs) -> outputs` in place of calling the new layer; functional
             models only.
-        recursive: whether `clone_function` is also called for the layers of models inside.
+        recursive: whether the functions are also called for the layers of models inside.
 
     Raises:
         ValueError: if an argument does not go with the kind of model.
     """
     if kwargs:
         raise ValueError(f"clone_model: unknown arguments {sorted(kwargs)}")
+    made = _clone(model, input_tensors, clone_function, call_function, recursive)
+    if model.compiled:
+        made.compile_from_config(model.get_compile_config())
+    return made
+
+
+def _clone(
+    model: Any, input_tensors: Any, clone_function: Callable | None, call_function: Callable | None, recursive: bool
+) -> Any:
     if isinstance(model, Sequential):
         if call_function is not None:
             raise ValueError("clone_model: call_function is for functional models; this one is Sequential")
         return _clone_sequential(model, input_tensors, _cloner(clone_function, recursive))
     if isinstance(model, Functional):
-        return _clone_functional(model, input_tensors, _cloner(clone_function, recursive), call_function)
+        return _clone_functional(model, input_tensors, _cloner(clone_function, recursive, call_function), call_function)
     for name, value in (("input_tensors", input_tensors), ("clone_function", clone_function),
                         ("call_function", call_function)):  # fmt: skip
         if value is not None:
@@ -52,18 +63,19 @@ def clone_model(
     return type(model).from_config(model.get_config())
 
 
-def _cloner(function: Callable | None, recursive: bool) -> Callable:
+def _cloner(function: Callable | None, recursive: bool, call: Callable | None = None) -> Callable:
     def clone(layer: Layer) -> Layer:
         if isinstance(layer, InputLayer):
             return type(layer).from_config(layer.get_config())
         if recursive and isinstance(layer, (Functional, Sequential)):
-            return clone_model(layer, clone_function=function, recursive=True)
+            return _clone(layer, None, function, call if isinstance(layer, Functional) else None, True)
         if function is not None:
             made = function(layer)
             if not isinstance(made, Layer):
                 raise ValueError(f"clone_function: expected a layer for {layer.name!r}; received {made!r}")
             return made
-        return type(layer).from_config(layer.get_config())
+        with CustomObjectScope({layer.name: layer.function} if isinstance(layer, Lambda) else {}):
+            return type(layer).from_config(layer.get_config())
 
     return clone
 

@@ -151,14 +151,13 @@ def load_model(filepath: Any, custom_objects: dict | None = None, compile: bool 
         filepath: of the file or folder; or a seekable binary file object with an archive.
         custom_objects: `{name: class or function}` that the file may name.
         compile: whether to compile the model as it was, the optimizer's state included.
-        safe_mode: must be True: there is no unsafe way to load.
+        safe_mode: Keras runs code of the file if this is False; here no code of a file is run, whatever it
+            says, so a file that holds some is refused in any case.
 
     Raises:
         MissingFileError: if there is no such file: a FileNotFoundError and a ValueError.
         ValueError: if it is damaged, holds what is refused, or names an unregistered class.
     """
-    if not safe_mode:
-        raise ValueError("load_model: safe_mode=False would run code from the file; there is no such way here")
     if hasattr(filepath, "read"):
         return _load(Archive(filepath, "the file object"), custom_objects, compile)
     path = _existing(filepath)

@@ -217,7 +217,7 @@ def functional_from_config(cls: type, config: dict, custom_objects: dict | None 
             return outputs[name, number][index]
         if isinstance(places, dict):
             return {k: find(v) for k, v in places.items()}
-        return [find(p) for p in places]
+        return type(places)(find(p) for p in places)
 
     inputs, results = find(config["input_layers"]), find(config["output_layers"])
     if cls in (Functional, Model) or not issubclass(cls, Functional):

@@ -3,10 +3,12 @@ a registry decides which classes and functions exist."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import contextvars
 import functools
 import importlib
+import marshal
 import types
 from collections.abc import Callable
 from typing import Any
@@ -99,7 +101,7 @@ def serialize_keras_object(obj: Any) -> Any:
     """JSON data of an object.
 
     Raises:
-        ValueError: if the object cannot be written, such as a lambda.
+        ValueError: if the object cannot be written.
     """
     if obj is None or isinstance(obj, (bool, int, float, str)):
         return obj
@@ -138,14 +140,24 @@ def _function(obj: Any) -> Any:
             "registered_name": _NAMES.get(obj),
         }  # fmt: skip
     if getattr(obj, "__name__", "<lambda>") == "<lambda>":
-        raise ValueError(
-            "a lambda cannot be written to a file: files hold no code. Write a named function and register it with "
-            "keras.saving.register_keras_serializable()"
-        )
+        return _lambda(obj)
     return {  # Keras names the type of functions, and the function by its registered name
         "module": "builtins", "class_name": "function", "config": get_registered_name(obj),
         "registered_name": "function",
     }  # fmt: skip
+
+
+def _lambda(obj: Any) -> dict:
+    """A lambda in Keras's form, its code. Keras reads that if it is told to trust the file; we never do."""
+    if not isinstance(obj, types.FunctionType):
+        raise ValueError(f"cannot write {obj!r:.120} as JSON: it has no name; write a named function or a class")
+    cells = obj.__closure__
+    code = {
+        "code": base64.encodebytes(marshal.dumps(obj.__code__)).decode("ascii"),
+        "defaults": serialize_keras_object(obj.__defaults__),
+        "closure": cells and serialize_keras_object(tuple(cell.cell_contents for cell in cells)),
+    }
+    return {"class_name": "__lambda__", "config": code}
 
 
 def _object(obj: Any) -> dict:
@@ -211,7 +223,7 @@ def deserialize_keras_object(config: Any, custom_objects: dict | None = None, sa
     Args:
         config: what `serialize_keras_object` gave, or Keras itself.
         custom_objects: `{name: class or function}` that the data may name.
-        safe_mode: must be True: files with code in them (lambdas) are refused in any case.
+        safe_mode: changes nothing: data with code in them (lambdas) are refused in any case.
         kwargs: nothing; unknown names are refused.
 
     Raises:
@@ -250,7 +262,10 @@ def _special(config: dict) -> Any:
     if name == "__tuple__":
         return tuple(deserialize_keras_object(v) for v in config.get("items", inner or ()))
     if name == "__lambda__":
-        raise ValueError("the file holds a lambda, which is code: it is refused. Write the model with a named function")
+        raise ValueError(
+            "the file holds a lambda, which is code and is not run. Give the function of a Lambda layer by the layer's "
+            "name, load_model(path, custom_objects={name: function}), or write the model with a named function"
+        )
     raise ValueError(f"the data name an unknown kind {name!r}")
 
 

@@ -139,9 +139,14 @@ def test_gadgets_inside_a_layer(name, field, tmp_path, monkeypatch):
 
 def test_safe_mode_cannot_be_turned_off(write):
     path = write(lambda config: None)
-    assert keras.saving.load_model(path).name == "m"
-    with pytest.raises(ValueError, match="safe_mode"):
-        keras.saving.load_model(path, safe_mode=False)
+    assert keras.saving.load_model(path, safe_mode=False).name == "m"
+
+    def code(config):
+        _layer(config)["config"]["activation"] = GADGETS["lambda"]
+
+    with pytest.raises(ValueError, match="lambda"):
+        keras.saving.load_model(write(code), safe_mode=False)
+    assert not os.path.exists("pwned")
 
 
 def _bad_weights(kind, file, group, secret):

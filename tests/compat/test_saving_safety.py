@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ["KERAS_BACKEND"] = "jax"
+
+import copy
 import io
 import json
-import os
 import zipfile
 
 import h5py
+import keras as real
 import numpy as np
 import pytest
 
@@ -99,14 +104,24 @@ def test_lambda_code_is_refused(saved):
         }
 
     _refused(_rewritten(saved, code), "lambda.*code")
-    model = keras.Sequential([keras.Input((3,)), layers.Lambda(lambda x: x * 2)])
-    with pytest.raises(ValueError, match="lambda cannot be written"):
-        model.save(saved.with_name("l.keras"))
 
 
-def test_unsafe_mode_does_not_exist(saved):
-    with pytest.raises(ValueError, match="safe_mode"):
-        keras.models.load_model(saved, safe_mode=False)
+def test_the_function_of_a_lambda_comes_from_the_reader(saved):
+    by, path = 3.0, saved.with_name("l.keras")
+    model = keras.Sequential([keras.Input((3,)), layers.Lambda(lambda x: x * 2 + by, name="twice")])
+    model.save(path)
+    for safe_mode in (True, False):
+        with pytest.raises(ValueError, match=r"lambda, which is code and is not run.*custom_objects"):
+            keras.models.load_model(path, safe_mode=safe_mode)
+    x = np.arange(6.0).reshape(2, 3)
+    mine = keras.models.load_model(path, custom_objects={"twice": lambda x: x * 2 + 3})
+    theirs = real.models.load_model(path, safe_mode=False)
+    for other in (mine, theirs, keras.models.clone_model(model), copy.deepcopy(model)):
+        np.testing.assert_array_equal(other(x), model(x))
+
+
+def test_unsafe_mode_is_as_safe(saved):
+    assert keras.models.load_model(saved, safe_mode=False).built
 
 
 def test_paths_out_of_the_archive(saved):
