@@ -156,7 +156,7 @@ class Functional(Model):
         given = list(tensors(args))
         if [t.shape for t in given] == [t.shape for t in self.inputs]:
             return replace(self._kf_outputs, lambda t: t.spec, KerasTensor)
-        return super().compute_output_spec(*args, **kwargs)
+        return self._run_abstract(args, kwargs)
 
     def _converted(self, tree: Any) -> Any:
         return tree  # each input is converted to its own dtype in `_flat_inputs`

@@ -10,7 +10,11 @@ from compat.core.input_layer import Input, InputLayer
 from compat.core.keras_tensor import KerasTensor
 from compat.core.layer import Layer
 from compat.core.model import Model
+from compat.core.policy import floatx
+from compat.core.shapes import is_data, replace_shapes, tuples
 from compat.core.tracebacks import filtered
+from kfun.graph import SymbolicTensor, replace
+from kfun.spec import Spec
 
 
 class Sequential(Model):
@@ -92,23 +96,23 @@ class Sequential(Model):
         self.built = True
 
     def build(self, input_shape: Any = None) -> None:
-        """Builds the layers for an input of a shape, the batch axis included."""
+        """Builds the layers for an input of a shape, or a list or dict of shapes, the batch axis included."""
         if self._kf_graph is None and self.layers:
-            if not isinstance(input_shape, (tuple, list)):
+            if not isinstance(input_shape, (tuple, list, dict)):
                 raise ValueError(f"Sequential.build: expected a shape; received {input_shape!r}")
-            self._make_graph(Input(batch_shape=tuple(input_shape)))
+            shapes = replace_shapes(tuples(input_shape), floatx())
+            self._make_graph(replace(shapes, lambda t: Input(batch_shape=t.shape, dtype=t.dtype), SymbolicTensor))
 
     def _build_for(self, args: tuple, kwargs: dict) -> None:
-        if self._kf_graph is None and self.layers:
-            from kfun.spec import Spec
-
-            x = args[0]
-            if not hasattr(x, "shape"):
-                raise ValueError(f"Sequential {self.name!r} takes one array; received {type(x).__name__}")
-            spec = Spec.of(x)
-            shape = (None, *spec.shape[1:])
-            dtype = spec.dtype
-            self._make_graph(Input(batch_shape=shape, dtype=dtype))
+        if self._kf_graph is not None or not self.layers or self.built:
+            return
+        if not args or not is_data(args[0]):
+            received = type(args[0]).__name__ if args else "nothing"
+            raise ValueError(f"Sequential {self.name!r} takes arrays as its first argument; received {received}")
+        try:
+            self._make_graph(_inputs_for(args[0]))
+        except NotImplementedError:  # a layer tells its shapes by running only
+            self.built = True
 
     @property
     def layers(self) -> list[Layer]:
@@ -145,7 +149,7 @@ class Sequential(Model):
         """The specs of the outputs for symbolic tensors."""
         if self._kf_graph is not None:
             return self._kf_graph.compute_output_spec(*args)
-        return super().compute_output_spec(*args, **kwargs)
+        return self._run_abstract(args, kwargs)
 
     def _converted(self, tree: Any) -> Any:
         return tree if self._kf_graph is not None else super()._converted(tree)
@@ -174,7 +178,7 @@ class Sequential(Model):
         config["dtype"] = serialize_keras_object(self.dtype_policy)
         config["layers"] = [serialize_keras_object(layer) for layer in self._kf_layers]
         if self._kf_graph is not None:
-            config["build_input_shape"] = self._kf_graph.inputs[0].shape
+            config["build_input_shape"] = self._kf_graph.input_shape
         return config
 
     @classmethod
@@ -189,8 +193,18 @@ class Sequential(Model):
             model.add(deserialize_keras_object(layer, custom_objects=custom_objects), rebuild=False)
         model._rebuild()
         shape = config.get("build_input_shape")
-        if model._kf_graph is None and shape and isinstance(shape, (list, tuple)):
-            model.build(tuple(shape))
+        if model._kf_graph is None and shape and isinstance(shape, (list, tuple, dict)):
+            model.build(shape)
         if config.get("trainable") is False:
             model.trainable = False
         return model
+
+
+def _inputs_for(x: Any) -> Any:
+    """Symbolic inputs for an array, or for those in a list, tuple or dict."""
+    if isinstance(x, dict):
+        return {k: _inputs_for(v) for k, v in x.items()}
+    if isinstance(x, (list, tuple)):
+        return type(x)(_inputs_for(v) for v in x)
+    spec = Spec.of(x)
+    return Input(batch_shape=(None, *spec.shape[1:]), dtype=spec.dtype)
