@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from compat import losses as losses_face
 from compat import metrics as metrics_face
 from compat.core import rows
+from compat.core.structures import Place, down_to, items, leaves, like, nested, part_of, places
 from kfun import ops
 from kfun.errors import nearest
 
@@ -16,14 +18,19 @@ from kfun.errors import nearest
 def flat_outputs(tree: Any, names: list[str] | None) -> dict[str, Any]:
     """Outputs (or targets in their form) by name, in order.
 
-    A dict has its keys, a list or tuple the model's output names, one array the only name.
+    A dict has its keys, a list or tuple the model's output names, one array the only name. What is nested deeper is
+    named by the model too, else by its path.
     """
+    if nested(tree) and any(nested(v) for _, v in items(tree)):
+        found = list(leaves(tree))
+        named = names if names and len(names) == len(found) else ["/".join(map(str, path)) for path, _ in found]
+        return dict(zip(named, (v for _, v in found), strict=True))
     if isinstance(tree, dict):  # compiled steps sort the keys of dicts
         return {n: tree[n] for n in names} if names and set(names) == set(tree) else dict(tree)
-    items = list(tree) if isinstance(tree, (list, tuple)) else [tree]
-    if not names or len(names) != len(items):
-        names = [f"output_{i}" for i in range(len(items))] if len(items) > 1 else ["output"]
-    return dict(zip(names, items, strict=True))
+    parts = list(tree) if isinstance(tree, (list, tuple)) else [tree]
+    if not names or len(names) != len(parts):
+        names = [f"output_{i}" for i in range(len(parts))] if len(parts) > 1 else ["output"]
+    return dict(zip(names, parts, strict=True))
 
 
 def by_output(value: Any, names: list[str], what: str) -> dict[str, Any]:
@@ -50,10 +57,41 @@ class CompileLoss:
     def __init__(self, loss: Any, loss_weights: Any = None):
         self.loss, self.loss_weights = loss, loss_weights
         self._built: dict[str, Any] = {}
-        self.trackers: dict[str, Any] = {}
+        self._places: list[Place] = []
+        self._named = False  # whether losses by name stand on outputs in a list, or on one
+        self.trackers: dict[Any, Any] = {}  # by output, or by place
 
-    def build(self, names: list[str]) -> None:
-        """Makes the losses for outputs of these names."""
+    @property
+    def built(self) -> bool:
+        """Whether the losses are made."""
+        return bool(self._built or self._places)
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The means of the outputs' losses, if there are several."""
+        return list(self.trackers.values())
+
+    def build(self, y_pred: Any, names: list[str] | None) -> None:
+        """Makes the losses for outputs, arrays or specs, of these names."""
+        outputs = flat_outputs(y_pred, names)
+        if _structured(self.loss, y_pred):
+            self._named = isinstance(self.loss, dict) and not isinstance(y_pred, dict)
+            given, shown = (outputs, list(outputs)) if self._named else (y_pred, names)
+            found = places(self.loss, self.loss_weights, given, shown)
+            if not nested(y_pred) and len(found) > 1:
+                warnings.warn(
+                    f"the model has one output and {len(found)} losses: as in Keras the first one is trained on. Add "
+                    "them up in one function to train on all",
+                    stacklevel=2,
+                )
+                found = found[:1]
+            self._places = [_made(p) for p in found]
+            if len(found) > 1:
+                self.trackers = {i: metrics_face.Mean(name=f"{p.name}_loss") for i, p in enumerate(self._places)}
+        else:
+            self._build_flat(list(outputs), isinstance(y_pred, dict) or names == list(outputs))
+
+    def _build_flat(self, names: list[str], told: bool) -> None:
         given = by_output(self.loss, names, "loss")
         weights = self.loss_weights
         if isinstance(self.loss, dict) and isinstance(weights, (list, tuple)):
@@ -63,10 +101,13 @@ class CompileLoss:
         if not self._built:
             raise ValueError("compile: no output has a loss; pass `loss` as a name, a function, or a list or dict")
         if len(self._built) > 1:
-            self.trackers = {n: metrics_face.Mean(name=f"{n}_loss") for n in self._built}
+            shown = {n: n if told else _loss_name(given[n], loss) for n, (loss, _) in self._built.items()}
+            self.trackers = {n: metrics_face.Mean(name=f"{shown[n]}_loss") for n in self._built}
 
     def check_targets(self, y: Any, sample_weight: Any, outputs: dict[str, Any]) -> None:
         """Raises ValueError if a loss says that host targets are none of its; rows without weight do not count."""
+        if self._places:
+            return
         targets, weights = _like(y, outputs, "y", self._built), _like(sample_weight, outputs, "sample_weight")
         for name, (loss, _) in self._built.items():
             definition = loss._definition() if isinstance(loss, losses_face.Loss) else loss
@@ -79,9 +120,14 @@ class CompileLoss:
 
     def __call__(self, y: Any, y_pred: Any, sample_weight: Any, names: list[str] | None) -> Any:
         """The weighted sum of the outputs' losses."""
+        if not self.built:
+            self.build(y_pred, names)
+        if self._places:
+            if self._named:
+                y_pred = flat_outputs(y_pred, names)
+                y, sample_weight = _like(y, y_pred, "y"), _like(sample_weight, y_pred, "sample_weight")
+            return self._of_places(y, y_pred, sample_weight)
         outputs = flat_outputs(y_pred, names)
-        if not self._built:
-            self.build(list(outputs))
         targets, weights = _like(y, outputs, "y", self._built), _like(sample_weight, outputs, "sample_weight")
         rows.mark(outputs.values())
         total = None
@@ -97,11 +143,48 @@ class CompileLoss:
             raise ValueError("fit: the data have no targets `y`, but the model was compiled with a loss")
         return total
 
+    def _of_places(self, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+        targets, total = like(y, y_pred, "y"), ops.zeros(())
+        given = nested(sample_weight) and any(w is not None for _, w in leaves(sample_weight))
+        weights = like(sample_weight, y_pred, "sample_weight") if given else None
+        for number, (path, loss, scale, _) in enumerate(self._places):
+            output = part_of(y_pred, path)
+            weight = part_of(weights, path) if given else None if nested(sample_weight) else sample_weight
+            value = loss(part_of(targets, path), output, weight)
+            if self.trackers:
+                first = next(leaves(output))[1]
+                self.trackers[number].update_state(value, sample_weight=rows.count(first))
+            total = ops.add(total, value if scale is None else ops.multiply(value, float(scale)))
+        return total
+
+
+def _made(place: Place) -> Place:
+    loss = losses_face.as_loss(place.loss)
+    name = place.name or "/".join(map(str, (*place.path[:-1], _loss_name(place.loss, loss))))
+    return place._replace(loss=loss, name=name)
+
+
+def _loss_name(given: Any, loss: Any) -> str:
+    return given if isinstance(given, str) else loss.name
+
+
+def _structured(loss: Any, y_pred: Any) -> bool:
+    """Whether losses or outputs are nested deeper than a list or dict by output."""
+    if nested(y_pred) and any(nested(v) for _, v in items(y_pred)):
+        return True
+    several = nested(loss) and not nested(y_pred) and len(loss) > 1 and not isinstance(loss, dict)
+    return several or (nested(loss) and any(nested(part) for _, part in items(loss)))
+
 
 def _like(tree: Any, outputs: dict[str, Any], what: str, trained: Any = ()) -> dict[str, Any]:
     """Targets or weights by the outputs' names; as many as there are losses go to the outputs with one."""
     if tree is None:
         return dict.fromkeys(outputs)
+    if nested(tree) and any(nested(v) for _, v in items(tree)):
+        values = [v for _, v in leaves(tree)]
+        if len(values) != len(outputs):
+            raise ValueError(f"{what} has {len(values)} arrays; the model has the outputs {list(outputs)}")
+        return dict(zip(outputs, values, strict=True))
     if 0 < len(trained) < len(outputs) and not isinstance(tree, dict):
         parts = tree if isinstance(tree, (list, tuple)) else [tree]
         if len(parts) == len(trained):
@@ -168,8 +251,8 @@ class CompileMetrics(metrics_face.Metric):
         targets = _like(y, outputs, "y")
         several, taken = len(outputs) > 1, set()
         for group, weighted in zip(self.given, (False, True), strict=True):
-            for name, items in _metrics_by_output(group, list(outputs)).items():
-                for item in items:
+            for name, given in _metrics_by_output(group, list(outputs), y_pred).items():
+                for item in given:
                     metric = metrics_face.get_for(item, targets[name], outputs[name])
                     if metric is None:
                         continue
@@ -218,10 +301,12 @@ def _untaken(name: str, taken: set[str]) -> str:
     return shown
 
 
-def _metrics_by_output(group: Any, names: list[str]) -> dict[str, list]:
+def _metrics_by_output(group: Any, names: list[str], y_pred: Any) -> dict[str, list]:
     if group is None:
         return {n: [] for n in names}
-    if isinstance(group, dict):
+    if nested(y_pred) and any(nested(v) for _, v in items(y_pred)):
+        found = dict(zip(names, down_to(group, y_pred, "metrics"), strict=True))
+    elif isinstance(group, dict):
         found = by_output(group, names, "metrics")
     elif isinstance(group, (list, tuple)) and any(isinstance(g, (list, tuple)) or g is None for g in group):
         found = by_output(list(group), names, "metrics")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import jax
 
-from compat.core import building, data
+from compat.core import building, data, scope
 from compat.core.compile import flat_outputs
 from compat.core.compiled import Compiled
 from compat.core.steps import EvalStep, PredictStep, TrainStep
+from kfun import abstract
+from kfun.spec import Spec
 
 
 class Prepared(Compiled):
@@ -34,7 +37,7 @@ class Prepared(Compiled):
             return True
         loss, compiled = self.__dict__.get("_kf_loss"), self.__dict__.get("_kf_metrics")
         return method != "predict" and (
-            (loss is not None and not loss._built) or (compiled is not None and not compiled.built)
+            (loss is not None and not loss.built) or (compiled is not None and not compiled.built)
         )
 
     def _check_targets(self, feed: Any) -> None:
@@ -45,6 +48,8 @@ class Prepared(Compiled):
         )
         if loss is None or makes_masks:  # what is masked may be labelled with anything
             return
+        if type(self).compute_loss is not Compiled.compute_loss:  # which may give the losses other targets
+            return
         known = self.__dict__.setdefault("_kf_output_specs", {})
 
         def look(batch: Any) -> None:
@@ -54,10 +59,10 @@ class Prepared(Compiled):
             specs = data.specs_of(x)
             form = str(jax.tree.map(lambda s: (s.shape, s.dtype), specs))
             if form not in known:
-                known[form] = flat_outputs(building.build_model(self, (specs,)), self._names())
-            if not loss._built:
-                loss.build(list(known[form]))
-            loss.check_targets(y, weight, known[form])
+                known[form] = building.build_model(self, (specs,))
+            if not loss.built:
+                loss.build(known[form], self._names())
+            loss.check_targets(y, weight, flat_outputs(known[form], self._names()))
 
         feed.check(look)
 
@@ -70,11 +75,24 @@ class Prepared(Compiled):
         if y is None or (loss is None and compiled is None):
             return
         outputs = building.build_model(self, (x,))
-        if loss is not None and not loss._built:
-            loss.build(list(flat_outputs(outputs, self._names())))
+        if loss is not None and not loss.built and type(self).compute_loss is not Compiled.compute_loss:
+            with contextlib.suppress(Exception):  # what is wrong with it is told when it trains
+                self._compute_loss_abstractly(x, y, outputs)
+        if loss is not None and not loss.built:
+            loss.build(outputs, self._names())
         if compiled is not None and not compiled.built:
             compiled.names = self._names()
             compiled.build(y, outputs, abstractly=not self._op_by_op)
+
+    def _compute_loss_abstractly(self, *specs: Any) -> None:
+        """Runs a `compute_loss` of the model's own on specs: it may give the losses other outputs than the model's."""
+        flat, structure = jax.tree.flatten(specs, is_leaf=lambda s: isinstance(s, Spec))
+
+        def run(*arrays: Any) -> Any:
+            with scope.Scope(abstract=True):
+                return self.compute_loss(*jax.tree.unflatten(structure, arrays), None)
+
+        abstract.evaluate(run, *flat)
 
     def _step(self, kind: str) -> Any:
         made = self.__dict__["_kf_steps_made"]

@@ -61,6 +61,8 @@ def _measured(model: Any) -> bool:
     if any(layer._kf.losses or layer._own_metrics() for layer in model._all_layers()):
         return False
     parts = [] if loss is None else [part for part, _ in loss._built.values()]
+    if loss is not None and not parts:  # losses of nested outputs
+        return False
     if not all(isinstance(part, losses.Loss) for part in parts):
         return False
     parts += [] if compiled is None else compiled.metrics

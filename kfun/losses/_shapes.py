@@ -36,7 +36,8 @@ def map_structure(function: Any, value: Any) -> Any:
     if isinstance(value, dict):
         return {k: map_structure(function, v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(map_structure(function, v) for v in value)
+        parts = [map_structure(function, v) for v in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return function(value)
 
 
