@@ -223,11 +223,11 @@ class Tracking(Operation):
 
 
 def _tracked(value: Any, seen: set[int]) -> Iterator[Any]:
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tracked(item, seen)
-    elif isinstance(value, dict):
-        for item in value.values():
+    if isinstance(value, (list, tuple, dict)):
+        if id(value) in seen:  # it holds itself
+            return
+        seen.add(id(value))
+        for item in value.values() if isinstance(value, dict) else value:
             yield from _tracked(item, seen)
     elif (isinstance(value, (Variable, Tracking)) or hasattr(value, "_tracked_by_layers")) and id(value) not in seen:
         seen.add(id(value))

@@ -220,23 +220,26 @@ def save_weights(
         filepath: ends in `.weights.h5`, or in `.weights.json` for several files.
         overwrite: whether an existing file is replaced.
         max_shard_size: of a file in GB; then there are several, and an index `.weights.json`.
-        kwargs: none; unknown names are refused.
+        kwargs: `objects_to_skip`, a list of layers to leave out.
 
     Raises:
         ValueError: if the path has another ending, or the model is not built.
         FileExistsError: if the file exists and `overwrite` is False.
     """
+    skipped = kwargs.pop("objects_to_skip", None)
     if kwargs:
-        raise ValueError(f"save_weights: unknown arguments {sorted(kwargs)}; known: overwrite, max_shard_size")
+        raise ValueError(
+            f"save_weights: unknown arguments {sorted(kwargs)}; known: overwrite, max_shard_size, objects_to_skip"
+        )
     endings = (".weights.h5",) if max_shard_size is None else (".weights.h5", shards.INDEX)
     path = _target(filepath, endings, overwrite)
     if not model.built:
         raise ValueError(f"model {model.name!r} is not built, so it has no weights to save: call it on data first")
     if max_shard_size is not None:
-        shards.write(model, path, max_shard_size)
+        shards.write(model, path, max_shard_size, skipped)
         return
     with atomic_file(path) as file:
-        stores.write(model, file.name)
+        stores.write(model, file.name, skipped)
 
 
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:

@@ -337,7 +337,7 @@ def resolve(config: dict) -> Any:
 
 def _function_named(name: Any, registered_as: Any) -> Any:
     found = get_registered_object(registered_as) if registered_as else None
-    found = found or get_registered_object(str(name))
+    found = found or registered(str(name))
     if found is None and str(name) in _activations._BY_NAME:
         return _activations.get(str(name))
     if found is None:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import h5py
@@ -19,8 +19,10 @@ from kfun.atomic import atomic_file
 INDEX = ".weights.json"
 
 
-def write(root: Any, path: str, max_shard_size: float) -> None:
-    """Writes all variables under `root` to files of at most `max_shard_size` GB each; the index comes last.
+def write(root: Any, path: str, max_shard_size: float, skipped: Iterable[Any] | None = None) -> None:
+    """Writes all variables under `root` but those of `skipped` to files of at most `max_shard_size` GB each.
+
+    The index comes last.
 
     Raises:
         ValueError: if one variable alone is larger.
@@ -28,7 +30,7 @@ def write(root: Any, path: str, max_shard_size: float) -> None:
     stem = path.removesuffix(INDEX).removesuffix(".weights.h5")
     with contextlib.ExitStack() as files:
         writer = _Writer(stem, int(max_shard_size * (1 << 30)), files)
-        for inner, obj in walk(root):
+        for inner, obj in walk(root, skipped):
             if hasattr(obj, "save_own_variables"):
                 obj.save_own_variables(_Sharded(writer, f"{inner}/vars" if inner else "vars"))
     index = {"metadata": {"total_size": writer.total}, "weight_map": writer.places}

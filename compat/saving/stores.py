@@ -41,6 +41,9 @@ def _visit(obj: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
 
 
 def _container(items: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    if id(items) in seen:  # it holds itself
+        return
+    seen.add(id(items))
     used: dict[str, int] = {}
     for item in items.values() if isinstance(items, dict) else items:
         if not _saveable(item) and not isinstance(item, (list, tuple, dict)):
@@ -49,6 +52,7 @@ def _container(items: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any
         n = used[base] = used.get(base, -1) + 1
         inner = f"{path}/{base if n == 0 else f'{base}_{n}'}"
         yield from _visit(item, inner, seen) if _saveable(item) else _container(item, inner, seen)
+    seen.remove(id(items))  # one that is made for the occasion may give its id to another
 
 
 def _saveable(obj: Any) -> bool:
@@ -201,10 +205,10 @@ def group_of(file: Any, path: str) -> Any:
     return group
 
 
-def write(root: Any, target: Any) -> None:
-    """Writes all variables under `root` to an HDF5 file (a path or a binary file object)."""
+def write(root: Any, target: Any, skipped: Iterable[Any] | None = None) -> None:
+    """Writes all variables under `root` but those of `skipped` to an HDF5 file (a path or a binary file object)."""
     with h5py.File(target, "w") as file:
-        for path, obj in walk(root):
+        for path, obj in walk(root, skipped):
             if hasattr(obj, "save_own_variables"):
                 group = file.create_group(f"{path}/vars" if path else "vars")
                 group.attrs["name"] = str(getattr(obj, "name", ""))

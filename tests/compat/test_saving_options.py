@@ -275,3 +275,40 @@ def test_json(source):
     other = second.models.model_from_json(model.to_json())
     other(x)
     assert [tuple(v.shape) for v in other.weights] == [tuple(v.shape) for v in model.weights]
+
+
+@pytest.mark.parametrize("shards", [None, 1e-9 * 2000])
+def test_objects_to_skip_are_not_written(tmp_path, shards):
+    def made():
+        return compat.Sequential(
+            [compat.Input((3,)), compat.layers.Dense(4, name="a"), compat.layers.Dense(5, name="b")]
+        )
+
+    first, second = made(), made()
+    path = tmp_path / ("m.weights.json" if shards else "m.weights.h5")
+    first.save_weights(path, max_shard_size=shards, objects_to_skip=[first.layers[0]])
+    kept = second.layers[0].get_weights()[0]
+    with pytest.raises(ValueError, match="'a'"):
+        second.load_weights(path)
+    second.load_weights(path, objects_to_skip=[second.layers[0]])
+    np.testing.assert_array_equal(second.layers[0].get_weights()[0], kept)
+    np.testing.assert_array_equal(second.layers[1].get_weights()[0], first.layers[1].get_weights()[0])
+
+
+def test_containers_that_hold_themselves(tmp_path):
+    class Cyclic(compat.Model):
+        def __init__(self):
+            super().__init__()
+            self.blocks = [{"out": compat.layers.Dense(2)}]
+            self.blocks.append(self.blocks)
+
+        def call(self, x):
+            return self.blocks[0]["out"](x)
+
+    x = np.ones((2, 4), "float32")
+    first, second = Cyclic(), Cyclic()
+    expected = first(x)
+    second(x)
+    first.save_weights(tmp_path / "m.weights.h5")
+    second.load_weights(tmp_path / "m.weights.h5")
+    np.testing.assert_array_equal(second(x), expected)
