@@ -12,12 +12,13 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from compat.saving import checksums
+from compat.saving.checksums import Summed
 from compat.saving.window import Window
 
 WEIGHTS, CONFIG, METADATA = "model.weights.h5", "config.json", "metadata.json"
 _EXPANSION = 100  # how much larger than the archive its members may be
 _TEXT_LIMIT = 64 << 20
-_BLOCK = 1 << 22
 _HEADER = 30  # bytes of a member's header before its name
 
 
@@ -33,9 +34,9 @@ def write_member(archive: zipfile.ZipFile, name: str, fill: Any) -> None:
     info = zipfile.ZipInfo(name)
     info.header_offset, info.CRC, info.file_size, info.compress_size = file.tell(), 0, 0, 0
     file.write(info.FileHeader(zip64=True))
-    part = Window(file, file.tell())
+    part = Summed(file, file.tell())
     fill(part)
-    info.CRC, info.file_size = _checksum(part), part.size
+    info.CRC, info.file_size = part.checksum(), part.size
     info.compress_size = part.size
     file.seek(info.header_offset)
     file.write(info.FileHeader(zip64=True))
@@ -43,14 +44,6 @@ def write_member(archive: zipfile.ZipFile, name: str, fill: Any) -> None:
     file.seek(archive.start_dir)
     archive.filelist.append(info)
     archive.NameToInfo[name] = info
-
-
-def _checksum(part: Window) -> int:
-    found, buffer = 0, memoryview(bytearray(_BLOCK))
-    part.seek(0)
-    while n := part.readinto(buffer):
-        found = zlib.crc32(buffer[:n], found)
-    return found
 
 
 class Folder:
@@ -149,7 +142,7 @@ class Archive:
             raise ValueError(f"{self.label}: {WEIGHTS} is not where the archive says: the file is damaged")
         start = info.header_offset + _HEADER + int.from_bytes(header[26:28], "little")
         part = Window(self.file, start + int.from_bytes(header[28:30], "little"), info.file_size)
-        if _checksum(part) != info.CRC:
+        if checksums.of(part) != info.CRC:
             raise ValueError(f"{self.label}: the checksum of {WEIGHTS} does not fit: the file is damaged")
         part.seek(0)
         yield part

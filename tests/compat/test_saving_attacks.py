@@ -142,7 +142,7 @@ def test_safe_mode_cannot_be_turned_off(write):
     assert keras.saving.load_model(path, safe_mode=False).name == "m"
 
     def code(config):
-        _layer(config)["config"]["activation"] = GADGETS["lambda"]
+        _layer(config)["config"]["activation"] = {"class_name": "__lambda__", "config": {"code": _code()}}
 
     with pytest.raises(ValueError, match="lambda"):
         keras.saving.load_model(write(code), safe_mode=False)
