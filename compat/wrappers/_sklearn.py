@@ -162,3 +162,8 @@ class SKLearnTransformer(TransformerMixin, _Estimator):
     def fit_transform(self, X: Any, y: Any = None, **kwargs: Any) -> np.ndarray:
         """`fit`, then `transform`."""
         return self.fit(X, y, **kwargs).transform(X)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]  # a model gives its own type for any other
+        return tags
