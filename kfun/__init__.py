@@ -26,8 +26,8 @@ from kfun.definition import from_config as from_config
 from kfun.definition import register_function as register_function
 from kfun.errors import MixedBackendsError as MixedBackendsError
 from kfun.errors import UnsupportedOp as UnsupportedOp
-from kfun.graph import Graph as Graph
 from kfun.graph import Input as Input
+from kfun.graph_layer import Graph as Graph
 from kfun.layer import Layer as Layer
 from kfun.layer import Weight as Weight
 from kfun.ops._kinds import backend as backend

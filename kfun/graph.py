@@ -1,7 +1,7 @@
-"""Symbolic tensors, the nodes that they record, and `Graph`: an immutable DAG that is a layer.
+"""Symbolic tensors, and the nodes that they record.
 
 An op, or a layer, that is given symbolic tensors infers its output specs and records a node.
-`trace` puts the nodes between inputs and outputs in order, `walk` runs them; `Graph` here and
+`trace` puts the nodes between inputs and outputs in order, `walk` runs them; `Graph` and
 compat's Functional model are both that one walk.
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 from kfun import _shape_rules, abstract, ops
 from kfun.definition import Definition
 from kfun.errors import SymbolicCallError
-from kfun.layer import Composite, Layer, planner, runner, unique_names
-from kfun.ops._dispatch import OPS, Op
+from kfun.layer import Layer
+from kfun.ops._dispatch import Op
 from kfun.ops._kinds import Kind, register
 from kfun.spec import Spec
 
@@ -309,73 +309,3 @@ def _store(refs: Any, results: Any, values: dict[int, Any]) -> None:
     elif isinstance(refs, (list, tuple)):
         for ref, result in zip(refs, results, strict=True):
             _store(ref, result, values)
-
-
-class Graph(Composite):
-    """A directed acyclic graph of layers and ops, itself a layer; made by `Graph.of`.
-
-    A layer that is called at several places has one set of weights.
-
-    Args:
-        steps: the calls in order; a step's target is the index of a layer, or an op's name.
-        layers: the layers, each once.
-        count: how many inputs.
-        outputs: a pytree of `Ref`.
-
-    Example:
-        >>> from kfun import Input, layers
-        >>> x = Input((8,))
-        >>> net = Graph.of(x, layers.Dense(2)(layers.Dense(4, "relu")(x)))
-        >>> net.output_spec(Spec((None, 8)))
-        Spec(shape=(None, 2), dtype='float32')
-    """
-
-    steps: tuple
-    layers: tuple
-    count: int
-    outputs: Any
-
-    @classmethod
-    def of(cls, inputs: Any, outputs: Any, name: str | None = None) -> Graph:
-        """The graph between symbolic tensors.
-
-        Args:
-            inputs: one symbolic tensor or several; the inputs of the new layer, in order.
-            outputs: a pytree of symbolic tensors.
-            name: of the new layer.
-        """
-        inputs = list(tensors(inputs))
-        nodes, refs = trace(inputs, outputs)
-        layers: list[Any] = []
-        steps = []
-        for node, args, kwargs, out in nodes:
-            target = node.target
-            if isinstance(target, Layer):
-                if not any(target is known for known in layers):
-                    layers.append(target)
-                target = next(i for i, known in enumerate(layers) if known is target)
-            else:
-                target = target.op.name
-            steps.append(Step(target, args, kwargs, out))
-        return cls(tuple(steps), tuple(layers), len(inputs), refs, name=name)
-
-    def plan(self, *inputs):
-        run, declared = planner()
-        return declared, self._walk(inputs, run)
-
-    def apply(self, params, state, *inputs, key=None, training=False):
-        params, inputs = self.to_compute(params, inputs)
-        run, state, _ = runner(params, state, key, training)
-        return self.to_output(self._walk(inputs, run)), state
-
-    def _walk(self, inputs, run):
-        if len(inputs) != self.count:
-            raise ValueError(f"Graph: expected {self.count} inputs; received {len(inputs)}")
-        names = unique_names(self.layers)
-
-        def call(step, args, kwargs):
-            if isinstance(step.target, str):
-                return OPS[step.target].public(*args, **kwargs)
-            return run(names[step.target], self.layers[step.target], args, kwargs)
-
-        return walk(self.steps, self.outputs, inputs, call)

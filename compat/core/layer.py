@@ -9,19 +9,20 @@ from typing import Any
 import jax
 
 from compat.core import calling, masks, naming, one_program, policy, remat, scope
+from compat.core.buildable import Buildable
 from compat.core.calling import CallPlan, call_plan
 from compat.core.operation import refuse_unknown
-from compat.core.persistence import Persistent, opened
-from compat.core.shapes import is_data, replace_shapes, shapes_of, specs_of_shapes, tuples
+from compat.core.persistence import opened
+from compat.core.shapes import is_data, replace_shapes, specs_of_shapes
 from compat.core.tracebacks import filtered
-from compat.core.tracking import regularizer_of, unique
+from compat.core.tracking import regularizer_of
 from compat.core.variable import Variable
 from kfun import abstract, dtypes, ops
 from kfun.graph import SymbolicTensor, is_symbolic, replace, tensors
 from kfun.spec import Spec
 
 
-class Layer(Persistent):
+class Layer(Buildable):
     """A layer that holds its variables.
 
     A subclass makes variables in `__init__` or `build(input_shape)` with `add_weight`, and
@@ -107,63 +108,6 @@ class Layer(Persistent):
     def path(self) -> str:
         """The names of the layers around this one and its own, joined by "/"."""
         return self._kf.built_in or self.name
-
-    # ---- building ----
-
-    def build(self, input_shape: Any) -> None:
-        """Makes the variables; a subclass with `add_weight` in it overrides this."""
-        self.built = True
-
-    def _build_for(self, args: tuple, kwargs: dict) -> None:
-        if self.built:
-            return
-        shapes = self._shapes_of(args, kwargs)
-        with self._opening(shapes), jax.ensure_compile_time_eval():
-            if shapes is not None:
-                self._run_build(shapes)
-
-    def _run_build(self, shapes: dict) -> None:
-        names = list(inspect.signature(self.build).parameters)
-        if len(names) == 1 or not any(n in shapes for n in names):
-            self.build(next(iter(shapes.values())))
-        else:
-            self._check_build(names)
-            self.build(**{n: shapes[n] for n in names if n in shapes})
-
-    def _named_shapes(self, shapes: tuple) -> dict:
-        """`{"<argument>_shape": shape}` of shapes in the order of `call`'s arguments."""
-        given = [s for s in shapes if s is not None]
-        return {f"{n}_shape": tuples(s) for n, s in zip(call_plan(type(self)).names, given, strict=False)}
-
-    def _check_build(self, names: list[str]) -> None:
-        """Raises ValueError unless each argument of `build` is named after one of `call`."""
-        known = call_plan(type(self)).names
-        for name in names:
-            if not name.endswith("_shape"):
-                raise ValueError(
-                    f"{type(self).__name__}: build() has the argument `{name}`, which does not end in `_shape`; with "
-                    f"several arguments each is named after one of call(), as `{known[0]}_shape`"
-                )
-            stem = name.removesuffix("_shape")
-            if stem not in known:
-                raise ValueError(
-                    f"{type(self).__name__}: build() has the argument `{name}`, but `call()` does not have argument "
-                    f"`{stem}`; it has {', '.join(known)}"
-                )
-
-    def _build_at_init(self) -> None:
-        """Marks a layer without state as built; Keras's name for it, which published layers call."""
-        if type(self).build is Layer.build:
-            self.built = True
-
-    def _shapes_of(self, args: tuple, kwargs: dict) -> dict | None:
-        """`{"<argument>_shape": shape}` of the arguments that are arrays."""
-        plan = call_plan(type(self))
-        named = dict(zip(plan.names, args, strict=False)) | kwargs
-        if len(args) > len(plan.names):
-            named["inputs"] = args[0]
-        shapes = {f"{n}_shape": shapes_of(v) for n, v in named.items() if is_data(v)}
-        return shapes or None
 
     # ---- calling ----
 
@@ -371,12 +315,6 @@ class Layer(Persistent):
 
     def _clear_losses(self) -> None:
         calling.clear_losses(self)
-
-    def _all_layers(self) -> list[Layer]:
-        found = [self]
-        for layer in self._sublayers():
-            found += layer._all_layers()
-        return unique(found)
 
     @property
     def losses(self) -> list[Any]:

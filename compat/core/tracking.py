@@ -103,6 +103,12 @@ class Tracking(Operation):
     def _sublayers(self) -> list[Tracking]:
         return [p for p in self._parts() if isinstance(p, Tracking)]
 
+    def _all_layers(self) -> list[Any]:
+        found = [self]
+        for layer in self._sublayers():
+            found += layer._all_layers()
+        return unique(found)
+
     def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> Iterator[Tracking]:
         """This layer and its sublayers, each once; Keras's name for it, which published packages call."""
         found = [self] if include_self else []

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from compat._unknown import unknown_names_of
-from compat.core.generated import layer_class as _class
 from compat.core.input_layer import Input as Input
 from compat.core.input_layer import InputLayer as InputLayer
 from compat.core.input_spec import InputSpec as InputSpec
 from compat.core.layer import Layer as Layer
+from compat.core.layer_classes import layer_class as _class
 from compat.layers._attention import Headed as _Headed
 from compat.layers._attention import Scored as _Scored
 from compat.layers._cells import StackedRNNCells as StackedRNNCells

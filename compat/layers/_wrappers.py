@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.core.generated import Generated, layer_class
+from compat.core.generated import Generated
 from compat.core.layer import Layer, call_plan
+from compat.core.layer_classes import layer_class
 from compat.core.shapes import replace_shapes
 from compat.layers._cells import flat
 from kfun import dtypes, ops

@@ -1,0 +1,79 @@
+"""`Graph`: an immutable DAG of layers and ops, that is a layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kfun.graph import Step, tensors, trace, walk
+from kfun.layer import Composite, Layer, planner, runner, unique_names
+from kfun.ops._dispatch import OPS
+
+
+class Graph(Composite):
+    """A directed acyclic graph of layers and ops, itself a layer; made by `Graph.of`.
+
+    A layer that is called at several places has one set of weights.
+
+    Args:
+        steps: the calls in order; a step's target is the index of a layer, or an op's name.
+        layers: the layers, each once.
+        count: how many inputs.
+        outputs: a pytree of `Ref`.
+
+    Example:
+        >>> from kfun import Input, layers
+        >>> x = Input((8,))
+        >>> net = Graph.of(x, layers.Dense(2)(layers.Dense(4, "relu")(x)))
+        >>> net.output_spec(Spec((None, 8)))
+        Spec(shape=(None, 2), dtype='float32')
+    """
+
+    steps: tuple
+    layers: tuple
+    count: int
+    outputs: Any
+
+    @classmethod
+    def of(cls, inputs: Any, outputs: Any, name: str | None = None) -> Graph:
+        """The graph between symbolic tensors.
+
+        Args:
+            inputs: one symbolic tensor or several; the inputs of the new layer, in order.
+            outputs: a pytree of symbolic tensors.
+            name: of the new layer.
+        """
+        inputs = list(tensors(inputs))
+        nodes, refs = trace(inputs, outputs)
+        layers: list[Any] = []
+        steps = []
+        for node, args, kwargs, out in nodes:
+            target = node.target
+            if isinstance(target, Layer):
+                if not any(target is known for known in layers):
+                    layers.append(target)
+                target = next(i for i, known in enumerate(layers) if known is target)
+            else:
+                target = target.op.name
+            steps.append(Step(target, args, kwargs, out))
+        return cls(tuple(steps), tuple(layers), len(inputs), refs, name=name)
+
+    def plan(self, *inputs):
+        run, declared = planner()
+        return declared, self._walk(inputs, run)
+
+    def apply(self, params, state, *inputs, key=None, training=False):
+        params, inputs = self.to_compute(params, inputs)
+        run, state, _ = runner(params, state, key, training)
+        return self.to_output(self._walk(inputs, run)), state
+
+    def _walk(self, inputs, run):
+        if len(inputs) != self.count:
+            raise ValueError(f"Graph: expected {self.count} inputs; received {len(inputs)}")
+        names = unique_names(self.layers)
+
+        def call(step, args, kwargs):
+            if isinstance(step.target, str):
+                return OPS[step.target].public(*args, **kwargs)
+            return run(names[step.target], self.layers[step.target], args, kwargs)
+
+        return walk(self.steps, self.outputs, inputs, call)
