@@ -2,18 +2,14 @@
 
 from typing import Any
 
+from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.core.functional import Functional as Functional
 from compat.core.model import Model as Model
 from compat.core.sequential import Sequential as Sequential
 from compat.models.cloning import clone_model as clone_model
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("load_model", "save_model"):
-        from compat import saving
-
-        return getattr(saving, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = _unknown_names_of(globals(), dict.fromkeys(("load_model", "save_model"), "compat.saving.files"))
 
 
 def model_from_json(json_string: str, custom_objects: dict | None = None) -> Any:

@@ -1,7 +1,6 @@
 """Saving and loading of objects, weights and whole models."""
 
-from typing import Any
-
+from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.saving.serialization import CustomObjectScope as CustomObjectScope
 from compat.saving.serialization import custom_object_scope as custom_object_scope
 from compat.saving.serialization import deserialize_keras_object as deserialize_keras_object
@@ -12,16 +11,5 @@ from compat.saving.serialization import register_keras_serializable as register_
 from compat.saving.serialization import registered as registered
 from compat.saving.serialization import serialize_keras_object as serialize_keras_object
 
-_FILES = ("save_model", "load_model", "save_weights", "load_weights")
-
-
-def __getattr__(name: str) -> Any:
-    if name in _FILES:
-        from compat.saving import files
-
-        return getattr(files, name)
-    if name == "KerasFileEditor":
-        from compat.saving.editor import KerasFileEditor
-
-        return KerasFileEditor
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+_LATER = dict.fromkeys(("save_model", "load_model", "save_weights", "load_weights"), "compat.saving.files")
+__getattr__ = _unknown_names_of(globals(), _LATER | {"KerasFileEditor": "compat.saving.editor"})
