@@ -13,7 +13,7 @@ from typing import Any
 
 from compat import losses
 from compat.core.functional import Functional
-from compat.core.generated import Part
+from compat.core.generated import Generated, Part
 from compat.core.input_layer import InputLayer
 from compat.core.layer import Layer
 from compat.core.own import ours, own_layer
@@ -91,9 +91,19 @@ def _layer(layer: Any) -> bool:
         return True
     if not own_layer(layer):
         return False
+    if any(getattr(x, "definition", x).pools_rows for x in layer._all_layers()[1:] if isinstance(x, Generated)):
+        return False  # what it gives to those inside may have other rows
+    if not _rows_first(getattr(layer, "equation", "b...,->b...")):
+        return False
     rank = min((len(t.shape) for node in layer._kf.nodes for t in tensors(node.inputs)), default=2)
-    axes = getattr(layer, "axis", None), getattr(layer, "axes", None)
+    axes = [getattr(layer, name, None) for name in ("axis", "axes", "attention_axes")]
     return all(_along(axis, rank) for axis in axes) and all(map(_layer, layer._sublayers()))
+
+
+def _rows_first(equation: str) -> bool:
+    """Whether the first axis of an einsum's input is the first of its output."""
+    inputs, _, output = equation.replace(" ", "").partition("->")
+    return inputs[:1] == output[:1] or inputs.startswith("...")
 
 
 def _along(axis: Any, rank: int) -> bool:

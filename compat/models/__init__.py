@@ -8,7 +8,6 @@ from compat.core.model import Model as Model
 from compat.core.sequential import Sequential as Sequential
 from compat.models.cloning import clone_model as clone_model
 
-
 __getattr__ = _unknown_names_of(globals(), dict.fromkeys(("load_model", "save_model"), "compat.saving.files"))
 
 

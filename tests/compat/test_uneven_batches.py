@@ -215,6 +215,9 @@ POOLING = {
     "norm of rows": lambda: functional(L.UnitNormalization(axis=0)),
     "activity": lambda: functional(L.Dense(3, activity_regularizer="l2")),
     "nested": lambda: functional(compat.Sequential([L.Dense(3), Centred()])),
+    "norm in a wrapper": lambda: functional(
+        lambda x: L.Flatten()(L.TimeDistributed(L.BatchNormalization())(L.Reshape((3, 1))(x)))
+    ),
     "own step": lambda: (lambda i: OwnStep(i, L.Dense(3)(i)))(compat.Input((6,))),
 }
 
