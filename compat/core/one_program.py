@@ -1,8 +1,8 @@
 """`model(x)` as one compiled program, for models of our layers and ops between arrays.
 
 A call op by op pays for each op's way through Python. What such a model computes depends on its variables and
-inputs alone, so the second call on inputs of one form compiles it whole. A layer that is changed after it was
-built makes all programs void.
+inputs alone, so a model that is called often on inputs of one form is compiled whole: not at once, since that may
+take as long as some calls. A layer that is changed after it was built makes all programs void.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from compat.core import calling, live, masks, scope
 
 _ARRAYS = {np.ndarray, type(jax.numpy.zeros(()))}
 _FORMS = 64  # forms of inputs that are remembered
+_CALLS = 8  # of one form that run op by op
 _changes = [0]
 
 
@@ -58,15 +59,16 @@ class Program:
         self.model, self.changes = model, _changes[0]
         self.allowed = not model._op_by_op and model.built and _pure(model)
         self.variables, self.layers = (model.variables, model._all_layers()) if self.allowed else ([], [])
-        self.seen: set[Any] = set()
+        self.seen: dict[Any, int] = {}  # how many calls of a form ran op by op
         self.compiled = jax.jit(self._call, static_argnames=("training",))
 
     def __call__(self, x: Any, kwargs: dict, form: Any) -> Any:
         if not self.allowed or (calling.HOLDING and not calling.HOLDING.isdisjoint(self.layers)):
             return None
-        if form not in self.seen:
-            if len(self.seen) < _FORMS:
-                self.seen.add(form)
+        calls = self.seen.get(form, 0)
+        if calls < _CALLS:
+            if calls or len(self.seen) < _FORMS:
+                self.seen[form] = calls + 1
             return None
         values = [v.value if v._live is not None or v._value is None else v._value for v in self.variables]
         return self.compiled(values, x, **kwargs)

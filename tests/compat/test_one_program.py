@@ -42,7 +42,23 @@ def check(model, x=X, **kwargs):
     assert compiled(model)
 
 
-def test_the_second_call_of_a_form_is_compiled():
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    """The second call of a form is compiled."""
+    monkeypatch.setattr(one_program, "_CALLS", 1)
+
+
+def test_a_model_that_is_called_often_is_compiled(monkeypatch):
+    monkeypatch.setattr(one_program, "_CALLS", 5)
+    model = plain()
+    for _ in range(5):
+        assert not compiled(model)
+        model(X)
+    model(X)
+    assert compiled(model)
+
+
+def test_each_form_is_compiled():
     model = plain()
     model(X)
     assert not compiled(model)
