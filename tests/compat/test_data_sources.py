@@ -139,7 +139,6 @@ class Numbers(compat.utils.PyDataset):
         return np.full((2, 1), i, "float32"), np.full((2, 1), os.getpid(), "int64")
 
 
-@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning", "ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_processes_make_batches_in_order():
     import os
 
