@@ -46,14 +46,14 @@ class Buildable(Persistent):
         for name in names:
             if not name.endswith("_shape"):
                 raise ValueError(
-                    f"{type(self).__name__}: build() has the argument `{name}`, which does not end in `_shape`; with "
+                    f"{type(self).__name__}: build() takes `{name}`, a name without `_shape` at its end; with "
                     f"several arguments each is named after one of call(), as `{known[0]}_shape`"
                 )
             stem = name.removesuffix("_shape")
             if stem not in known:
                 raise ValueError(
-                    f"{type(self).__name__}: build() has the argument `{name}`, but `call()` does not have argument "
-                    f"`{stem}`; it has {', '.join(known)}"
+                    f"{type(self).__name__}: build() takes `{name}`, but call() takes no `{stem}`; it takes "
+                    f"{', '.join(known)}"
                 )
 
     def _build_at_init(self) -> None:

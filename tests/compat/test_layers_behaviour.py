@@ -238,7 +238,7 @@ ERRORS = {
     "trainable": (lambda: L.Dense(2, trainable="yes"), "to be a boolean"),
     "position": (lambda: L.Dense(2)(x, True), "by position must be tensors"),
     "weight": (lambda: L.Layer().add_weight("w", initializer="zeros"), "name as a keyword argument"),
-    "build": (lambda: Misnamed()(x, x), "`other`, which does not end in `_shape`"),
+    "build": (lambda: Misnamed()(x, x), "`other`, a name without `_shape` at its end"),
     "window": (lambda: L.DepthwiseConv1D(4)(x_of(2, 3, 1)), "nothing would be left"),
     "window ahead": (lambda: L.Conv2D(1, 5)(L.Input((4, 4, 1))), "nothing would be left"),
     "units": (lambda: L.Dense(2.5), "`units` must be a positive integer"),
