@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from kfun import dtypes
 from kfun.ops import activation as a
+from kfun.ops import control
 from kfun.ops import creation as c
 from kfun.ops import elementwise as e
 from kfun.ops import products as p
+from kfun.ops import reduction as r
 from kfun.ops import shaping as s
 from kfun.ops._attention import check_heads, no_fused_kernel
 from kfun.ops._dispatch import Array, derived
@@ -69,5 +71,10 @@ def dot_product_attention(
         mask = seen if mask is None else e.logical_and(mask, seen)
     if mask is not None:
         logits = e.where(mask, logits, -0.7 * 3.4e38)
-    weights = c.cast(a.softmax(logits, -1), out)
-    return p.einsum("bnts,bsnh->btnh", weights, value)
+    known = c.shape(key)[1]
+    if out in ("float16", "bfloat16") or (isinstance(known, int) and known == 0):
+        return p.einsum("bnts,bsnh->btnh", c.cast(a.softmax(logits, -1), out), value)
+    # Divided by their sum after the product, which is smaller than the weights; half precision would overflow.
+    weights = e.exp(e.subtract(logits, control.stop_gradient(r.max(logits, -1, True))))
+    total = s.transpose(r.sum(weights, -1, True), (0, 2, 1, 3))
+    return e.divide(p.einsum("bnts,bsnh->btnh", weights, value), total)
