@@ -86,7 +86,11 @@ def round_(x, decimals=0):
 
 
 def where(condition, x1, x2):
-    if getattr(condition, "dtype", None) is torch.bool and getattr(x1, "dtype", 0) is getattr(x2, "dtype", 1):
+    try:
+        plain = condition.dtype is torch.bool and x1.dtype is x2.dtype
+    except AttributeError:  # a Python number
+        plain = False
+    if plain:
         return torch.where(condition, x1, x2)
     return torch.where(cast(condition, torch.bool), *_together(x1, x2))
 
