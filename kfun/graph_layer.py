@@ -21,7 +21,7 @@ class Graph(Composite):
         outputs: a pytree of `Ref`.
 
     Example:
-        >>> from kfun import Input, layers
+        >>> from kfun import Input, Spec, layers
         >>> x = Input((8,))
         >>> net = Graph.of(x, layers.Dense(2)(layers.Dense(4, "relu")(x)))
         >>> net.output_spec(Spec((None, 8)))
