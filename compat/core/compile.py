@@ -10,7 +10,7 @@ import numpy as np
 from compat import losses as losses_face
 from compat import metrics as metrics_face
 from compat.core import rows
-from compat.core.structures import Place, down_to, items, leaves, like, nested, part_of, places
+from compat.core.structures import Place, deep, down_to, leaves, like, nested, part_of, places
 from kfun import ops
 from kfun.errors import nearest
 
@@ -21,7 +21,7 @@ def flat_outputs(tree: Any, names: list[str] | None) -> dict[str, Any]:
     A dict has its keys, a list or tuple the model's output names, one array the only name. What is nested deeper is
     named by the model too, else by its path.
     """
-    if nested(tree) and any(nested(v) for _, v in items(tree)):
+    if deep(tree):
         found = list(leaves(tree))
         named = names if names and len(names) == len(found) else ["/".join(map(str, path)) for path, _ in found]
         return dict(zip(named, (v for _, v in found), strict=True))
@@ -170,17 +170,15 @@ def _loss_name(given: Any, loss: Any) -> str:
 
 def _structured(loss: Any, y_pred: Any) -> bool:
     """Whether losses or outputs are nested deeper than a list or dict by output."""
-    if nested(y_pred) and any(nested(v) for _, v in items(y_pred)):
-        return True
     several = nested(loss) and not nested(y_pred) and len(loss) > 1 and not isinstance(loss, dict)
-    return several or (nested(loss) and any(nested(part) for _, part in items(loss)))
+    return several or deep(y_pred) or deep(loss)
 
 
 def _like(tree: Any, outputs: dict[str, Any], what: str, trained: Any = ()) -> dict[str, Any]:
     """Targets or weights by the outputs' names; as many as there are losses go to the outputs with one."""
     if tree is None:
         return dict.fromkeys(outputs)
-    if nested(tree) and any(nested(v) for _, v in items(tree)):
+    if deep(tree):
         values = [v for _, v in leaves(tree)]
         if len(values) != len(outputs):
             raise ValueError(f"{what} has {len(values)} arrays; the model has the outputs {list(outputs)}")
@@ -304,7 +302,7 @@ def _untaken(name: str, taken: set[str]) -> str:
 def _metrics_by_output(group: Any, names: list[str], y_pred: Any) -> dict[str, list]:
     if group is None:
         return {n: [] for n in names}
-    if nested(y_pred) and any(nested(v) for _, v in items(y_pred)):
+    if deep(y_pred):
         found = dict(zip(names, down_to(group, y_pred, "metrics"), strict=True))
     elif isinstance(group, dict):
         found = by_output(group, names, "metrics")

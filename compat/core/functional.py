@@ -11,7 +11,7 @@ from compat.core.input_layer import InputLayer
 from compat.core.keras_tensor import KerasTensor
 from compat.core.layer import Layer
 from compat.core.model import Model
-from compat.core.structures import nested
+from compat.core.structures import deep
 from compat.core.tracebacks import filtered
 from kfun import dtypes, ops
 from kfun.graph import replace, tensors, trace, walk
@@ -96,7 +96,7 @@ class Functional(Model):
     @property
     def output_names(self) -> list[str]:
         """The names under which outputs appear in losses and metrics."""
-        if isinstance(self._kf_outputs, dict) and not any(map(nested, self._kf_outputs.values())):
+        if isinstance(self._kf_outputs, dict) and not deep(self._kf_outputs):
             return list(self._kf_outputs)
         seen: dict[str, int] = {}
         names = []

@@ -14,7 +14,6 @@ import numpy as np
 
 from compat.core import calling, live, masks, scope
 
-_ARRAYS = {np.ndarray, type(jax.numpy.zeros(()))}
 _FORMS = 64  # forms of inputs that are remembered
 _CALLS = 8  # of one form that run op by op
 _changes = [0]
@@ -40,7 +39,7 @@ def run(model: Any, args: tuple, kwargs: dict) -> Any:
 
 def _form(x: Any) -> Any:
     """Shape and type of an array, or those of each in a list or tuple; None if that is not what `x` is."""
-    if type(x) in _ARRAYS:
+    if type(x) is np.ndarray or (isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)):
         return None if masks.get(x) is not None else (x.shape, x.dtype)
     if isinstance(x, (list, tuple)):
         forms = tuple(_form(part) for part in x)

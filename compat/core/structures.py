@@ -25,6 +25,11 @@ def nested(value: Any) -> bool:
     return isinstance(value, (list, tuple, dict))
 
 
+def deep(tree: Any) -> bool:
+    """Whether there are lists, tuples or dicts inside of one."""
+    return nested(tree) and any(nested(value) for _, value in items(tree))
+
+
 def leaves(tree: Any, path: tuple = ()) -> Iterator[tuple[tuple, Any]]:
     """`(path, array)` of the arrays of a structure, in order."""
     if nested(tree):

@@ -3,6 +3,8 @@
 import copy
 import itertools
 import pickle
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -224,6 +226,15 @@ def test_what_a_call_leaves_is_kept():
         before = np.asarray(state.non_trainable_variables[-1])
         state(X, training=True)
         assert np.abs(before - np.asarray(state.non_trainable_variables[-1])).max() > 0
+
+
+def test_imports_start_no_backend():
+    """A program that imports compat may still choose devices, or begin a distributed run."""
+    code = (
+        "import compat; from jax._src import xla_bridge; compat.layers.Dense, compat.Model, compat.Sequential; "
+        "assert not xla_bridge.backends_are_initialized()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_forms_are_bounded():
