@@ -31,8 +31,9 @@ class SwapEMAWeights(Callback):
             raise ValueError("SwapEMAWeights must be used with an optimizer that has use_ema=True")
         if not optimizer.built:
             return []
-        kept = optimizer._by_state_path
-        return [(v, kept[f"average/{p}"]) for p, v in zip(optimizer._params, optimizer._trained, strict=True)]
+        parts = [part for part in getattr(optimizer, "optimizers", [optimizer]) if part.use_ema]
+        kept = [average for part in parts for average in part._model_variables_moving_average]
+        return list(zip([v for part in parts for v in part._trained], kept, strict=True))
 
     def _swap(self, to_average: bool) -> None:
         if to_average is (self._kept is not None):

@@ -148,7 +148,7 @@ def _scalars(history: dict[str, list]) -> list[str]:
 def _panels(history: dict[str, list]) -> list[str]:
     """The metrics to draw, the loss first, each with its validation."""
     names = dict.fromkeys(n.removeprefix("val_") for n in _scalars(history))
-    return sorted(names, key=lambda n: (n != "loss", n.endswith("learning_rate")))
+    return sorted(names, key=lambda n: (n != "loss", "learning_rate" in n))
 
 
 def _sparkline(values: np.ndarray, width: int = 120, height: int = 24) -> str:

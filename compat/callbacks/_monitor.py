@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from compat.callbacks._base import Callback, in_groups
+from compat.callbacks._rates import rate_of, rated, rates
 from compat.core.messages import say
 from kfun.errors import nearest
 
@@ -162,7 +163,7 @@ class EarlyStopping(Monitor):
 
 
 class ReduceLROnPlateau(Monitor):
-    """Lowers the learning rate when a metric has not improved for a while.
+    """Lowers the learning rate, or the rates of a `MultiOptimizer`, when a metric has not improved for a while.
 
     Args:
         monitor, min_delta, mode: what is watched.
@@ -205,8 +206,7 @@ class ReduceLROnPlateau(Monitor):
     def on_epoch_end(self, epoch, logs=None):
         self._set_monitor_op()
         logs = {} if logs is None else logs
-        rate = float(np.asarray(self.model.optimizer.learning_rate))
-        logs["learning_rate"] = rate
+        logs.update(rates(self.model))
         value = self.get_monitor_value(logs)
         if value is None:
             return
@@ -217,12 +217,21 @@ class ReduceLROnPlateau(Monitor):
             self.best, self.wait = value, 0
         elif not self.in_cooldown():
             self.wait += 1
-            if self.wait >= self.patience and rate > np.float32(self.min_lr):
-                lower = max(rate * self.factor, self.min_lr)
-                self.model.optimizer.learning_rate = lower
-                if self.verbose:
-                    say(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {lower}.")
+            if self.wait >= self.patience and self._reduce(epoch):
                 self.cooldown_counter, self.wait = self.cooldown, 0
+
+    def _reduce(self, epoch: int) -> bool:
+        """Lowers all rates that are above the lowest; whether there was one."""
+        reduced = False
+        for name, optimizer in rated(self.model).items():
+            rate = rate_of(optimizer)
+            if rate > np.float32(self.min_lr):
+                optimizer.learning_rate = lower = max(rate * self.factor, self.min_lr)
+                reduced = True
+                if self.verbose:
+                    named = name.replace("_", " ", 2)
+                    say(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing {named} to {lower}.")
+        return reduced
 
 
 class TerminateOnNaN(Callback):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from compat.callbacks._base import Callback
+from compat.callbacks._rates import rate_of, rated, rates
 from compat.core.messages import say
 from kfun.errors import nearest
 
@@ -50,7 +51,7 @@ class LambdaCallback(Callback):
 
 
 class LearningRateScheduler(Callback):
-    """Sets the learning rate at the start of each epoch.
+    """Sets the learning rate at the start of each epoch; of a `MultiOptimizer` that of each of its optimizers.
 
     Args:
         schedule: `(epoch, learning rate)` or `(epoch)`, gives a number.
@@ -61,21 +62,21 @@ class LearningRateScheduler(Callback):
         super().__init__()
         self.schedule, self.verbose = schedule, verbose
 
-    def _rate(self) -> float:
-        return float(np.asarray(self.model.optimizer.learning_rate))
-
     def on_epoch_begin(self, epoch, logs=None):
-        given = self.schedule(epoch, self._rate()) if _takes_two(self.schedule) else self.schedule(epoch)
-        rate = np.asarray(given)
-        if rate.ndim or rate.dtype.kind not in "fiu":
-            raise ValueError(f"LearningRateScheduler: the schedule must give a float; received {given!r}")
-        self.model.optimizer.learning_rate = float(rate)
-        if self.verbose:
-            say(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {float(rate)}.")
+        for name, optimizer in rated(self.model).items():
+            rate = rate_of(optimizer)
+            given = self.schedule(epoch, rate) if _takes_two(self.schedule) else self.schedule(epoch)
+            rate = np.asarray(given)
+            if rate.ndim or rate.dtype.kind not in "fiu":
+                raise ValueError(f"LearningRateScheduler: the schedule must give a float; received {given!r}")
+            optimizer.learning_rate = float(rate)
+            if self.verbose:
+                named = name.replace("_", " ", 2)
+                say(f"\nEpoch {epoch + 1}: LearningRateScheduler setting {named} to {float(rate)}.")
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
-            logs["learning_rate"] = self._rate()
+            logs.update(rates(self.model))
 
 
 def _takes_two(schedule: Callable) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from compat.callbacks._base import Callback, only_if
 from compat.callbacks._event_files import EventFile, weight_images
 from compat.callbacks._projector import Projector
+from compat.callbacks._rates import rates
 
 
 def _each_batch(callback: TensorBoard) -> bool:
@@ -149,7 +150,8 @@ class TensorBoard(Callback):
                 self.summary.scalar(f"epoch_{name}", value, epoch)
             else:
                 self._file("validation").scalar(f"epoch_{name.removeprefix('val_')}", value, epoch)
-        self.summary.scalar("epoch_learning_rate", np.asarray(self.model.optimizer.learning_rate), epoch)
+        for name, rate in rates(self.model).items():
+            self.summary.scalar(f"epoch_{name}", rate, epoch)
         if self.write_steps_per_second:
             iterations = self._now()
             spent = max(time.perf_counter() - self._epoch_started, 1e-9)

@@ -8,6 +8,7 @@ import numpy as np
 
 from compat.callbacks._base import Callback, only_if
 from compat.callbacks._checkpoint import BatchCounter
+from compat.callbacks._rates import rates
 from kfun.errors import MissingExtraError
 
 
@@ -42,8 +43,7 @@ class Tracker(Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if self._by_epoch:
-            rate = {"learning_rate": float(np.asarray(self.model.optimizer.learning_rate))}
-            self._send(rate | _numbers(logs), epoch, "epoch")
+            self._send(rates(self.model) | _numbers(logs), epoch, "epoch")
 
 
 def _numbers(logs: dict | None) -> dict[str, float]:

@@ -11,6 +11,7 @@ import numpy as np
 from compat.core import naming, scope
 from compat.core.functional_net import _by_path
 from compat.core.variable import Variable
+from compat.optimizers import _overwriting as overwriting
 from kfun import ops, tree
 from kfun import optim as _kfun
 
@@ -21,6 +22,7 @@ class Base:
     _parameters: dict[str, Any] = {}
     definition: Any = None  # what kfun makes the transformation of
     use_ema = False
+    revision = 0  # how often an argument was changed, which voids compiled steps
 
     def _setup(self, name: str | None, transformation: Any) -> None:
         self.name = name or naming.auto_name(type(self).__name__)
@@ -131,8 +133,8 @@ class Base:
     @property
     def iterations(self) -> Any:
         """How many steps were made: a variable; the number of whole ones where gradients accumulate."""
-        count, every = self._entry("count"), getattr(self.definition, "gradient_accumulation_steps", None)
-        return ops.floor_divide(count.value, every) if every else count
+        count, every = self._entry("count"), self._steps()
+        return ops.floor_divide(count.value, every) if every > 1 else count
 
     @property
     def learning_rate(self) -> Any:
@@ -205,15 +207,21 @@ class Base:
         params = dict(zip(self._params, trainable_variables, strict=True))
         _check_gradients(grads, self._trained)
         gradients = dict(zip(self._params, grads, strict=True))
-        state = self.state_of(optimizer_variables)
-        updates, state = self.transformation.update(gradients, state, params)
+        before = self.state_of(optimizer_variables)
+        gradients, direct = overwriting.split(self._trained, gradients)
+        updates, state = self.transformation.update(gradients, before, params)
+        if direct:
+            direct, state = overwriting.new_values(direct, params, before, state, self._steps())
         params = _kfun.apply_updates(params, updates)
         new = []
         for path, variable in zip(self._params, self._trained, strict=True):
-            overwritten = variable.overwrite_with_gradient and gradients[path] is not None
-            value = ops.cast(gradients[path], variable.dtype) if overwritten else params[path]
+            value = direct.get(path, params[path])
             new.append(value if variable.constraint is None else variable.constraint(value))
         return new, self.values_of(state, optimizer_variables)
+
+    def _steps(self) -> int:
+        """Over how many calls gradients accumulate."""
+        return getattr(self.definition, "gradient_accumulation_steps", None) or 1
 
     def apply_gradients(self, grads_and_vars: Any) -> None:
         """One step: `[(gradient, variable), ...]`."""

@@ -54,6 +54,8 @@ class LossScaleOptimizer(Optimizer):
         self.inner_optimizer = optimizers.get(inner_optimizer)
         if isinstance(self.inner_optimizer, LossScaleOptimizer) or self.inner_optimizer is None:
             raise TypeError(f"LossScaleOptimizer: expected an optimizer to wrap; received {inner_optimizer!r:.80}")
+        if getattr(self.inner_optimizer, "loss_scale_factor", None) is not None:
+            self.inner_optimizer.loss_scale_factor = None  # the dynamic scale takes its place
         self.initial_scale, self.dynamic_growth_steps = float(initial_scale), dynamic_growth_steps
         self._setup(name or naming.auto_name("LossScaleOptimizer"), None)
 
@@ -63,6 +65,9 @@ class LossScaleOptimizer(Optimizer):
             self.inner_optimizer.definition, self.initial_scale, self.dynamic_growth_steps, name=self.name
         )
         self.transformation = self.definition.build()
+
+    def _steps(self) -> int:
+        return self.inner_optimizer._steps()
 
     def _made(self) -> Any:
         return self.definition.build() if self.built else None

@@ -26,7 +26,7 @@ class OptimizerMap(MutableMapping):
 
     Raises:
         TypeError: if `default_optimizer` is no optimizer, or `optimizer_map` no dict.
-        ValueError: if a key is no string or there already, or a value no optimizer.
+        ValueError: if a key is no string or there already, or a value no optimizer or one around others.
     """
 
     def __init__(self, default_optimizer: Any, optimizer_map: dict | None = None):
@@ -35,7 +35,7 @@ class OptimizerMap(MutableMapping):
             raise TypeError(f"OptimizerMap: expected an optimizer as the default; received {default_optimizer!r:.80}")
         if optimizer_map is not None and not isinstance(optimizer_map, dict):
             raise TypeError(f"OptimizerMap: expected optimizer_map to be a dict; received {optimizer_map!r:.80}")
-        self._default_optimizer = default_optimizer
+        self._default_optimizer = _plain(default_optimizer)
         self._optimizers: dict[str, Optimizer] = {}
         for key, optimizer in (optimizer_map or {}).items():
             self[key] = optimizer
@@ -62,7 +62,7 @@ class OptimizerMap(MutableMapping):
         optimizer = _of_optax(optimizer)
         if not isinstance(optimizer, Optimizer):
             raise ValueError(f"OptimizerMap: {key!r}: expected an optimizer; received {optimizer!r:.80}")
-        self._optimizers[key] = optimizer
+        self._optimizers[key] = _plain(optimizer)
 
     def __delitem__(self, key: str) -> None:
         del self._optimizers[key]
@@ -96,6 +96,16 @@ class OptimizerMap(MutableMapping):
 
 def _of_optax(optimizer: Any) -> Any:
     return Optax(optimizer) if isinstance(optimizer, optax.GradientTransformation) else optimizer
+
+
+def _plain(optimizer: Any) -> Any:
+    """The optimizer, if it is not around others."""
+    if isinstance(optimizer, (MultiOptimizer, LossScaleOptimizer)):
+        raise ValueError(
+            f"a part of a MultiOptimizer cannot be a {type(optimizer).__name__}: put that around the whole; received "
+            f"{optimizer!r:.80}"
+        )
+    return optimizer
 
 
 class MultiOptimizer(Optimizer):
@@ -138,12 +148,12 @@ class MultiOptimizer(Optimizer):
         chosen = {id(o): (o, []) for o in self.optimizers} if not self._chosen else {}
         for variable in variables:
             optimizer = _of_optax(self.optimizer_map(variable))
-            if not isinstance(optimizer, Optimizer) or isinstance(optimizer, (MultiOptimizer, LossScaleOptimizer)):
+            if not isinstance(optimizer, Optimizer):
                 raise ValueError(
-                    f"MultiOptimizer: expected a plain optimizer for the variable {variable.path!r}; received "
-                    f"{optimizer!r:.80}. A MultiOptimizer or a loss scale goes around the whole"
+                    f"MultiOptimizer: expected an optimizer for the variable {variable.path!r}; received "
+                    f"{optimizer!r:.80}"
                 )
-            chosen.setdefault(id(optimizer), (optimizer, []))[1].append(variable)
+            chosen.setdefault(id(_plain(optimizer)), (optimizer, []))[1].append(variable)
         self._chosen = list(chosen.values())
         self.definition = _kfun.MultiOptimizer(self._map(variables), self.loss_scale_factor, name=self.name)
         self.transformation = self.definition.build()
@@ -167,6 +177,15 @@ class MultiOptimizer(Optimizer):
         numbered = zip(self._chosen, definitions, strict=True)
         by_path = {paths[id(v)]: made for (_, own), made in numbered for v in own}
         return _Ordered(definitions[-1], by_path, tuple(definitions))
+
+    def _steps(self) -> int:
+        each = {optimizer._steps() for optimizer, own in self._chosen if any(v.overwrite_with_gradient for v in own)}
+        if len(each) > 1 or max(each, default=1) > 1:
+            raise ValueError(
+                "MultiOptimizer: a variable with `overwrite_with_gradient` cannot belong to an optimizer with "
+                "`gradient_accumulation_steps`; map it to one without"
+            )
+        return 1
 
     def _made(self) -> Any:
         return self.definition.build() if self.built else None

@@ -6,6 +6,7 @@ import inspect
 import re
 from typing import Any
 
+import jax
 import numpy as np
 import optax
 
@@ -92,6 +93,36 @@ class Optimizer(Base):
     def _replace(self, **changes: Any) -> None:
         self.definition = self.definition.replace(**changes)
         self.transformation = self._made()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__.get("_arguments", ()) and name not in ("learning_rate", "name"):
+            self._set_argument(name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def _set_argument(self, name: str, value: Any) -> None:
+        """Changes an argument after the constructor; compiled steps follow from the next `fit` on."""
+        before = self.definition
+        if before.replace(**{name: value}) == before:
+            return
+        if self._inside:
+            raise ValueError(
+                f"{type(self).__name__}.{name}: this optimizer is a part of another one, which is built; set it before"
+            )
+        self._replace(**{name: value})
+        if self.built and self._form() != self._structure:
+            self._replace(**{name: getattr(before, name)})
+            raise ValueError(
+                f"{type(self).__name__}.{name} = {value!r} asks for other variables than the optimizer, already "
+                "built, has; give it to the constructor, or set it before the first step"
+            )
+        self._arguments[name] = value
+        self.revision += 1
+
+    def _form(self) -> Any:
+        """The structure of the state that the present definition has for the trained variables."""
+        params = {path: v.value for path, v in zip(self._params, self._trained, strict=True)}
+        return jax.tree.structure(jax.eval_shape(self.transformation.init, params))
 
     def _define(self, variables: list[Variable]) -> None:
         first = self._first.get("learning_rate")

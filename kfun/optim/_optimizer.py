@@ -107,6 +107,9 @@ class Optimizer(Definition):
             raise ValueError(
                 f"{who}: expected at most one of clipnorm, clipvalue and global_clipnorm; received {', '.join(given)}"
             )
+        for field in given:
+            if getattr(self, field) < 0:
+                raise ValueError(f"{who}: expected {field} of at least 0 or None; received {getattr(self, field)}")
         if not 0 <= self.ema_momentum <= 1:
             raise ValueError(f"{who}: expected ema_momentum in [0, 1]; received {self.ema_momentum}")
         for field, least in (("ema_overwrite_frequency", 1), ("gradient_accumulation_steps", 2)):

@@ -148,7 +148,7 @@ def test_optimizer_map():
         (lambda: found.__setitem__(3, o.SGD()), ValueError, "a string as the key"),
         (lambda: found.__setitem__("c", "sgd"), ValueError, "expected an optimizer"),
         (lambda: o.MultiOptimizer("sgd"), TypeError, "expected an OptimizerMap, or a function"),
-        (lambda: _fitted(compat, o.MultiOptimizer(lambda v: None)), ValueError, "expected a plain optimizer"),
+        (lambda: _fitted(compat, o.MultiOptimizer(lambda v: None)), ValueError, "optimizer for the variable"),
         (lambda: o.LossScaleOptimizer("sgd", weight_decay=0.1), ValueError, "on the `inner_optimizer`"),
         (lambda: o.LossScaleOptimizer("sgd", foo=0.1), ValueError, "does not support arguments: `foo`"),
         (lambda: o.LossScaleOptimizer(o.LossScaleOptimizer("sgd")), TypeError, "expected an optimizer to wrap"),
