@@ -56,6 +56,8 @@ class SymbolicTensor:
         return f"<{type(self).__name__} shape={self.shape} dtype={self.dtype} name={self.name}>"
 
     def __bool__(self):
+        if self.node is not None and self.node.target is ops.equal and len(self.node.inputs) == 2:
+            return self.node.inputs[0] is self.node.inputs[1]  # so that `tensor in tensors` can be asked
         raise TypeError("a symbolic tensor has no value: use ops.where or ops.cond instead of if")
 
     def __array__(self, *args: Any, **kwargs: Any):

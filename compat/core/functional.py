@@ -130,7 +130,10 @@ class Functional(Model):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Runs the graph."""
-        flat = self._flat_inputs(inputs)
+        return self._walked(self._flat_inputs(inputs), training, mask)
+
+    def _walked(self, flat: list, training: bool | None, mask: Any) -> Any:
+        """The outputs of the graph for inputs in order."""
         if mask is not None:
             for x, m in zip(flat, mask if isinstance(mask, (list, tuple)) else [mask], strict=False):
                 if m is not None:
@@ -154,15 +157,19 @@ class Functional(Model):
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The model's own output specs if its input shapes are met, else found by an abstract run."""
-        given = list(tensors(args))
-        if [t.shape for t in given] == [t.shape for t in self.inputs]:
-            return replace(self._kf_outputs, lambda t: t.spec, KerasTensor)
-        return self._run_abstract(args, kwargs)
+        return self._run_abstract(args, kwargs) if self._differ(args) else self._specs()
+
+    def _differ(self, args: Any) -> bool:
+        """Whether symbolic tensors have other shapes than the model's inputs."""
+        return [t.shape for t in tensors(args)] != [t.shape for t in self.inputs]
+
+    def _specs(self) -> Any:
+        return replace(self._kf_outputs, lambda t: t.spec, KerasTensor)
 
     def _converted(self, tree: Any) -> Any:
         return tree  # each input is converted to its own dtype in `_flat_inputs`
 
-    def _flat_inputs(self, inputs: Any) -> list:
+    def _flat_inputs(self, inputs: Any, of_any_size: bool = False) -> list:
         structure = self._kf_inputs
         if isinstance(inputs, dict):
             given = self._by_name(inputs)
@@ -177,7 +184,7 @@ class Functional(Model):
             raise ValueError(
                 f"Model {self.name!r} expects {len(wanted)} inputs {self.input_names}; received {len(given)}"
             )
-        return [self._checked(x, t, n) for x, t, n in zip(given, wanted, self.input_names, strict=True)]
+        return [self._checked(x, t, n, of_any_size) for x, t, n in zip(given, wanted, self.input_names, strict=True)]
 
     def _check_order(self, structure: dict, given: list) -> None:
         """Several arrays without names for inputs with names: in the order of the sorted names, if that is theirs."""
@@ -207,7 +214,12 @@ class Functional(Model):
         found = [inputs[k] for k in keys]
         return _flatten(found)
 
-    def _checked(self, x: Any, tensor: Any, name: str) -> Any:
+    def _checked(self, x: Any, tensor: Any, name: str, of_any_size: bool) -> Any:
+        """An input in the dtype and rank that the model has it in.
+
+        Raises:
+            ValueError: if its rank is another one, or a size unless `of_any_size`: the layers then see to it.
+        """
         if x is None:
             if not getattr(getattr(tensor.node, "target", None), "optional", False):
                 raise ValueError(f"Model {self.name!r}: input {name!r} is None; only Input(..., optional=True) may be")
@@ -227,7 +239,7 @@ class Functional(Model):
         elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
             x, shape = ops.expand_dims(x, -1), (*shape, 1)
         fits = len(shape) == len(wanted) and all(
-            w is None or s is None or not isinstance(s, int) or s == w for s, w in zip(shape, wanted, strict=True)
+            of_any_size or w is None or not isinstance(s, int) or s == w for s, w in zip(shape, wanted, strict=True)
         )
         if not fits:
             raise ValueError(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
+from compat.core import symbolic_masks  # noqa: F401 - gives symbolic tensors their masks
 from compat.core.layer import Layer
 from kfun import dtypes
 from kfun.graph import Node, SymbolicTensor
@@ -19,7 +21,7 @@ class InputLayer(Layer):
         dtype: of the input.
         sparse, ragged: not supported here; must be None or False.
         batch_shape: sizes with the batch axis, in place of `shape` and `batch_size`.
-        input_tensor: a symbolic tensor to take the shape and dtype of.
+        input_tensor: a symbolic tensor that becomes this layer's output, in place of a new one.
         optional: whether None may be passed.
         name: by default "input_layer", numbered.
     """
@@ -40,25 +42,25 @@ class InputLayer(Layer):
         super().__init__(name=name)
         if sparse or ragged:
             raise ValueError("InputLayer: sparse and ragged inputs are not supported; pass dense arrays and a mask")
-        if input_tensor is not None:
-            batch_shape, dtype = input_tensor.shape, dtype or input_tensor.dtype
-        shape = kwargs.pop("input_shape", shape)
+        if "input_shape" in kwargs:
+            warnings.warn("InputLayer: `input_shape` is the old name of `shape`", stacklevel=2)
+            shape = kwargs.pop("input_shape")
+        batch_shape = kwargs.pop("batch_input_shape", batch_shape)
         if kwargs:
             raise TypeError(f"InputLayer: unknown arguments {sorted(kwargs)}")
-        if batch_shape is None:
-            if shape is None:
-                raise ValueError("Input: expected `shape` (without the batch axis) or `batch_shape`; received neither")
-            if isinstance(shape, int):
-                raise ValueError(f"Input: expected a tuple of sizes such as ({shape},); received {shape}")
-            batch_shape = (batch_size, *shape)
-        elif shape is not None:
-            raise ValueError("Input: received both `shape` and `batch_shape`; pass one")
+        if input_tensor is not None:
+            batch_shape, dtype = _taken(input_tensor, shape, batch_size, batch_shape, dtype)
+        else:
+            batch_shape = _sizes(shape, batch_size, batch_shape)
         self.batch_shape = tuple(batch_shape)
         self._dtype = dtypes.name(dtype or "float32")
-        self.optional = optional
+        self.optional, self.sparse, self.ragged = optional, False, False
         self.built = True
         node = Node(self, (), {})
-        node.outputs = SymbolicTensor(Spec(self.batch_shape, self._dtype), node, 0, self.name)
+        if input_tensor is None:
+            input_tensor = SymbolicTensor(Spec(self.batch_shape, self._dtype), node, 0, self.name)
+        input_tensor.node, input_tensor.index = node, 0
+        node.outputs = input_tensor
         self._kf.nodes.append(node)
 
     @property
@@ -66,8 +68,8 @@ class InputLayer(Layer):
         """The type of the input."""
         return self._dtype
 
-    def call(self) -> Any:
-        raise TypeError(f"InputLayer {self.name!r} is not called; its tensor is `.output`")
+    def call(self) -> None:
+        """Nothing: its tensor is `output`."""
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
@@ -75,6 +77,34 @@ class InputLayer(Layer):
             "batch_shape": self.batch_shape, "dtype": self._dtype, "sparse": False, "ragged": False,
             "name": self.name, "optional": self.optional,
         }  # fmt: skip
+
+
+def _sizes(shape: Any, batch_size: int | None, batch_shape: Any) -> tuple:
+    """The sizes with the batch axis."""
+    if batch_shape is not None:
+        if shape is not None or batch_size is not None:
+            other = "shape" if shape is not None else "batch_size"
+            raise ValueError(f"Input: received both `{other}` and `batch_shape`; pass one")
+        return tuple(batch_shape)
+    if shape is None:
+        raise ValueError("Input: expected `shape` (without the batch axis) or `batch_shape`; received neither")
+    if isinstance(shape, int):
+        raise ValueError(f"Input: expected a tuple of sizes such as ({shape},); received {shape}")
+    return (batch_size, *shape)
+
+
+def _taken(tensor: Any, shape: Any, batch_size: int | None, batch_shape: Any, dtype: Any) -> tuple[tuple, str]:
+    """The sizes and dtype of a tensor that is given, with which other arguments must agree."""
+    if not isinstance(tensor, SymbolicTensor):
+        raise ValueError(f"Input: expected a symbolic tensor as `tensor`; received {type(tensor).__name__}")
+    wanted = tensor.shape
+    given = {"batch_shape": (batch_shape, wanted), "shape": (shape, wanted[1:]), "batch_size": (batch_size, wanted[0])}
+    given = {k: (tuple(v) if isinstance(v, list) else v, w) for k, (v, w) in given.items() if v is not None}
+    given |= {"dtype": (dtypes.name(dtype), tensor.dtype)} if dtype is not None else {}
+    for name, (value, of_tensor) in given.items():
+        if value != of_tensor:
+            raise ValueError(f"Input: received {name}={value} for a tensor of {name} {of_tensor}; leave it out")
+    return wanted, tensor.dtype
 
 
 def Input(
@@ -96,7 +126,7 @@ def Input(
         dtype: float32 by default.
         batch_shape: sizes with the batch axis, in place of `shape` and `batch_size`.
         name: of the input.
-        tensor: a symbolic tensor to take the shape and dtype of.
+        tensor: a symbolic tensor that the model begins with, in place of a new one.
         optional: whether None may be passed.
     """
     layer = InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name=name)

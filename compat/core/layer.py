@@ -46,6 +46,8 @@ class Layer(Buildable):
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__ and not cls.__module__.startswith("compat.core."):
             cls.build = opened(cls.build)
+        if "compute_mask" in cls.__dict__ and "supports_masking" not in cls.__dict__:
+            cls.supports_masking = True
 
     def __init__(
         self,
@@ -343,6 +345,8 @@ def _castable(x: Any, to: str) -> bool:
 
 def _attach(outputs: Any, mask: Any) -> None:
     leaves, given = jax.tree.leaves(outputs), jax.tree.leaves(mask, is_leaf=lambda m: m is None)
+    if all(masks.get(output) is not None for output in leaves):  # layers inside have said it
+        return
     for output, m in zip(leaves, given, strict=False):
         if m is not None:
             masks.put(output, m)

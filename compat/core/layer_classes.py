@@ -98,7 +98,7 @@ def _keras_order(fields: dict[str, Any], stems: list[str], activity: bool) -> di
 def _inserted(parameters: dict[str, Any], after: str, extra: dict[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, default in parameters.items():
-        out[name] = default
+        out.setdefault(name, default)  # where a further argument is a field, it has that place and default
         if name == after:
             out |= extra
     return out

@@ -84,6 +84,8 @@ class Sequential(Model):
 
     def _make_graph(self, x: Any) -> None:
         inputs = x
+        if isinstance(x, KerasTensor) and not isinstance(self._kf_layers[0], InputLayer):
+            self._kf_layers.insert(0, x.node.target)  # so that layers may come and go
         for layer, nodes in self.__dict__.get("_kf_calls", []):  # those of the graph before
             layer._kf.nodes[:] = [n for n in layer._kf.nodes if n not in nodes]
         known = [(layer, list(layer._kf.nodes)) for layer in self.layers]
@@ -96,16 +98,34 @@ class Sequential(Model):
         self.built = True
 
     def build(self, input_shape: Any = None) -> None:
-        """Builds the layers for an input of a shape, or a list or dict of shapes, the batch axis included."""
-        if self._kf_graph is None and self.layers:
+        """Builds the layers for an input of a shape, or a list or dict of shapes, the batch axis included.
+
+        Raises:
+            ValueError: if there are no layers, or they are built for another shape.
+        """
+        self._check_layers()
+        if self._kf_graph is not None:
+            known = self._kf_graph.input_shape
+            if isinstance(known, tuple) and isinstance(input_shape, (tuple, list)) and tuple(input_shape) != known:
+                raise ValueError(
+                    f"Sequential {self.name!r} is built for inputs of shape {known}; received {tuple(input_shape)}"
+                )
+        else:
             if not isinstance(input_shape, (tuple, list, dict)):
                 raise ValueError(f"Sequential.build: expected a shape; received {input_shape!r}")
             shapes = replace_shapes(tuples(input_shape), floatx())
             self._make_graph(replace(shapes, lambda t: Input(batch_shape=t.shape, dtype=t.dtype), SymbolicTensor))
 
+    def _check_layers(self) -> None:
+        if not self.layers:
+            raise ValueError(f"Sequential {self.name!r} has no layers: call `add(layer)` first")
+
     def _build_for(self, args: tuple, kwargs: dict) -> None:
-        if self._kf_graph is not None or not self.layers or self.built:
+        if self._kf_graph is not None or self.built:
             return
+        if not self.layers and self._kf_layers:  # an input alone
+            return
+        self._check_layers()
         if not args or not is_data(args[0]):
             received = type(args[0]).__name__ if args else "nothing"
             raise ValueError(f"Sequential {self.name!r} takes arrays as its first argument; received {received}")
@@ -130,7 +150,8 @@ class Sequential(Model):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
         """Runs the layers in order."""
         if self._kf_graph is not None:
-            return self._kf_graph.call(inputs, training=training, mask=mask)
+            graph = self._kf_graph
+            return graph._walked(graph._flat_inputs(inputs, of_any_size=True), training, mask)
         for layer in self.layers:
             inputs = layer(inputs, **kwargs)
         return inputs
@@ -147,9 +168,8 @@ class Sequential(Model):
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The specs of the outputs for symbolic tensors."""
-        if self._kf_graph is not None:
-            return self._kf_graph.compute_output_spec(*args)
-        return self._run_abstract(args, kwargs)
+        graph = self._kf_graph
+        return self._run_abstract(args, kwargs) if graph is None or graph._differ(args) else graph._specs()
 
     def _converted(self, tree: Any) -> Any:
         return tree if self._kf_graph is not None else super()._converted(tree)

@@ -52,12 +52,6 @@ class Recurrent(Generated):
         seeds = {id(self.seed_generator.state)} if "seed_generator" in self.__dict__ else set()
         return [v for v in found if id(v) not in seeds] + [v for v in found if id(v) in seeds]
 
-    def _set_argument(self, name: str, value: Any) -> None:
-        # True and False give the same numbers: the loop is compiled for the device either way.
-        if name == "use_cudnn" and not isinstance(value, bool) and value != "auto":
-            raise ValueError(f"{type(self).__name__}: use_cudnn: expected 'auto', True or False; received {value!r}")
-        super()._set_argument(name, value)
-
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         """Makes the variables for sequences of this shape."""
         self._make_variables(sequences_shape)
@@ -128,7 +122,8 @@ class Recurrent(Generated):
     def get_config(self) -> dict:
         """The constructor's arguments, in Keras's form."""
         config = super().get_config()
-        config.pop("use_cudnn", None)  # it is no part of what the layer computes
+        if config.get("use_cudnn") == "auto":  # Keras leaves it out
+            del config["use_cudnn"]
         return config
 
 

@@ -102,6 +102,8 @@ def _clone_functional(model: Functional, input_tensors: Any, clone: Callable, ca
     if input_tensors is None:
         flat = [_new_input(t) for t in model.inputs]
     else:
+        if isinstance(structure, dict) or isinstance(input_tensors, dict):
+            input_tensors = _in_order(structure, input_tensors)
         flat = list(tensors(input_tensors))
         if len(flat) != len(model.inputs):
             raise ValueError(f"clone_model: expected {len(model.inputs)} input tensors; received {len(flat)}")
@@ -120,6 +122,17 @@ def _clone_functional(model: Functional, input_tensors: Any, clone: Callable, ca
     inputs = replace(structure, lambda _: next(given), KerasTensor)
     cls = type(model) if type(model).__init__ in (Functional.__init__, Model.__init__) else Functional
     return cls(inputs, outputs, name=model.name, trainable=None if model.trainable else False)
+
+
+def _in_order(structure: Any, given: Any) -> Any:
+    """Input tensors in a dict, in the order of the model's."""
+    if not isinstance(structure, dict) or not isinstance(given, dict) or sorted(structure) != sorted(given):
+        shown = [list(s) if isinstance(s, dict) else f"a {type(s).__name__}" for s in (structure, given)]
+        raise ValueError(
+            "clone_model: `input_tensors` must have the same structure as the model's inputs; "
+            f"expected {shown[0]}, received {shown[1]}"
+        )
+    return {key: given[key] for key in structure}
 
 
 def _new_input(tensor: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from compat.core.input_layer import InputLayer
 from compat.core.keras_tensor import KerasTensor
 from compat.core.layer import Layer
+from compat.saving.legacy_config import modern
 from compat.saving.op_classes import OP_OF_CLASS, class_name, module_of
 from compat.saving.serialization import deserialize_keras_object, serialize_keras_object
 from kfun.errors import nearest
@@ -176,6 +177,8 @@ def functional_from_config(cls: type, config: dict, custom_objects: dict | None 
     from compat.core.functional import Functional
     from compat.core.model import Model
 
+    if any(not isinstance(node, dict) for layer in config["layers"] for node in layer["inbound_nodes"]):
+        config = modern({"class_name": "Functional", "config": config})["config"]
     made: dict[str, Any] = {}
     waiting: list[tuple[str, dict]] = []
     for data in config["layers"]:

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from kfun import dtypes
-from kfun.ops import attention, control, rnn
+from kfun.backends._jax_recurrent import lstm
+from kfun.ops import attention, control
 from kfun.ops._attention import check_heads, no_fused_kernel
 
 
@@ -93,10 +94,6 @@ def _refusal(specs, scale, is_causal):
     except (RuntimeError, ValueError, NotImplementedError) as error:
         return f"cuDNN refuses: {error}"
     return None
-
-
-def lstm(*args):
-    return (rnn.lstm_in_one_product if jax.default_backend() == "cpu" else rnn.lstm.op.body)(*args)
 
 
 RULES = {

@@ -73,6 +73,7 @@ def lstm(
     activation=ops.tanh,
     recurrent_activation=ops.sigmoid,
     reverse=False,
+    use_cudnn=False,
 ):
     operands = [as_value(v) for v in (x, h, c, kernel, recurrent_kernel)]
     functions = recurrent_activation, activation, activation

@@ -63,6 +63,7 @@ def lstm(
     activation=ops.tanh,
     recurrent_activation=ops.sigmoid,
     reverse=False,
+    use_cudnn=False,
 ):
     given = [as_value(v) for v in (x, h, c, kernel, recurrent_kernel)]
     if not (_usual(activation, recurrent_activation) and _fusable(given[0], given[4], mask)):

@@ -15,7 +15,7 @@ from kfun import ops, random
 from kfun.initializers import InitializerField
 from kfun.layer import Composite, planner, runner
 from kfun.layers.activation import masked_softmax
-from kfun.layers.checks import Count, CountOrNone, Several, check_rate, label, need_key, shown
+from kfun.layers.checks import Count, CountOrNone, Several, check_rate, label, need_key, positive, shown
 from kfun.layers.core import EinsumDense
 
 
@@ -159,6 +159,8 @@ class MultiHeadAttention(HeadedAttention):
 
     def check(self):
         super().check()
+        for size in self.output_shape or ():
+            positive(size, f"{type(self).__name__}: output_shape")
         if self.value_dim is None:
             object.__setattr__(self, "value_dim", self.key_dim)
 

@@ -112,13 +112,24 @@ def _data_format(value: Any) -> str:
     return value
 
 
-def _several(value: Any) -> Any:
-    return (value,) if isinstance(value, int) else tuple(value) if isinstance(value, list) else value
+def _several(value: Any, or_none: bool = False) -> tuple | None:
+    if value is None:
+        return None
+    values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    known = [v for v in values if v is not None or not or_none]
+    if any(isinstance(v, bool) or not isinstance(v, (int, np.integer)) for v in known):
+        raise TypeError(f"expected an integer or several; received {value!r}")
+    return tuple(v if v is None else int(v) for v in values)
+
+
+def _shape(value: Any) -> tuple | None:
+    return _several(value, or_none=True)
 
 
 Count = Annotated[int, Convert(_count)]  # a positive int
 CountOrNone = Annotated[Any, Convert(_positive)]
 Several = Annotated[Any, Convert(_several)]  # one for an int alone
+Shape = Annotated[Any, Convert(_shape)]  # the same with None for what is not known
 Sizes1 = Annotated[Any, positives(1)]
 Sizes2 = Annotated[Any, positives(2)]
 Sizes3 = Annotated[Any, positives(3)]

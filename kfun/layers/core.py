@@ -13,7 +13,7 @@ from kfun import dtypes, ops
 from kfun.activations import Activation as ActivationField
 from kfun.initializers import InitializerField
 from kfun.layer import Layer, Weight, known_size
-from kfun.layers.checks import Count, Several, label, shown
+from kfun.layers.checks import Count, Shape, label, shown
 
 
 def check_width(layer: Layer, x: Any, expected: int, kernel: tuple) -> None:
@@ -84,7 +84,7 @@ class EinsumDense(Layer):
     """
 
     equation: str
-    output_shape: Several
+    output_shape: Shape
     activation: ActivationField = None
     bias_axes: str | None = None
     kernel_initializer: InitializerField = "glorot_uniform"

@@ -20,6 +20,7 @@ from kfun.layers.checks import Count, label, shown
 from kfun.layers.core import check_width
 from kfun.layers.recurrent_cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
 from kfun.layers.recurrent_stack import StackedRNNCells
+from kfun.ops.rnn import no_cudnn
 from kfun.spec import Spec
 
 
@@ -189,6 +190,15 @@ class RNN(Recurrent):
             )
 
 
+def _cudnn(value: Any) -> bool | str:
+    if not isinstance(value, bool) and value != "auto":
+        raise ValueError(f"expected 'auto', True or False; received {value!r}")
+    return value
+
+
+UseCudnn = Annotated[Any, Convert(_cudnn)]
+
+
 class OfUnits(Recurrent):
     """A layer whose cell follows from its own fields, and whose loop backends have whole.
 
@@ -196,6 +206,7 @@ class OfUnits(Recurrent):
     """
 
     made_of = Cell
+    use_cudnn = False  # of layers without such a field
 
     @functools.cached_property
     def cell(self) -> Any:
@@ -212,6 +223,8 @@ class OfUnits(Recurrent):
 
     def run(self, params, x, states, mask, masks):
         if self.unroll or self.recurrent_dropout:
+            if self.use_cudnn is True:
+                raise no_cudnn("it takes neither unroll nor recurrent_dropout")
             return super().run(params, x, states, mask, masks)
         check_rank(self, x, 3, "[B, T, C]")
         check_width(self, x, params["kernel"].shape[0], tuple(params["kernel"].shape))
@@ -265,6 +278,8 @@ class LSTM(OfUnits):
         units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
             bias_initializer, unit_forget_bias, dropout, recurrent_dropout: as in `LSTMCell`.
         return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask: as in `RNN`.
+        use_cudnn: "auto" for cuDNN's kernel where it can serve (see `ops.lstm`), True to insist, which goes
+            without `unroll` and `recurrent_dropout`.
 
     Shapes:
         x `[B, T, C]`; result `[B, H]`, or `[B, T, H]` with `return_sequences`; states h and c `[B, H]`.
@@ -291,13 +306,14 @@ class LSTM(OfUnits):
     stateful: bool = False
     unroll: bool = False
     zero_output_for_mask: bool = False
+    use_cudnn: UseCudnn = False
 
     made_of = LSTMCell
 
     def whole(self, params, x, states, mask):
         kernels = params["kernel"], params["recurrent_kernel"], params.get("bias")
         functions = self.activation, self.recurrent_activation
-        return ops.lstm(x, *states, *kernels, mask, *functions, self.go_backwards)
+        return ops.lstm(x, *states, *kernels, mask, *functions, self.go_backwards, self.use_cudnn)
 
 
 class GRU(OfUnits):
@@ -307,6 +323,7 @@ class GRU(OfUnits):
         units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
             bias_initializer, dropout, recurrent_dropout, reset_after: as in `GRUCell`.
         return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask: as in `RNN`.
+        use_cudnn: "auto" or False; for True an error when run: no array library here has cuDNN's GRU.
 
     Shapes:
         x `[B, T, C]`; result `[B, H]`, or `[B, T, H]` with `return_sequences`.
@@ -328,10 +345,13 @@ class GRU(OfUnits):
     unroll: bool = False
     reset_after: bool = True
     zero_output_for_mask: bool = False
+    use_cudnn: UseCudnn = False
 
     made_of = GRUCell
 
     def whole(self, params, x, states, mask):
+        if self.use_cudnn is True:
+            raise no_cudnn("it has no GRU that can be called from here")
         kernels = params["kernel"], params["recurrent_kernel"], params.get("bias")
         functions = self.activation, self.recurrent_activation
         return ops.gru(x, *states, *kernels, mask, *functions, self.reset_after, self.go_backwards)

@@ -28,6 +28,7 @@ def lstm(
     activation: Callable = e.tanh,
     recurrent_activation: Callable = a.sigmoid,
     reverse: bool = False,
+    use_cudnn: bool | str = False,
 ) -> tuple:
     """Long short-term memory over time (Hochreiter & Schmidhuber 1997).
 
@@ -40,14 +41,26 @@ def lstm(
         mask: bool `[B, T]` or None; where False the state stays.
         activation, recurrent_activation: functions of one array.
         reverse: whether to run from the last step to the first.
+        use_cudnn: whether to run cuDNN's kernel: "auto" where it can serve, True to insist. JAX has it on
+            NVIDIA GPUs, for float32, the default activations and no mask. It has a gradient, but none of
+            the gradient, and no forward mode.
 
     Returns:
         `(outputs [B, T, H] in the order of x, last h, last c)`.
-    """
 
+    Raises:
+        ValueError: if `use_cudnn` is True where cuDNN cannot serve.
+    """
+    if use_cudnn is True:
+        raise no_cudnn("the backend has none for these arguments")
     step = lstm_step(activation, recurrent_activation)
     ys, (h, c) = _run(step, (h, c), _hoisted(x, kernel, recurrent_kernel, bias), mask, reverse)
     return ys, h, c
+
+
+def no_cudnn(why: str) -> ValueError:
+    """The error of a recurrence that insists on cuDNN's kernel."""
+    return ValueError(f"use_cudnn=True asks for cuDNN's kernel, but {why}; give 'auto' to go without where it cannot")
 
 
 def lstm_step(activation, recurrent_activation):

@@ -130,7 +130,7 @@ def test_wrong_shapes_are_refused_by_the_model():
     model = plain()
     check(model)
     for _ in range(3):
-        with pytest.raises(ValueError, match="expects shape"):
+        with pytest.raises(ValueError, match="expected input with 6 features"):
             model(X[:, :5])
 
 

@@ -70,7 +70,7 @@ MISTAKES = {
     "width_in_fit": (
         lambda: _net().fit(X[:, :5], Y),
         ValueError,
-        r"'net'.*expects shape \(None, 6\); received \(None, 5\)",
+        r"(?s)expected input with 6 features.*received shape \(None, 5\).*'net/hid'",
     ),
     "rank_in_fit": (
         lambda: _net().fit(X[:, None], Y),

@@ -202,7 +202,7 @@ def _bad_loss():
     [
         (
             lambda: _model().fit(np.ones((8, 4)), np.zeros(8), verbose=0),
-            r"expects shape \(None, 5\); received \(None, 4\)",
+            r"expected input with 5 features.*received shape \(None, 4\)",
         ),
         (lambda: _model().fit(np.ones((8, 5)), np.zeros(7), verbose=0), "differ in length.*x: 8.*y: 7"),
         (lambda: _model().fit(np.ones((0, 5)), np.zeros(0), verbose=0), "no rows"),

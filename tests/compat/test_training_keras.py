@@ -232,7 +232,7 @@ def _five(api, kind):
     if kind == "cnn":
         return api.Sequential(
             [
-                api.Input((8, 8, 2)), layers.Conv2D(6, 3), layers.BatchNormalization(), layers.ReLU(),
+                api.Input((8, 8, 2)), layers.Conv2D(6, 3, use_bias=False), layers.BatchNormalization(), layers.ReLU(),
                 layers.MaxPooling2D(), layers.Flatten(), layers.Dense(1),
             ]
         )  # fmt: skip
