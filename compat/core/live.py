@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 
 from compat.core import scope
 from compat.core.variable import Variable
+
+
+class Later:
+    """A state that is computed when somebody looks at it."""
+
+    def __init__(self, compute: Callable):
+        self.compute = compute
 
 
 class Live:
@@ -21,8 +29,26 @@ class Live:
 
     def __init__(self, *variables: list[Variable]):
         self.variables = variables
-        self.state: list[list[Any]] = [[_owned(v) for v in group] for group in variables]
+        self._state: Any = [[_owned(v) for v in group] for group in variables]
         self.changed = False
+        self.looks = 0  # how often a variable was read or written
+        self.seen = False  # whether that was between two batches of an epoch
+
+    @property
+    def state(self) -> list[list[Any]]:
+        """The values."""
+        if isinstance(self._state, Later):
+            self._state = self._state.compute()
+        return self._state
+
+    @state.setter
+    def state(self, new: Any) -> None:
+        self._state = new
+
+    @property
+    def later(self) -> Later | None:
+        """The state that nobody has looked at, if it is still to be computed."""
+        return self._state if isinstance(self._state, Later) else None
 
     def __enter__(self) -> Live:
         for i, group in enumerate(self.variables):
@@ -37,10 +63,12 @@ class Live:
 
     def read(self, place: tuple[int, int]) -> Any:
         """A copy of a value as it is now."""
+        self.looks += 1
         return jnp.copy(self.state[place[0]][place[1]])
 
     def write(self, place: tuple[int, int], value: Any) -> None:
         """Replaces a value; the next step sees it."""
+        self.looks += 1
         group = list(self.state[place[0]])
         group[place[1]] = jnp.copy(value)
         self.state = [group if i == place[0] else g for i, g in enumerate(self.state)]

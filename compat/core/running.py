@@ -9,10 +9,11 @@ import jax
 import numpy as np
 
 from compat.core import live
+from compat.core.ahead import one_by_one
 from compat.core.batch_calls import BatchCalls
 from kfun import ops
-from kfun.training import ArrayFeed, StopEpoch, epoch
-from kfun.training.epoch import STEPS_PER_DISPATCH, kept
+from kfun.training import StopEpoch, epoch
+from kfun.training.epoch import kept
 
 _STOPS = {"train": "stop_training", "test": "stop_evaluating"}
 
@@ -59,11 +60,12 @@ def run_epoch(
     keep: list[Any] = []
     try:
         if size == 1:  # a program of one step is faster than a loop of one
-            logs = _one_by_one(_eager(step) if model._op_by_op else step.once, state.state, feed, on_group, keep)
+            runs = (_eager(step), None) if model._op_by_op else (step.once, step.ahead)
+            logs = one_by_one(*runs, state, feed, on_group, keep)
         else:
             _, logs = epoch(step, state.state, feed, steps_per_dispatch=size, on_group=on_group, keep=keep)
     except BaseException:  # Ctrl-C may come after a step took the old values and before the new ones were seen
-        if keep:
+        if keep and getattr(state, "later", None) is None:
             state.state = keep[-1][0]
         raise
     if each and batches.open and not getattr(model, _STOPS[mode], False):
@@ -97,29 +99,6 @@ def one_step(step: Any, state: Any, batch: Any, op_by_op: bool) -> dict:
     return logs
 
 
-def _one_by_one(run: Callable, state: Any, feed: Any, on_group: Callable, keep: list) -> dict:
-    """An epoch of single steps; gives the last logs."""
-    logs, done = None, 0
-    for group in feed.groups(_taken_at_once(feed)):
-        for i in range(group.count):
-            state, logs = kept(run, keep, state, jax.tree.map(lambda x, i=i: x[i], group.batches))
-            done += 1
-            try:
-                changed = on_group(done, group.rows, logs, state)
-            except StopEpoch:
-                return logs
-            state = state if changed is None else changed
-    if logs is None:
-        raise ValueError("the data gave no batch: an epoch needs at least one example")
-    return logs
-
-
-def _taken_at_once(feed: Any) -> int:
-    """How many batches to take from a feed for single steps: several of arrays, unless the next epoch goes on there."""
-    inner = getattr(feed, "inner", None)
-    return STEPS_PER_DISPATCH if isinstance(inner, ArrayFeed) and not inner.resumes else 1
-
-
 class Inner:
     """The evaluation inside a fit: its state, `[trainable, non_trainable, metrics]`, is part of the fit's.
 
@@ -142,6 +121,11 @@ class Inner:
     def state(self, new: Any) -> None:
         t, n, m = new
         self.outer.state = [t, n, self.outer.state[2], m]
+
+    @property
+    def looks(self) -> int:
+        """How often a variable was read or written."""
+        return self.outer.looks
 
     def take(self) -> Any:
         """The state if a callback wrote to it since the last call, else None."""

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from compat.core import data, live, rows
+from compat.core.ahead import Ahead
 from compat.core.batch_calls import BatchCalls
 from compat.core.compiled import Compiled
 from kfun import ops
@@ -49,6 +50,11 @@ class _Step:
         """One compiled step: `(state, batch) -> (state, logs)`."""
 
         return jax.jit(self.run, donate_argnums=(0,))
+
+    @functools.cached_property
+    def ahead(self) -> Ahead:
+        """What runs several steps before their callbacks are called."""
+        return Ahead(self)
 
     def run(self, state: list, batch: Any) -> tuple[list, dict]:
         """One step, the model's own if it has one: `(state, logs)`; pure."""
