@@ -7,6 +7,7 @@ itself are followed, and a dataset's shape is compared with the variable's befor
 from __future__ import annotations
 
 import contextlib
+import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -19,6 +20,7 @@ from compat.core.layer import Layer
 from kfun.layer import snake_case
 
 _ALIGNMENT = 64  # bytes
+_MOST_PATHS = 100_000  # that are looked at for an object that is not where it was saved
 _EXPANSION = 1000  # how much larger than its stored bytes a dataset may be
 
 
@@ -27,20 +29,27 @@ def walk(root: Any, skipped: Iterable[Any] | None = None) -> Iterator[tuple[str,
     yield from _visit(root, "", {id(s) for s in skipped or ()})
 
 
-def _visit(obj: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+def _all_paths(root: Any) -> dict[int, list[str]]:
+    """Every path of every object under `root`, by its id: an attribute or a property may be another's object."""
+    found: dict[int, list[str]] = {}
+    for path, obj in itertools.islice(_visit(root, "", set(), once=False), _MOST_PATHS):
+        found.setdefault(id(obj), []).append(path)
+    return found
+
+
+def _visit(obj: Any, path: str, seen: set[int], once: bool = True) -> Iterator[tuple[str, Any]]:
     if id(obj) in seen:
         return
     seen.add(id(obj))
     yield path, obj
     for name, child in _children(obj):
         inner = f"{path}/{name}" if path else name
-        if _saveable(child):
-            yield from _visit(child, inner, seen)
-        else:
-            yield from _container(child, inner, seen)
+        yield from (_visit if _saveable(child) else _container)(child, inner, seen, once)
+    if not once:
+        seen.remove(id(obj))
 
 
-def _container(items: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+def _container(items: Any, path: str, seen: set[int], once: bool = True) -> Iterator[tuple[str, Any]]:
     if id(items) in seen:  # it holds itself
         return
     seen.add(id(items))
@@ -51,7 +60,7 @@ def _container(items: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any
         base = snake_case(type(item).__name__) if _saveable(item) else "container"
         n = used[base] = used.get(base, -1) + 1
         inner = f"{path}/{base if n == 0 else f'{base}_{n}'}"
-        yield from _visit(item, inner, seen) if _saveable(item) else _container(item, inner, seen)
+        yield from (_visit if _saveable(item) else _container)(item, inner, seen, once)
     seen.remove(id(items))  # one that is made for the occasion may give its id to another
 
 
@@ -257,12 +266,23 @@ def fill(root: Any, groups: Callable, skip_mismatch: bool = False, skipped: Iter
         skipped: objects to leave as they are, with what is under them.
     """
     failed = []
+    others: dict[int, list[str]] = {}
+
+    def found(obj: Any, path: str) -> list[Any]:
+        """The groups of an object, under another of its names if the file has it by that one."""
+        given = groups(f"{path}/vars" if path else "vars")
+        if any(g is not None for g in given) or not own_variables(obj):
+            return given
+        others.update(others or _all_paths(root))
+        named = (groups(f"{other}/vars") for other in others.get(id(obj), ()) if other not in ("", path))
+        return next((g for g in named if any(part is not None for part in g)), given)
+
     for path, obj in walk(root, skipped):
         if not hasattr(obj, "load_own_variables"):
             continue
         label = f"{type(obj).__name__} {getattr(obj, 'name', '')!r}"
         try:
-            _load(obj, groups(f"{path}/vars" if path else "vars"), label)
+            _load(obj, found(obj, path), label)
         except (ValueError, KeyError, OSError, RuntimeError) as error:
             if not skip_mismatch:
                 raise ValueError(f"{label} at {path or '/'!r}: {error}") from error
