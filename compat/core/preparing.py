@@ -96,7 +96,7 @@ class Prepared(Compiled):
 
     def _step(self, kind: str) -> Any:
         made = self.__dict__["_kf_steps_made"]
-        if kind not in made or made[kind].revision != getattr(self.optimizer, "revision", 0):
+        if kind not in made or made[kind].revision != getattr(getattr(self, "optimizer", None), "revision", 0):
             made[kind] = {"train": TrainStep, "test": EvalStep, "predict": PredictStep}[kind](self)
         return made[kind]
 

@@ -25,7 +25,7 @@ class _Step:
 
     def __init__(self, model: Any):
         self.model = model
-        self.revision = getattr(model.optimizer, "revision", 0)  # of the optimizer's arguments
+        self.revision = getattr(getattr(model, "optimizer", None), "revision", 0)  # of the optimizer's arguments
         if _overridden(model, self.method):
             self.update_with_logs = self._custom
         elif type(model).compute_metrics is not Compiled.compute_metrics:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -70,6 +72,13 @@ class PyDataset:
         if hasattr(self, "__len__"):
             return len(self)
         raise TypeError(f"{type(self).__name__} must define __len__ or the property `num_batches`")
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches of an epoch, without end where their number is not known."""
+        told = hasattr(self, "__len__") or type(self).num_batches is not PyDataset.num_batches
+        count = self.num_batches if told else None
+        for index in itertools.count() if count is None else range(count):
+            yield self[index]
 
     def on_epoch_begin(self) -> None:
         """Called before an epoch's first batch is made."""

@@ -12,7 +12,7 @@ import pytest
 
 import compat
 from compat.core import data
-from compat.core.data.sources import source_of
+from compat.core.data.sources import source_of, tensorflow
 from kfun import training
 
 RNG = np.random.default_rng(0)
@@ -243,3 +243,38 @@ def test_an_error_of_the_source_comes_through():
     with pytest.raises(OSError, match="the disk is gone"):
         _model().fit(broken(), steps_per_epoch=4, verbose=0)
     assert jax.device_count() >= 1
+
+
+@pytest.mark.parametrize("api", [compat, "keras"], ids=["ours", "theirs"])
+def test_a_py_dataset_is_iterated_over(api):
+    api = pytest.importorskip("keras") if api == "keras" else api
+
+    class Squares(api.utils.PyDataset):
+        def __getitem__(self, index):
+            return index**2
+
+    class Three(Squares):
+        def __len__(self):
+            return 3
+
+    class Endless(Squares):
+        @property
+        def num_batches(self):
+            return None
+
+    assert list(Three()) == [0, 1, 4]
+    for made in (Endless(), Squares()):
+        assert list(itertools.islice(made, 5)) == [0, 1, 4, 9, 16]
+
+
+def test_a_dataset_of_several_devices():
+    """Its `cardinality` is a number, where that of others is a method."""
+
+    class Distributed:
+        element_spec, cardinality = None, np.int64(2)
+
+        def __iter__(self):
+            return iter([(X[:4], Y[:4]), (X[4:8], Y[4:8])])
+
+    source = tensorflow.source_of(Distributed(), 4, False)
+    assert (source.steps, source.endless, len(list(source.batches()))) == (2, False, 2)

@@ -21,7 +21,8 @@ class TfDataset(Source):
 
     def __init__(self, dataset: Any):
         self._dataset = dataset
-        size = int(dataset.cardinality())
+        size = dataset.cardinality  # a number for a dataset of several devices
+        size = int(size() if callable(size) else size)
         self.endless = size == -1  # tf.data.INFINITE_CARDINALITY; -2 is unknown
         self.steps = size if size >= 0 else None
 
