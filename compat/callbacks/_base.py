@@ -11,6 +11,9 @@ import numpy as np
 class Callback:
     """Base of callbacks: every method is called at its moment of training, and does nothing here.
 
+    Small models step faster than steps can be dispatched. So methods of batches may be called some
+    milliseconds after their batches, several in a row; what they see of the model is that of their batch.
+
     Attributes:
         model: the model that is trained.
         params: `{"verbose": ..., "epochs": ..., "steps": ...}`.

@@ -129,7 +129,7 @@ def _in_order(structure: Any, given: Any) -> Any:
     if not isinstance(structure, dict) or not isinstance(given, dict) or sorted(structure) != sorted(given):
         shown = [list(s) if isinstance(s, dict) else f"a {type(s).__name__}" for s in (structure, given)]
         raise ValueError(
-            "clone_model: `input_tensors` must have the same structure as the model's inputs; "
+            "clone_model: the structure of `input_tensors` is not that of the model's inputs; "
             f"expected {shown[0]}, received {shown[1]}"
         )
     return {key: given[key] for key in structure}

@@ -109,7 +109,7 @@ def test_the_inputs_of_a_copy_have_the_models_structure(api):
     copy = api.models.clone_model(model, input_tensors=given)
     np.testing.assert_array_equal(copy({"a": ones(1, 2), "b": 3 * ones(1, 2)}), -2 * ones(1, 2))
     for wrong in ([a, b], {"a": a, "c": b}):
-        with pytest.raises(ValueError, match="same structure"):
+        with pytest.raises(ValueError, match="structure"):
             api.models.clone_model(model, input_tensors=wrong)
 
 
