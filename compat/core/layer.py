@@ -198,20 +198,24 @@ class Layer(Buildable):
             check(spec, args[0], self)
 
     def _fill_masks(self, plan: CallPlan, args: tuple, kwargs: dict) -> Any:
-        """Gives `call` the masks of its inputs where it takes them; the first input's mask."""
+        """Gives `call` the masks of its inputs where it takes them, as Keras does; the mask of the whole.
+
+        `mask` is filled if there is one argument with tensors: a recurrent layer that is given an initial
+        state is not given the mask of its sequences. Of several arguments each has a mask of its own name.
+        """
         named = dict(zip(plan.names, args, strict=False)) | kwargs
         first = masks.of(args[0] if args else named.get(plan.names[0] if plan.names else ""))
-        if plan.mask:
-            given = kwargs.get("mask")
-            if given is None and first is not None:
-                kwargs["mask"] = first
-            return kwargs.get("mask")
-        for name, value in named.items():
-            wanted = plan.masks.get(name)
-            if wanted is not None and named.get(wanted) is None:
-                found = masks.of(value)
+        given = named.get("mask") if plan.mask else None
+        if given is not None:
+            return given
+        if sum(is_data(value) for value in named.values()) > 1:
+            for name, value in named.items():
+                wanted = plan.masks.get(name)
+                found = masks.of(value) if wanted is not None and named.get(wanted) is None else None
                 if found is not None:
                     kwargs[wanted] = found
+        elif plan.mask and first is not None:
+            kwargs["mask"] = first
         return first
 
     def _after_call(self, outputs: Any, first: Any, previous: Any) -> None:

@@ -105,3 +105,49 @@ def test_masks_of_tensors_that_no_layer_makes():
     given = keras.KerasTensor((2, 3))
     given._keras_mask = masked._keras_mask
     assert given._keras_mask is masked._keras_mask
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "SimpleRNN"])
+def test_masks_of_layers_with_several_inputs(name):
+    """Keras gives `mask` to a layer of one input; to one of several those that are named after them."""
+    found = []
+    for api in (keras, real):
+        first = api.layers.Embedding(5, 3, mask_zero=True)
+        layer = getattr(api.layers, name)(2, return_sequences=True)
+        embedded = first(TOKENS)
+        layer(embedded)
+        rng = np.random.default_rng(0)
+        for each in (first, layer):
+            each.set_weights([rng.normal(size=w.shape).astype("float32") for w in each.get_weights()])
+        embedded, state = first(TOKENS), [np.ones((2, 2), "float32")] * (2 if name == "LSTM" else 1)
+        with_state = layer(embedded, initial_state=state)
+        masked = layer(embedded, initial_state=state, mask=first.compute_mask(TOKENS))
+        assert of(with_state) == of(masked) == (TOKENS != 0).tolist()
+        inputs = api.Input(batch_shape=(2, 4), dtype="int32")
+        model = api.Model(inputs, layer(first(inputs), initial_state=[api.ops.ones((2, 2))] * len(state)))
+        found.append([np.asarray(a) for a in (layer(embedded), with_state, masked, model(TOKENS))])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    assert np.abs(found[0][1] - found[0][2]).max() > 1e-3
+
+
+@BOTH
+def test_masks_named_after_inputs(api):
+    received = {}
+
+    class Named(api.layers.Layer):
+        def call(self, x, y=None, x_mask=None, y_mask=None, mask=None):
+            received.update(x=x_mask, y=y_mask, whole=mask)
+            return x
+
+    x, y = (api.layers.Masking(mask_value=v)(X) for v in (0.0, 5.0))
+    layer = Named()
+    layer.supports_masking = True
+    layer(x)
+    assert [of_mask(received[n]) for n in ("x", "y", "whole")] == [None, None, of(x)]
+    layer(x, y=y)
+    assert [of_mask(received[n]) for n in ("x", "y", "whole")] == [of(x), of(y), None]
+
+
+def of_mask(mask):
+    return None if mask is None else np.asarray(mask).tolist()
