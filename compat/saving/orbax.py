@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
+from compat.saving import assets
 from kfun.errors import MissingExtraError
 from kfun.tree import flatten
 
 _WEIGHTS = ("trainable_variables", "non_trainable_variables")
 _MARK = "_CHECKPOINT_METADATA"
+_MOST_ASSETS = 1 << 32  # bytes
 
 
 def orbax(purpose: str) -> Any:
@@ -53,14 +56,16 @@ def latest(path: Any) -> str | None:
 
 
 def checkpointables(model: Any, weights_only: bool) -> dict[str, Any]:
-    """What is saved of a model: the values of its variables by path, and its config as JSON."""
+    """What is saved of a model: its variables' values by path, its config as JSON, its objects' files as bytes."""
     groups = _groups(model)
     tree = {name: _nested(groups[name]) for name in (_WEIGHTS if weights_only else groups)}
     if weights_only:
         return {"pytree": tree}
     from compat.saving import serialize_keras_object
 
-    return {"pytree": tree, "model_config": {"config": json.dumps(serialize_keras_object(model))}}
+    parts = {"pytree": tree, "model_config": {"config": json.dumps(serialize_keras_object(model))}}
+    with tempfile.TemporaryDirectory() as folder:
+        return parts | ({"assets": assets.as_arrays(folder)} if assets.save_assets(model, folder) else {})
 
 
 def _groups(model: Any) -> dict[str, list[Any]]:
@@ -184,4 +189,19 @@ def load_model(path: Any, custom_objects: dict | None = None, compile: bool = Tr
     if not hasattr(model, "load_weights"):
         raise ValueError(f"{folder!r} holds a {type(model).__name__}, not a model")
     load_weights(model, folder)
+    if os.path.isdir(os.path.join(folder, "assets")):
+        _load_assets(model, v1, folder)
     return model
+
+
+def _load_assets(model: Any, v1: Any, folder: str) -> None:
+    """Lets the model's objects read their files, whose sizes and names are looked at before their bytes."""
+    declared = v1.checkpointables_metadata(folder).metadata["assets"]
+    sizes = [int(np.prod(leaf.shape, dtype=object)) for leaf in jax.tree.leaves(declared)]
+    if sum(sizes) > _MOST_ASSETS:
+        raise ValueError(f"the checkpoint declares {sum(sizes):,} bytes of assets; at most {_MOST_ASSETS:,} are read")
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    wanted = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.uint8, sharding=device), declared)
+    with tempfile.TemporaryDirectory() as target:
+        assets.write_arrays(v1.load_checkpointables(folder, {"assets": wanted})["assets"], target)
+        assets.load_assets(model, target)
