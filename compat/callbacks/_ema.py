@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compat.callbacks._base import Callback
+from compat.callbacks._rates import innermost
 
 
 class SwapEMAWeights(Callback):
@@ -24,9 +25,7 @@ class SwapEMAWeights(Callback):
         self._kept: list[Any] | None = None  # the weights, while the average stands in their place
 
     def _averages(self) -> list[tuple[Any, Any]]:
-        optimizer = getattr(self.model, "optimizer", None)
-        while hasattr(optimizer, "inner_optimizer"):
-            optimizer = optimizer.inner_optimizer
+        optimizer = innermost(getattr(self.model, "optimizer", None))
         if optimizer is None or not getattr(optimizer, "use_ema", False):
             raise ValueError("SwapEMAWeights must be used with an optimizer that has use_ema=True")
         if not optimizer.built:

@@ -131,12 +131,10 @@ def one_by_one(run: Callable, ahead: Ahead | None, state: Any, feed: Any, on_bat
                 if state.looks != looks:  # what was run ahead runs again, from what the callback left
                     state.seen = True
                     break
+            now = time.perf_counter()
             if size == 1 and ahead is not None:
-                now = time.perf_counter()
                 ahead.note(now - before)
-                before = now
-            else:
-                before = time.perf_counter()
+            before = now
     if logs is None:
         raise ValueError("the data gave no batch: an epoch needs at least one example")
     return logs

@@ -179,8 +179,8 @@ class MultiOptimizer(Optimizer):
         return _Ordered(definitions[-1], by_path, tuple(definitions))
 
     def _steps(self) -> int:
-        each = {optimizer._steps() for optimizer, own in self._chosen if any(v.overwrite_with_gradient for v in own)}
-        if len(each) > 1 or max(each, default=1) > 1:
+        taken = [optimizer for optimizer, own in self._chosen if any(v.overwrite_with_gradient for v in own)]
+        if any(optimizer._steps() > 1 for optimizer in taken):
             raise ValueError(
                 "MultiOptimizer: a variable with `overwrite_with_gradient` cannot belong to an optimizer with "
                 "`gradient_accumulation_steps`; map it to one without"

@@ -129,11 +129,16 @@ def load_weights(model: Any, path: Any) -> None:
                 raise ValueError(f"{variable.path!r} has shape {tuple(variable.shape)}; the checkpoint has {shape}")
             places.append((variable, f"{name}/{path}"))
     _refuse_others(stored, places)
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    wanted = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), saved)
-    values = flatten(v1.load_checkpointables(folder, {"pytree": wanted})["pytree"])
+    values = flatten(_arrays(v1, folder, "pytree", saved))
     for variable, path in places:
         variable.assign(np.asarray(values[path]))
+
+
+def _arrays(v1: Any, folder: str, name: str, declared: Any) -> Any:
+    """The arrays of one part of a checkpoint, in the forms that its metadata declare."""
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    wanted = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), declared)
+    return v1.load_checkpointables(folder, {name: wanted})[name]
 
 
 def _nearest_path(path: str, stored: dict[str, Any], by_name: bool) -> str | None:
@@ -197,11 +202,12 @@ def load_model(path: Any, custom_objects: dict | None = None, compile: bool = Tr
 def _load_assets(model: Any, v1: Any, folder: str) -> None:
     """Lets the model's objects read their files, whose sizes and names are looked at before their bytes."""
     declared = v1.checkpointables_metadata(folder).metadata["assets"]
+    others = sorted({str(leaf.dtype) for leaf in jax.tree.leaves(declared)} - {"uint8"})
+    if others:
+        raise ValueError(f"the checkpoint's assets must be bytes (uint8); it declares {', '.join(others)}")
     sizes = [int(np.prod(leaf.shape, dtype=object)) for leaf in jax.tree.leaves(declared)]
     if sum(sizes) > _MOST_ASSETS:
         raise ValueError(f"the checkpoint declares {sum(sizes):,} bytes of assets; at most {_MOST_ASSETS:,} are read")
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    wanted = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.uint8, sharding=device), declared)
     with tempfile.TemporaryDirectory() as target:
-        assets.write_arrays(v1.load_checkpointables(folder, {"assets": wanted})["assets"], target)
+        assets.write_arrays(_arrays(v1, folder, "assets", declared), target)
         assets.load_assets(model, target)

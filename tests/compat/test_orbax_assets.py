@@ -84,6 +84,17 @@ def test_names_that_lead_out(name, tmp_path):
     assert os.listdir(tmp_path) == ["inside"]
 
 
+def test_assets_are_bytes(tmp_path):
+    saved(compat, tmp_path / "o")
+    v1 = orbax.orbax("the test")
+    parts = v1.load_checkpointables(orbax.latest(tmp_path / "o"))
+    parts["assets"] = {"evil": np.zeros(3, "float32")}
+    v1.save_checkpointables(tmp_path / "bad", parts)
+    words_of(compat)
+    with pytest.raises(ValueError, match="declares float32"):
+        compat.saving.load_model(tmp_path / "bad")
+
+
 @pytest.mark.parametrize("name", ["..", "../evil"])
 def test_a_checkpoint_whose_assets_lead_out(name, tmp_path):
     saved(compat, tmp_path / "o")
