@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import jax
@@ -136,8 +137,16 @@ class Compiled:
         return {k: serialize_keras_object(self.optimizer if k == "optimizer" else v) for k, v in given.items()}
 
     def compile_from_config(self, config: dict) -> None:
-        """Compiles as `get_compile_config` said."""
+        """Compiles as `get_compile_config` said, unless the class has a `compile` of its own."""
         from compat.saving import deserialize_keras_object
+
+        if type(self).compile is not Compiled.compile:
+            warnings.warn(
+                f"{type(self).__name__} {self.name!r} is not compiled as it was when it was saved: its class has a "
+                "compile of its own. Call that after loading, or define get_compile_config and compile_from_config",
+                stacklevel=2,
+            )
+            return
 
         given = {k: deserialize_keras_object(v) for k, v in config.items()}
         self.compile(**given)

@@ -144,6 +144,17 @@ def face(
     return cls
 
 
+def _values(array: Any) -> Callable:
+    """The initializer that gives an array's values."""
+
+    def initializer(shape: Any, dtype: Any = None) -> Any:
+        if tuple(shape) != tuple(array.shape):
+            raise ValueError(f"the initializer is an array of shape {tuple(array.shape)}; asked for {tuple(shape)}")
+        return ops.cast(ops.convert_to_tensor(array), dtype or array.dtype)
+
+    return initializer
+
+
 def getter(kind: str, classes: dict[str, type], base: type) -> Callable:
     """A `get(identifier)` over classes by name: names, classes, instances, functions, configs, None."""
     from kfun.errors import nearest
@@ -165,7 +176,7 @@ def getter(kind: str, classes: dict[str, type], base: type) -> Callable:
         if isinstance(identifier, type):
             return identifier()
         if kind == "initializer" and hasattr(identifier, "shape"):  # an array is its own initializer
-            return lambda shape, dtype=None: ops.cast(ops.reshape(identifier, shape), dtype or identifier.dtype)
+            return _values(identifier)
         if callable(identifier):
             return identifier
         raise ValueError(f"expected the name of a {kind}, a {kind}, or a function; received {identifier!r}")

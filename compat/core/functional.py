@@ -218,7 +218,8 @@ class Functional(Model):
         """An input in the dtype and rank that the model has it in.
 
         Raises:
-            ValueError: if its rank is another one, or a size unless `of_any_size`: the layers then see to it.
+            ValueError: if its rank is another one, or a size, but for that of the batch, unless `of_any_size`: the
+                layers then see to it.
         """
         if x is None:
             if not getattr(getattr(tensor.node, "target", None), "optional", False):
@@ -239,7 +240,8 @@ class Functional(Model):
         elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
             x, shape = ops.expand_dims(x, -1), (*shape, 1)
         fits = len(shape) == len(wanted) and all(
-            of_any_size or w is None or not isinstance(s, int) or s == w for s, w in zip(shape, wanted, strict=True)
+            of_any_size or w is None or not isinstance(s, int) or s == w
+            for s, w in zip(shape[1:], wanted[1:], strict=True)
         )
         if not fits:
             raise ValueError(

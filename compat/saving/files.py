@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -35,8 +36,10 @@ def _target(filepath: Any, endings: tuple[str, ...], overwrite: bool) -> str:
     return _free(path, overwrite)
 
 
-def _free(path: str, overwrite: bool) -> str:
+def _free(path: str, overwrite: bool, make_folder: bool = False) -> str:
     folder = os.path.dirname(os.path.abspath(path))
+    if make_folder:
+        os.makedirs(folder, exist_ok=True)
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"there is no folder {folder!r} to write {os.path.basename(path)!r} to")
     if os.path.exists(path) and not overwrite:
@@ -54,17 +57,16 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     """Writes architecture, weights and training state.
 
     Args:
-        model: a built model.
+        model: a model; with a warning one that is not built, whose weights are then missing from the file.
         filepath: ends in `.keras`; a folder's name with `zipped=False`; `.h5` for the older format; or a binary
             file object to write an archive to.
         overwrite: whether an existing file is replaced.
-        zipped: False for a folder in place of an archive.
+        zipped: False for a folder in place of an archive. It is made with those above it, as for `.h5`.
         kwargs: `include_optimizer`, whether the optimizer and its state are written; `save_format`, what the
             ending says.
 
     Raises:
-        ValueError: if the model is not built, holds something that cannot be written, or the path
-            has another ending.
+        ValueError: if the model holds something that cannot be written, or the path has another ending.
         FileExistsError: if the file exists and `overwrite` is False.
     """
     include_optimizer = kwargs.pop("include_optimizer", True)
@@ -72,7 +74,11 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     if kwargs:
         raise ValueError(f"save: unknown arguments {sorted(kwargs)}; known: overwrite, zipped, include_optimizer")
     if not model.built:
-        raise ValueError(f"model {model.name!r} is not built, so it has no weights to save: call it on data first")
+        warnings.warn(
+            f"model {model.name!r} is not built: the file gets its definition and what weights there are; call it on "
+            "data first if it should have all",
+            stacklevel=3,
+        )
     if hasattr(filepath, "write"):
         with tempfile.TemporaryFile() as file:
             _write_archive(model, file, include_optimizer)
@@ -83,12 +89,12 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
 
         if zipped is not None:
             raise ValueError("save: a .h5 file is no archive: leave out zipped")
-        legacy.save_model(model, _free(_path(filepath), overwrite), include_optimizer)
+        legacy.save_model(model, _free(_path(filepath), overwrite, make_folder=True), include_optimizer)
     elif zipped is False:
         path = _path(filepath)
         if path.endswith(".keras"):
             raise ValueError(f"save: with zipped=False expected a folder's name without .keras; received {path!r}")
-        _write_folder(model, _free(path, overwrite), include_optimizer)
+        _write_folder(model, _free(path, overwrite, make_folder=True), include_optimizer)
     else:
         with atomic_file(_target(filepath, (".keras",), overwrite)) as file:
             _write_archive(model, file, include_optimizer)

@@ -111,7 +111,7 @@ def load_model(path: str, custom_objects: dict | None = None, compile: bool = Tr
         if weights is None:
             raise ValueError(f"{path!r} has no group model_weights: the file is damaged")
         if not model.built and len(_names(weights, "layer_names")):
-            warnings.warn(f"{path!r} does not say for which shapes the model was built: its weights wait", stacklevel=4)
+            warnings.warn(f"{path!r} does not say for which shapes the model was built: its weights wait", stacklevel=3)
             return model
         _fill(model, weights, False, False, None)
         if compile and "training_config" in file.attrs:

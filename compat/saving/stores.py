@@ -293,9 +293,7 @@ def fill(root: Any, groups: Callable, skip_mismatch: bool = False, skipped: Iter
 
 def _load(obj: Any, groups: list[Any], label: str) -> None:
     own = own_variables(obj)
-    entry = Entry(*groups, shapes={str(i): v.shape for i, v in enumerate(own)}, label=label)
-    if own or len(entry):
-        obj.load_own_variables(entry)
+    obj.load_own_variables(Entry(*groups, shapes={str(i): v.shape for i, v in enumerate(own)}, label=label))
 
 
 def own_variables(obj: Any) -> list:

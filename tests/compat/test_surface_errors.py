@@ -192,7 +192,11 @@ MISTAKES = {
         ValueError,
         r"6 elements[\s\S]*'outer/rs' \(Reshape\)",
     ),
-    "save_unbuilt": (lambda: keras.Sequential([L.Dense(2)], name="n").save("n.keras"), ValueError, r"'n' is not built"),
+    "save_unbuilt": (
+        lambda: keras.Sequential([L.Dense(2)], name="n").save_weights("n.weights.h5"),
+        ValueError,
+        r"'n' is not built",
+    ),
     "weights_count": (lambda: _net().set_weights([X]), ValueError, r"'net' has 4 weights; received a list of 1"),
     "weights_shape": (
         lambda: _net().layers[0].set_weights([np.zeros((3, 3)), np.zeros(8)]),
