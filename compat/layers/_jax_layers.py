@@ -32,8 +32,9 @@ class JaxLayer(Layer):
         inputs      one array, or a pytree of them
         training    whether the layer trains
 
-    `init_fn` takes `rng` and `inputs` (arrays of the inputs' shapes, sizes of None taken as 1), and maybe
-    `training` (always True); it gives params, or `(params, state)` if `call_fn` takes a state.
+    `init_fn` takes `inputs` (arrays of the inputs' shapes, sizes of None taken as 1), and maybe `rng` and
+    `training` (always True); it gives params, or `(params, state)` if `call_fn` takes a state. Leaves that are no
+    numbers stay what they are.
 
     Args:
         call_fn: computes the layer.
@@ -81,15 +82,31 @@ class JaxLayer(Layer):
         for name, tree, trainable in (("params", params, self.trainable), ("state", state, False)):
             leaves, treedef = jax.tree.flatten(tree)
             with naming.at(self._kf.built_in):
-                made = [Variable(jnp.asarray(x), trainable=trainable) for x in leaves]
+                made = [Variable(jnp.asarray(x), trainable=trainable) if _is_number(x) else x for x in leaves]
             for variable in made:
-                self._track(variable)
+                if isinstance(variable, Variable):
+                    self._track(variable)
             trees[name] = made, treedef
         self.__dict__["_kf_trees"] = trees
 
+    @property
+    def params(self) -> Any:
+        """The pytree of the trainable variables; None before they are made."""
+        return self._made("params")
+
+    @property
+    def state(self) -> Any:
+        """The pytree of the other variables; None before they are made, or if `call_fn` takes none."""
+        return self._made("state")
+
+    def _made(self, name: str) -> Any:
+        if self._kf_trees is None:
+            return None
+        leaves, treedef = self._kf_trees[name]
+        return jax.tree.unflatten(treedef, leaves)
+
     def _tree(self, name: str) -> Any:
-        variables, treedef = self._kf_trees[name]
-        return jax.tree.unflatten(treedef, [v.value for v in variables])
+        return jax.tree.map(lambda v: v.value if isinstance(v, Variable) else v, self._made(name))
 
     def _build_for(self, args: tuple, kwargs: dict) -> None:
         first = args[0] if args else next(iter(kwargs.values()))
@@ -144,7 +161,8 @@ class JaxLayer(Layer):
                 f"expected that of the old one, {treedef}"
             )
         for variable, value in zip(variables, jax.tree.leaves(state), strict=True):
-            variable.assign(value)
+            if isinstance(variable, Variable):
+                variable.assign(value)
         return outputs
 
     def get_config(self) -> dict:
@@ -174,10 +192,13 @@ def _arguments(layer: str, what: str, function: Callable, known: tuple[str, ...]
     for name in names:
         if name not in known:
             raise ValueError(f"JaxLayer {layer!r}: {what} takes {name!r}; the arguments it may take are {known}")
-    missing = [n for n in (("inputs",) if "params" in known else ("rng", "inputs")) if n not in names]
-    if missing:
-        raise ValueError(f"JaxLayer {layer!r}: {what} must take {' and '.join(missing)}; it takes {names}")
+    if "inputs" not in names:
+        raise ValueError(f"JaxLayer {layer!r}: {what} must take inputs; it takes {names}")
     return names
+
+
+def _is_number(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float, complex))
 
 
 def _is_shape(value: Any) -> bool:
@@ -220,9 +241,8 @@ class FlaxLayer(JaxLayer):
 
         def call(params: Any, state: Any, rng: Any, inputs: Any, training: bool) -> Any:
             told = mode_argument(function, training)
-            given = {"params": params, **state} if params else dict(state)
             outputs, new = module.apply(
-                given,
+                {**params, **state},
                 inputs,
                 rngs={} if rng is None else {"dropout": rng},
                 method=method,
@@ -255,10 +275,12 @@ class FlaxLayer(JaxLayer):
                 "written as JSON: give it get_config and from_config and register it, or save the weights alone"
             )
         config = Layer.get_config(self) | {"module": serialize_keras_object(self.module)}
-        config["method"] = serialize_keras_object(self.method)
+        bound = getattr(self.method, "__self__", None) == self.module
+        config["method"] = serialize_keras_object(self.method.__name__ if bound else self.method)
         return config if self.seed is None else config | {"seed": self.seed}
 
 
 def _parted(variables: Any) -> tuple[dict, dict]:
-    """`(params, all other collections)` of a linen module's variables."""
-    return variables.get("params", {}), {name: v for name, v in variables.items() if name != "params"}
+    """The collection "params", and all others, of a linen module's variables."""
+    params = {name: v for name, v in variables.items() if name == "params"}
+    return params, {name: v for name, v in variables.items() if name != "params"}

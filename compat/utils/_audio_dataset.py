@@ -59,7 +59,7 @@ def audio_dataset_from_directory(
     Raises:
         ValueError: if arguments are wrong or do not go together, or there are no files.
     """
-    _directories.check_arguments(labels, label_mode, class_names, validation_split, subset, shuffle, seed)
+    labels = _directories.checked_labels(labels, label_mode, class_names, validation_split, subset, shuffle, seed)
     if ragged and output_sequence_length is not None:
         raise ValueError("ragged and output_sequence_length exclude each other")
     if sampling_rate is not None and (not isinstance(sampling_rate, int) or sampling_rate <= 0):

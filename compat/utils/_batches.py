@@ -10,8 +10,14 @@ import jax
 import numpy as np
 
 from compat.core.data.shuffle import Shuffle
+from kfun.errors import MissingExtraError
 
 INFINITE, UNKNOWN = -1, -2
+_OF_TENSORFLOW = (
+    "apply", "bucket_by_sequence_length", "element_spec", "flat_map", "get_single_element", "group_by_window",
+    "ignore_errors", "interleave", "padded_batch", "ragged_batch", "rebatch", "reduce", "rejection_resample", "save",
+    "scan", "shard", "snapshot", "sparse_batch", "take_while", "unique", "window", "with_options",
+)  # fmt: skip
 
 
 class Element(np.ndarray):
@@ -35,7 +41,8 @@ def _is_number(x: Any) -> bool:
 class Batches:
     """An iterable of arrays, or of tuples or dicts of them, that begins anew each time.
 
-    Methods give new datasets and change nothing. Nothing is read before it is asked for.
+    Methods give new datasets and change nothing. Nothing is read before it is asked for. The rarer methods of
+    `tf.data.Dataset`, such as `window` and `reduce`, are those of `to_tensorflow()`, which needs TensorFlow.
 
     Args:
         make: gives a new iterator.
@@ -54,6 +61,36 @@ class Batches:
         self._make, self._size = make, size
         if class_names is not None or file_paths is not None:
             self.class_names, self.file_paths = class_names, file_paths
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OF_TENSORFLOW:
+            return getattr(self.to_tensorflow(), name)
+        raise AttributeError(f"a dataset has no attribute {name!r}")
+
+    def to_tensorflow(self) -> Any:
+        """The same elements as a `tf.data.Dataset`; sizes of first axes may change from one to the next.
+
+        Raises:
+            MissingExtraError: without TensorFlow.
+            ValueError: if there are no elements, whose form would be unknown.
+        """
+        try:
+            import tensorflow as tf
+        except ImportError as error:
+            raise MissingExtraError(
+                "tensorflow", "tensorflow", "to_tensorflow, or a method that is tf.data's alone,"
+            ) from error
+        first = next(self.as_numpy_iterator(), None)
+        if first is None:
+            raise ValueError("the dataset has no elements, so their form is not known")
+
+        def spec(leaf: Any) -> Any:
+            leaf = np.asarray(leaf)
+            kind = tf.string if leaf.dtype.kind in "OSU" else leaf.dtype
+            return tf.TensorSpec([None, *leaf.shape[1:]] if leaf.ndim else [], kind)
+
+        dataset = tf.data.Dataset.from_generator(self.as_numpy_iterator, output_signature=jax.tree.map(spec, first))
+        return dataset if self._size == UNKNOWN else dataset.apply(tf.data.experimental.assert_cardinality(self._size))
 
     def __iter__(self) -> Iterator[Any]:
         return (jax.tree.map(element, item) for item in self._make())

@@ -31,18 +31,18 @@ class Files(NamedTuple):
         return self._replace(paths=self.paths[where], labels=None if self.labels is None else self.labels[where])
 
 
-def check_arguments(
+def checked_labels(
     labels: Any, label_mode: Any, class_names: Any, validation_split: Any, subset: Any, shuffle: bool, seed: Any
-) -> None:
-    """The checks that all kinds of files share.
+) -> Any:
+    """The labels that are meant, None without a `label_mode`; and the checks that all kinds of files share.
 
     Raises:
         ValueError: where arguments are not among those known, or do not go together.
     """
     if labels not in (None, "inferred") and not isinstance(labels, (list, tuple)):
         raise ValueError(f"labels: expected 'inferred', None, or a list of integers; received {labels!r}")
-    if class_names is not None and labels != "inferred":
-        raise ValueError("class_names says the order of directories, so it needs labels='inferred'")
+    if class_names is not None and (labels != "inferred" or label_mode is None):
+        raise ValueError("class_names says the order of directories, so it needs labels='inferred' and a label_mode")
     if label_mode not in (None, "int", "binary", "categorical"):
         raise ValueError(f"label_mode: expected 'int', 'binary', 'categorical' or None; received {label_mode!r}")
     if labels is None and label_mode is not None and label_mode != "int":
@@ -56,6 +56,7 @@ def check_arguments(
             raise ValueError(f"subset: expected 'training', 'validation' or 'both'; received {subset!r}")
         if shuffle and seed is None:
             raise ValueError("a shuffled split needs a seed, or training and validation would share files")
+    return None if label_mode is None else labels
 
 
 def find(

@@ -66,7 +66,7 @@ def image_dataset_from_directory(
     Raises:
         ValueError: if arguments are wrong or do not go together, or there are no files.
     """
-    _directories.check_arguments(labels, label_mode, class_names, validation_split, subset, shuffle, seed)
+    labels = _directories.checked_labels(labels, label_mode, class_names, validation_split, subset, shuffle, seed)
     _grain.check_format(format)
     if color_mode not in _MODES:
         raise ValueError(f"color_mode: expected 'rgb', 'rgba' or 'grayscale'; received {color_mode!r}")

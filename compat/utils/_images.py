@@ -143,7 +143,8 @@ def save_img(
         **kwargs: for Pillow's `save`.
     """
     img = array_to_img(x, data_format=data_format, scale=scale)
-    if img.mode == "RGBA" and file_format in ("jpg", "jpeg"):
+    named = str(path).rpartition(".")[2].lower() if isinstance(path, (str, os.PathLike)) else None
+    if img.mode == "RGBA" and (file_format or named) in ("jpg", "jpeg"):
         img = img.convert("RGB")  # JPEG has no transparency
     img.save(path, format="jpeg" if file_format == "jpg" else file_format, **kwargs)
 

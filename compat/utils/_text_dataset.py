@@ -52,7 +52,7 @@ def text_dataset_from_directory(
     Raises:
         ValueError: if arguments are wrong or do not go together, or there are no files.
     """
-    _directories.check_arguments(labels, label_mode, class_names, validation_split, subset, shuffle, seed)
+    labels = _directories.checked_labels(labels, label_mode, class_names, validation_split, subset, shuffle, seed)
     _grain.check_format(format)
 
     def load(path: str) -> Any:

@@ -40,6 +40,8 @@ class Progbar:
         stateless_metrics: Any = None,
         unit_name: str = "step",
     ):
+        if stateful_metrics is not None and stateless_metrics is not None:
+            raise ValueError("Progbar: stateful_metrics and stateless_metrics exclude each other")
         self.target, self.width, self.verbose, self.interval = target, width, verbose, interval
         self.unit_name = unit_name
         self.stateful_metrics = set(stateful_metrics or [])

@@ -128,7 +128,7 @@ def test_jax_layer_files_go_both_ways(tmp_path):
         (lambda: compat.layers.JaxLayer(linear), "call_fn takes params: give init_fn"),
         (lambda: compat.layers.JaxLayer(lambda x: x, linear_init), "call_fn takes 'x'"),
         (lambda: compat.layers.JaxLayer(lambda params: 1, linear_init), "call_fn must take inputs"),
-        (lambda: compat.layers.JaxLayer(linear, lambda inputs: 1), "init_fn must take rng; it takes"),
+        (lambda: compat.layers.JaxLayer(linear, lambda rng: 1), "init_fn must take inputs; it takes"),
         (lambda: compat.layers.JaxLayer(3), "expected call_fn to be a function"),
         (lambda: compat.layers.JaxLayer(counted, linear_init)(X), r"init_fn must give \(params, state\)"),
         (lambda: compat.layers.JaxLayer(lambda params, state, inputs: inputs, counted_init)(X), "must give .outputs"),

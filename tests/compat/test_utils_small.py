@@ -116,6 +116,9 @@ def test_images_are_saved(tmp_path):
     compat.utils.save_img(tmp_path / "b", np.concatenate([A, A[..., :1]], -1), file_format="jpg", quality=50)
     with Image.open(tmp_path / "b") as img:
         assert (img.format, img.mode) == ("JPEG", "RGB")
+    compat.utils.save_img(tmp_path / "c.JPG", np.concatenate([A, A[..., :1]], -1))
+    with Image.open(tmp_path / "c.JPG") as img:
+        assert (img.format, img.mode) == ("JPEG", "RGB")
     for wrong in (A[0], A[..., :2]):
         with pytest.raises(ValueError, match=r"axes|channels"):
             compat.utils.array_to_img(wrong)
