@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import Any
+from typing import Any, Self
 
 from compat.core import naming, remat
 from compat.core.tracebacks import filtered
 from kfun.errors import nearest
 from kfun.graph import SymbolicTensor, infer, is_symbolic, record, replace, tensors
 from kfun.spec import Spec
+
+_OF_ALL = ("name", "trainable", "dtype")  # what every config of a layer has, whether its constructor takes it or not
 
 
 class Internals:
@@ -76,48 +78,66 @@ class Operation:
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        return {"name": self.name} | self._recorded_config()
+        return self._recorded_config() | {"name": self.name}
 
     @classmethod
-    def from_config(cls, config: dict) -> Operation:
-        """The operation of a config."""
-        return cls(**config)
+    def from_config(cls, config: dict) -> Self:
+        """The operation of a config that `get_config` gave.
+
+        Of a constructor without `**kwargs` the arguments of all operations and layers (`name`, `trainable`) that it
+        does not take are set after the call.
+        """
+        known = init_signature(cls).parameters
+        if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()):
+            return cls(**config)
+        made = cls(**{k: v for k, v in config.items() if k in known or k not in _OF_ALL})
+        for key in (k for k in ("name", "trainable") if k in config and k not in known):
+            setattr(made, key, config[key])
+        return made
 
     @property
     def _inbound_nodes(self) -> list:
         return self._kf.nodes
 
-    def _only_node(self, what: str) -> Any:
-        nodes = self._kf.nodes
-        if len(nodes) != 1:
-            state = "was not called on symbolic tensors yet" if not nodes else f"was called {len(nodes)} times"
-            raise AttributeError(f"{type(self).__name__} {self.name!r} {state}: it has no single {what}")
-        return nodes[0]
+    def _first_node(self, what: str) -> Any:
+        if not self._kf.nodes:
+            raise AttributeError(
+                f"{type(self).__name__} {self.name!r} was not called on symbolic tensors yet: it has no {what}"
+            )
+        return self._kf.nodes[0]
 
     @property
     def input(self) -> Any:
-        """The symbolic tensors that the layer was called on, if it was called once."""
-        found = self._only_node("input").inputs
+        """The symbolic tensors that the layer was first called on."""
+        found = self._first_node("input").inputs
         return found[0] if len(found) == 1 else found
 
     @property
     def output(self) -> Any:
-        """The symbolic tensors that the layer gave, if it was called once."""
-        found = list(tensors(self._only_node("output").outputs))
+        """The symbolic tensors that the layer gave when it was first called."""
+        found = list(tensors(self._first_node("output").outputs))
         return found[0] if len(found) == 1 else found
 
     def _recorded_config(self) -> dict:
-        """The arguments of the constructor call, by name."""
+        """The arguments of the constructor call, by name, and defaults that are plain data."""
         args, kwargs = self._kf.init
-        bound = init_signature(type(self)).bind(None, *args, **kwargs)
+        signature = init_signature(type(self))
+        given = signature.bind(None, *args, **kwargs).arguments
         found: dict[str, Any] = {}
-        for key, value in list(bound.arguments.items())[1:]:
-            kind = bound.signature.parameters[key].kind
-            if kind is inspect.Parameter.VAR_KEYWORD:
-                found.update(value)
-            elif kind is not inspect.Parameter.VAR_POSITIONAL:
-                found[key] = value
+        for key, parameter in list(signature.parameters.items())[1:]:
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                found.update(given.get(key, {}))
+            elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+                continue  # they have no names to be called by again
+            elif key in given or _is_plain(parameter.default):
+                found[key] = given.get(key, parameter.default)
         return found
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
 
 
 @functools.cache

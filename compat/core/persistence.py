@@ -6,7 +6,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any
 
 from compat.core import naming
 from compat.core.shapes import tuples
@@ -51,11 +51,6 @@ class Persistent(Tracking):
             recorded = {k: v for k, v in self._recorded_config().items() if k not in config}
             config |= {k: serialize_keras_object(v) for k, v in recorded.items()}
         return config
-
-    @classmethod
-    def from_config(cls, config: dict) -> Self:
-        """A layer of the config that `get_config` gave."""
-        return cls(**config)
 
     def get_build_config(self) -> dict | None:
         """The shapes that the layer was built for."""

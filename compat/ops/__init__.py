@@ -1,26 +1,26 @@
-"""Ops: those of `kfun.ops`, which work on arrays of every backend, symbolic tensors and variables."""
+"""Ops: those of `kfun.ops`, which work on arrays of every backend, symbolic tensors and variables.
+
+What Keras has from its settings or its global random numbers is added here: the data format, flash attention, seeds.
+"""
 
 import functools
 import inspect
 import sys
+import types
 
 from compat._unknown import unknown_names_of
+from compat.core.seeds import key_of as _key_of
 from compat.core.settings import values as _settings
 from kfun import ops as _kfun
-from kfun.ops import image, linalg, nn, numpy
-
-globals().update({name: value for name, value in vars(_kfun).items() if callable(value) and name[0] != "_"})
-for _space in (image, linalg, nn, numpy):
-    sys.modules[f"{__name__}.{_space.__name__.rpartition('.')[2]}"] = _space
-
-
-def dot_product_attention(*args, **kwargs):
-    if _settings["flash_attention"] is False and len(args) < 8 and kwargs.get("flash_attention") is None:
-        kwargs["flash_attention"] = False
-    return _kfun.dot_product_attention(*args, **kwargs)
+from kfun.ops import image as _image
+from kfun.ops import linalg as _linalg
+from kfun.ops import nn as _nn
+from kfun.ops import numpy as _numpy
 
 
-def _of_setting(function, place):
+def _of_setting(function):
+    place = list(inspect.signature(function).parameters).index("data_format")
+
     @functools.wraps(function)
     def call(*args, **kwargs):
         if _settings["image_data_format"] == "channels_first" and len(args) <= place:
@@ -30,10 +30,50 @@ def _of_setting(function, place):
     return call
 
 
-for _name in _kfun.__all__ if hasattr(_kfun, "__all__") else dir(_kfun):
-    _value = getattr(_kfun, _name)
-    if inspect.isfunction(_value) and "data_format" in inspect.signature(_value).parameters:
-        globals()[_name] = _of_setting(_value, list(inspect.signature(_value).parameters).index("data_format"))
+def _takes_setting(function):
+    found = inspect.signature(function).parameters.get("data_format") if inspect.isfunction(function) else None
+    return found is not None and found.default is None
 
-functools.update_wrapper(dot_product_attention, _kfun.dot_product_attention)
+
+globals().update({
+    _name: _of_setting(_value) if _takes_setting(_value) else _value
+    for _name, _value in vars(_kfun).items()
+    if callable(_value) and _name[0] != "_"
+})  # fmt: skip
+
+
+@functools.wraps(_kfun.dot_product_attention)
+def dot_product_attention(*args, **kwargs):
+    if _settings["flash_attention"] is False and len(args) < 8 and kwargs.get("flash_attention") is None:
+        kwargs["flash_attention"] = False
+    return _kfun.dot_product_attention(*args, **kwargs)
+
+
+def elastic_transform(
+    images, alpha=20.0, sigma=5.0, interpolation="bilinear", fill_mode="reflect", fill_value=0.0, seed=None,
+    data_format=None,
+):  # fmt: skip
+    """Moves pixels by a smooth random field, drawn from the global generator if there is no `seed`."""
+    field = (alpha, sigma, interpolation, fill_mode, fill_value, _key_of(seed))
+    return _kfun.elastic_transform(images, *field, data_format or _settings["image_data_format"])
+
+
+def solve_triangular(a, b, lower=False):
+    """Solves `a x = b` for triangular `a` `[..., N, N]` and `b` `[..., N, K]`, or vectors `[..., N]` of its batch."""
+    if hasattr(a, "shape") and hasattr(b, "shape") and 1 < len(b.shape) == len(a.shape) - 1:
+        return _kfun.squeeze(_kfun.solve_triangular(a, _kfun.expand_dims(b, -1), lower), -1)
+    return _kfun.solve_triangular(a, b, lower)
+
+
+def _space(of):
+    """A module of the ops above that Keras lists under another name too."""
+    space = types.ModuleType(f"{__name__}.{of.__name__.rpartition('.')[2]}", of.__doc__)
+    shared = (n for n, v in vars(of).items() if n[0] != "_" and callable(v) and v is getattr(_kfun, n, None))
+    space.__dict__.update({n: globals()[n] for n in shared})
+    space.__getattr__ = unknown_names_of(space.__dict__)
+    sys.modules[space.__name__] = space
+    return space
+
+
+image, linalg, nn, numpy = _space(_image), _space(_linalg), _space(_nn), _space(_numpy)
 __getattr__ = unknown_names_of(globals())

@@ -19,7 +19,7 @@ def get_source_inputs(tensor: Any) -> list[Any]:
 
     if not isinstance(tensor, KerasTensor):
         raise ValueError(f"get_source_inputs: expected a symbolic tensor; received {type(tensor).__name__}")
-    return _sources(tensor)
+    return [tensor] if tensor.node is None else _sources(tensor)
 
 
 def _sources(tensor: Any) -> list[Any]:

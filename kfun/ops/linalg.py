@@ -277,7 +277,8 @@ def cdist(x: Array, y: Array) -> Array:
     close. The gradient at a distance of 0 is 0.
     """
     shapes = c.shape(x), c.shape(y)
-    if min(map(len, shapes)) < 2:
+    sizes = {shape[-1] for shape in shapes if shape and isinstance(shape[-1], int)}
+    if min(map(len, shapes)) < 2 or len(sizes) > 1:
         raise ValueError(
             f"ops.cdist: expected [..., M, D] and [..., N, D]; received shapes {shapes[0]} and {shapes[1]}"
         )

@@ -118,7 +118,7 @@ def depth_to_space(x: Array, block_size: int, data_format: str = "channels_last"
     Raises:
         ValueError: if the channels do not divide.
     """
-    b, last = block_size, _last("depth_to_space", x, data_format)
+    b, last = block_size, _last("depth_to_space", x, block_size, data_format)
     batch, *sizes = c.shape(x)
     height, width, depth = sizes if last else (*sizes[1:], sizes[0])
     if isinstance(depth, int) and depth % (b * b):
@@ -146,7 +146,7 @@ def space_to_depth(x: Array, block_size: int, data_format: str = "channels_last"
     Raises:
         ValueError: if the image does not divide into blocks.
     """
-    b, last = block_size, _last("space_to_depth", x, data_format)
+    b, last = block_size, _last("space_to_depth", x, block_size, data_format)
     batch, *sizes = c.shape(x)
     height, width, channels = sizes if last else (*sizes[1:], sizes[0])
     if any(isinstance(n, int) and n % b for n in (height, width)):
@@ -159,9 +159,11 @@ def space_to_depth(x: Array, block_size: int, data_format: str = "channels_last"
     return s.reshape(x, (batch, channels * (b * b), rows, columns))
 
 
-def _last(name, x, data_format):
+def _last(name, x, block_size, data_format):
     if data_format not in ("channels_last", "channels_first"):
         raise ValueError(f"ops.{name}: expected 'channels_last' or 'channels_first'; received {data_format!r}")
+    if not isinstance(block_size, int) or block_size < 1:
+        raise ValueError(f"ops.{name}: expected a block_size of at least 1; received {block_size!r}")
     if len(c.shape(x)) != 4:
         raise ValueError(f"ops.{name}: expected images with 4 axes; received {len(c.shape(x))}")
     return data_format == "channels_last"

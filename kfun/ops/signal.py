@@ -89,6 +89,7 @@ def stft(x: Array, sequence_length: int, sequence_stride: int, fft_length: int, 
     """
     if dtype_of(x) not in ("float32", "float64"):
         raise TypeError(f"ops.stft: expected float32 or float64; received {dtype_of(x)}: cast it with ops.cast")
+    _positive("stft", sequence_stride)
     weights = _window("stft", window, sequence_length, fft_length, dtype_of(x))
     if center:
         ends = (fft_length // 2, fft_length // 2)
@@ -124,6 +125,7 @@ def istft(
     shape = c.shape(x[0])
     if len(shape) < 2:
         raise ValueError(f"ops.istft: expected a pair [..., F, K]; received shape {shape}")
+    _positive("istft", sequence_stride)
     frames = irfft(x, fft_length)
     weights = _window("istft", window, sequence_length, fft_length, dtype_of(frames))
     first = s.getitem(frames, (builtins.slice(0, 1),) * (len(shape) - 2))
@@ -136,6 +138,11 @@ def istft(
     start = fft_length // 2 if center else 0
     end = fft_length + sequence_stride * (shape[-2] - 1) - start if length is None else start + length
     return s.getitem(signal, (..., builtins.slice(start, end)))
+
+
+def _positive(op: str, sequence_stride: Any) -> None:
+    if not isinstance(sequence_stride, int) or sequence_stride < 1:
+        raise ValueError(f"ops.{op}: expected a positive integer as sequence_stride; received {sequence_stride!r}")
 
 
 def _window(op: str, window: Any, length: int, total: int, dtype: str) -> Any:

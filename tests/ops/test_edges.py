@@ -227,3 +227,18 @@ def test_half_precision_accumulates_in_single(run, dtype):
     assert np.asarray(run(lambda x: ops.cast(ops.sum(x), "float32"), x)) == 8192
     assert np.asarray(run(lambda x: ops.cast(ops.mean(x), "float32"), x)) == 1
     assert np.asarray(run(lambda x: ops.cast(ops.matmul(x, ops.transpose(x)), "float32"), x)).item() == 8192
+
+
+SIZES = {
+    "depth_to_space": lambda: ops.depth_to_space(np.ones((1, 2, 2, 8), "float32"), 0),
+    "space_to_depth": lambda: ops.space_to_depth(np.ones((1, 2, 2, 8), "float32"), -2),
+    "stft": lambda: ops.stft(np.ones(10, "float32"), 4, 0, 4),
+    "istft": lambda: ops.istft((np.ones((3, 3), "float32"),) * 2, 4, -1, 4),
+    "cdist": lambda: ops.cdist(np.ones((3, 1), "float32"), np.ones((5, 4), "float32")),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_sizes_that_cannot_be_are_named(name):
+    with pytest.raises(ValueError, match=rf"^ops\.{name}: expected .*; received"):
+        SIZES[name]()

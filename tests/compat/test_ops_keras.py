@@ -1,0 +1,140 @@
+"""What `compat.ops` takes from settings and the global random numbers, and the operations' own configs."""
+
+import os
+
+os.environ["KERAS_BACKEND"] = "jax"
+
+import keras
+import numpy as np
+import pytest
+
+import compat
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.uniform(0, 1, (2, 3, 8, 8)).astype("float32")
+FIRST = {
+    "resize": lambda ops: ops.image.resize(IMAGES, (4, 6)),
+    "rgb_to_grayscale": lambda ops: ops.image.rgb_to_grayscale(IMAGES),
+    "rgb_to_hsv": lambda ops: ops.image.rgb_to_hsv(IMAGES),
+    "extract_patches": lambda ops: ops.image.extract_patches(IMAGES, (2, 2)),
+    "crop_images": lambda ops: ops.image.crop_images(IMAGES, 1, 2, target_height=4, target_width=3),
+    "pad_images": lambda ops: ops.image.pad_images(IMAGES, 1, 2, 3, 4),
+    "affine_transform": lambda ops: ops.image.affine_transform(
+        IMAGES, np.array([[1, 0.2, -1, 0.1, 1, 1, 0, 0]] * 2, "float32")
+    ),
+    "gaussian_blur": lambda ops: ops.image.gaussian_blur(IMAGES),
+    "elastic_transform": lambda ops: ops.image.elastic_transform(IMAGES, seed=3),
+    "said": lambda ops: ops.image.resize(IMAGES, (4, 6), data_format="channels_last"),
+    "max_pool": lambda ops: ops.nn.max_pool(IMAGES, 2, 2),
+    "conv": lambda ops: ops.nn.conv(IMAGES, np.ones((3, 3, 3, 2), "float32")),
+    "depth_to_space": lambda ops: ops.depth_to_space(IMAGES, 2),
+}
+
+
+@pytest.fixture
+def channels_first():
+    for api in (keras, compat):
+        api.config.set_image_data_format("channels_first")
+    yield
+    for api in (keras, compat):
+        api.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize("op", FIRST)
+def test_ops_follow_the_data_format_of_the_settings(op, channels_first):
+    ours, theirs = FIRST[op](compat.ops), FIRST[op](keras.ops)
+    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("space", ["image", "linalg", "nn", "numpy"])
+def test_spaces_hold_the_same_ops(space):
+    ours = getattr(compat.ops, space)
+    public = [n for n in vars(ours) if not n.startswith("_")]
+    assert set(public) >= {n for n in dir(getattr(keras.ops, space)) if not n.startswith("_")} - {"sparse_categorical"}
+    for name in public:
+        assert getattr(ours, name) is getattr(compat.ops, name)
+    with pytest.raises(AttributeError, match=f"compat.ops.{space}.*no attribute 'reshap'"):
+        _ = ours.reshap
+
+
+def test_a_field_without_seed_is_drawn_from_the_global_generator():
+    compat.utils.set_random_seed(1)
+    first, second = (np.asarray(compat.ops.image.elastic_transform(IMAGES)) for _ in range(2))
+    assert np.abs(first - second).max() > 1e-3
+    compat.utils.set_random_seed(1)
+    np.testing.assert_array_equal(compat.ops.image.elastic_transform(IMAGES), first)
+    generator = compat.random.SeedGenerator(5)
+    one, two = (np.asarray(compat.ops.image.elastic_transform(IMAGES, seed=generator)) for _ in range(2))
+    assert np.abs(one - two).max() > 1e-3
+
+
+@pytest.mark.filterwarnings("ignore:jax.scipy.linalg.solve_triangular:FutureWarning")  # of real Keras
+@pytest.mark.parametrize("lower", [False, True])
+@pytest.mark.parametrize(
+    "shapes", [((3, 3), (3,)), ((3, 3), (3, 2)), ((4, 3, 3), (4, 3)), ((3, 3, 3), (3, 3)), ((2, 3, 3), (2, 3, 2))]
+)
+def test_solve_triangular_takes_vectors_of_a_batch(shapes, lower):
+    a = RNG.uniform(1, 2, shapes[0]).astype("float32")
+    b = RNG.uniform(-1, 1, shapes[1]).astype("float32")
+    ours = compat.ops.solve_triangular(a, b, lower=lower)
+    np.testing.assert_allclose(ours, keras.ops.solve_triangular(a, b, lower=lower), rtol=2e-5, atol=1e-6)
+    symbolic = compat.ops.solve_triangular(compat.KerasTensor(shapes[0]), compat.KerasTensor(shapes[1]), lower=lower)
+    assert symbolic.shape == shapes[1]
+
+
+def _classes(api):
+    class Bare(api.layers.Layer):
+        def __init__(self, units, activation="relu", rates=(1, 2)):
+            super().__init__()
+            self.dense = api.layers.Dense(units, activation)
+
+        def call(self, x):
+            return self.dense(x)
+
+    class Scale(api.Operation):
+        def __init__(self, alpha, beta=1.0, name=None):
+            super().__init__(name=name)
+            self.alpha = alpha
+
+        def call(self, x):
+            return self.alpha * x
+
+    return Bare, Scale
+
+
+def test_recorded_configs_have_the_defaults_as_in_keras():
+    for ours, theirs in zip(_classes(compat), _classes(keras), strict=True):
+        mine, real = ours(3).get_config(), theirs(3).get_config()
+        assert {k: v for k, v in mine.items() if k != "name"} == {k: v for k, v in real.items() if k != "name"}
+
+
+def test_a_layer_without_keyword_arguments_is_read_again(tmp_path):
+    bare, scale = _classes(compat)
+    layer = bare(2)
+    layer.trainable = False
+    model = compat.Sequential([compat.Input((8,)), layer])
+    model.save(tmp_path / "m.keras")
+    again = compat.models.load_model(tmp_path / "m.keras", custom_objects={"Bare": bare})
+    np.testing.assert_array_equal(again(IMAGES[0, 0]), model(IMAGES[0, 0]))
+    assert (again.layers[0].name, again.layers[0].trainable) == (layer.name, False)
+    assert scale.from_config(scale(2.0, name="s").get_config()).name == "s"
+    with pytest.raises(TypeError, match="unexpected keyword argument 'unit'"):
+        bare.from_config({"unit": 3})
+
+
+def test_input_and_output_are_those_of_the_first_call():
+    for api in (compat, keras):
+        layer = api.layers.Dense(2)
+        with pytest.raises(AttributeError):
+            _ = layer.output
+        first, second = api.Input((3,)), api.Input((3,))
+        outputs = layer(first), layer(second)
+        assert layer.input is first
+        assert layer.output is outputs[0]
+    with pytest.raises(AttributeError, match="not called on symbolic tensors yet"):
+        _ = compat.layers.Dense(2).input
+
+
+def test_a_tensor_of_no_layer_is_its_own_source():
+    tensor = compat.KerasTensor((2, 3))
+    assert compat.utils.get_source_inputs(tensor) == [tensor]
