@@ -43,7 +43,7 @@ class SymbolicCallError(ValueError, TypeError, IndexError):
 
 
 class UnknownSizeError(ValueError):
-    """A weight's shape depends on a size that is not known."""
+    """The shape of a weight, or the number of results, depends on a size that is not known."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -170,7 +170,7 @@ class TensorBoard(Callback):
 
     def _write_weights(self, epoch: int) -> None:
         for weight in self.model.weights:
-            value = weight.numpy()
+            value = weight._array()
             self.summary.histogram(f"{weight.path}/histogram", value, epoch)
             images = weight_images(value) if self.write_images else None
             if images is not None:

@@ -87,7 +87,7 @@ class Persistent(Tracking):
     def save_own_variables(self, store: Any) -> None:
         """Writes the layer's own variables into a mapping, numbered."""
         for i, v in enumerate(self._own()[0] + self._own()[1]):
-            store[str(i)] = v.numpy()
+            store[str(i)] = v._array()
 
     def load_own_variables(self, store: Any) -> None:
         """Reads the layer's own variables from a mapping, numbered.

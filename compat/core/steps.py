@@ -158,7 +158,7 @@ class PredictStep(_Step):
         t, n = self._values()
         outputs, changed = self.compiled(t, n, x)
         self._put(changed)
-        return jax.tree.map(np.asarray, outputs)
+        return jax.tree.map(np.array, outputs)  # of its own: it may be written to
 
     def _values(self) -> tuple[list, list]:
         model = self.model
@@ -220,9 +220,9 @@ class PredictStep(_Step):
 
 
 def _joined(parts: list[Any]) -> Any:
-    """Outputs of several batches as one, as NumPy arrays."""
+    """Outputs of several batches as one, as NumPy arrays of their own."""
     parts = [jax.tree.map(np.asarray, p) for p in parts]
-    return jax.tree.map(lambda *xs: np.concatenate(xs) if len(xs) > 1 else xs[0], *parts)
+    return jax.tree.map(lambda *xs: np.concatenate(xs), *parts)
 
 
 def _overridden(model: Any, method: str) -> bool:

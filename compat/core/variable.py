@@ -178,17 +178,21 @@ class Variable:
         return self.assign(ops.subtract(self.value, value))
 
     def numpy(self) -> np.ndarray:
-        """The value as a NumPy array."""
+        """The value as a NumPy array of its own, which may be written to."""
+        return np.array(self._array())
+
+    def _array(self) -> np.ndarray:
+        """The value as a NumPy array to read from, without a copy where that can be."""
         return np.asarray(ops.convert_to_numpy(self.value))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.numpy(), dtype)
+        return np.array(self._array(), dtype)
 
     def __jax_array__(self):
         return self.value
 
     def __repr__(self) -> str:
-        shown = "not drawn yet" if self._value is None and self._live is None else str(self.numpy())
+        shown = "not drawn yet" if self._value is None and self._live is None else str(self._array())
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={shown}>"
 
     def __float__(self) -> float:
@@ -200,7 +204,7 @@ class Variable:
     def _scalar(self) -> np.ndarray:
         if self.shape:
             raise TypeError(f"only one element alone is a Python number; the variable has shape {self.shape}")
-        return self.numpy()
+        return self._array()
 
     def __bool__(self) -> bool:
         raise TypeError("A variable has no truth value. Use its .numpy(), or ops.where")

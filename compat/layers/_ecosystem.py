@@ -151,7 +151,7 @@ class TorchModuleWrapper(_Native):
     def save_own_variables(self, store: Any) -> None:
         """Writes the variables into a mapping under torch's names."""
         for v in self.weights:
-            store[v.name] = v.numpy()
+            store[v.name] = v._array()
 
     def load_own_variables(self, store: Any) -> None:
         """Reads the variables from a mapping by torch's names.

@@ -125,7 +125,7 @@ class Adapted(Generated):
             return super().save_own_variables(store)
         store["0"] = _numpy(self._adapted_value().merged())
         for i, variable in enumerate(self._plain()[1:], 1):
-            store[str(i)] = variable.numpy()
+            store[str(i)] = variable._array()
 
     def load_own_variables(self, store: Any) -> None:
         """Reads the merged weight and the bias; the factors are set to zero."""

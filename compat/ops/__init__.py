@@ -3,14 +3,18 @@
 What Keras has from its settings or its global random numbers is added here: the data format, flash attention, seeds.
 """
 
+import builtins
 import functools
 import inspect
 import sys
 import types
 
+import numpy as _np
+
 from compat._unknown import unknown_names_of
 from compat.core.seeds import key_of as _key_of
 from compat.core.settings import values as _settings
+from compat.core.variable import unwrap as _unwrap
 from kfun import ops as _kfun
 from kfun.ops import image as _image
 from kfun.ops import linalg as _linalg
@@ -63,6 +67,27 @@ def solve_triangular(a, b, lower=False):
     if hasattr(a, "shape") and hasattr(b, "shape") and 1 < len(b.shape) == len(a.shape) - 1:
         return _kfun.squeeze(_kfun.solve_triangular(a, _kfun.expand_dims(b, -1), lower), -1)
     return _kfun.solve_triangular(a, b, lower)
+
+
+def slice(inputs, start_indices, shape):
+    """The block of the given `shape` that begins at `start_indices`; a size of -1 is what is left of its axis."""
+    if -1 not in list(shape):
+        return _kfun.slice(inputs, start_indices, shape)
+    starts = [int(start) for start in start_indices]
+    ends = [None if size == -1 else start + size for start, size in zip(starts, shape, strict=True)]
+    return _kfun.getitem(inputs, tuple(builtins.slice(*block) for block in zip(starts, ends, strict=True)))
+
+
+def convert_to_numpy(x):
+    """A NumPy array of its own, which may be written to."""
+    found = _kfun.convert_to_numpy(_unwrap(x))
+    return found if found is not x and found.flags.writeable and found.flags.owndata else _np.array(found)
+
+
+@functools.wraps(_kfun.custom_gradient)
+def custom_gradient(f):
+    run = _kfun.custom_gradient(f)
+    return functools.wraps(f)(lambda *args, **kwargs: run(*_unwrap(args), **_unwrap(kwargs)))
 
 
 def _space(of):

@@ -273,7 +273,7 @@ class Base:
     def save_own_variables(self, store: Any) -> None:
         """Writes the variables into a mapping, numbered."""
         for i, v in enumerate(self._variables):
-            store[str(i)] = v.numpy()
+            store[str(i)] = v._array()
 
     def load_own_variables(self, store: Any) -> None:
         """Reads the variables from a mapping, numbered."""

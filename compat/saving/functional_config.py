@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from typing import Any
 
 from compat.core.input_layer import InputLayer
 from compat.core.keras_tensor import KerasTensor
 from compat.core.layer import Layer
 from compat.saving.legacy_config import modern
-from compat.saving.op_classes import OP_OF_CLASS, class_name, module_of
+from compat.saving.op_classes import OP_OF_CLASS, class_name, in_call, module_of
 from compat.saving.serialization import deserialize_keras_object, serialize_keras_object
 from kfun.errors import nearest
 from kfun.graph import replace, tensors
@@ -144,13 +145,13 @@ def _data(value: Any) -> Any:
 
 def _op_arguments(node: Any) -> tuple[tuple[list, dict], dict]:
     """`((args, kwargs) of the call, config)`: Keras keeps arrays in the call and settings in the config."""
-    op = node.target.op
+    op = node.target.op.name
     bound = inspect.signature(node.target).bind(*node.args, **node.kwargs)
     call, config = [], {}
     for name, value in bound.arguments.items():
         if bound.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
             call += list(value)
-        elif (name in op.arrays and not (op.name == "clip" and name != "x")) or op.name == "getitem":
+        elif in_call(op, name):
             call.append(value)
         else:
             config[name] = value
@@ -243,7 +244,12 @@ class _OpOfFile:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         settings = {k: v for k, v in self.config.items() if v is not None}
-        return self.function(*args, **settings, **kwargs)
+        parameters = inspect.signature(self.function).parameters
+        if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters.values()):
+            before = [settings.pop(name) for name in list(itertools.takewhile(settings.__contains__, parameters))]
+            return self.function(*before, *args, **settings, **kwargs)
+        called = [name for name in parameters if in_call(self.function.op.name, name)]
+        return self.function(**dict(zip(called, args, strict=False)), **settings, **kwargs)
 
 
 def _made(data: dict, custom_objects: dict | None) -> Any:

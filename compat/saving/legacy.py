@@ -70,7 +70,7 @@ def _write_arrays(group: Any, variables: list[Any]) -> None:
         names[name] = variable
     _write_names(group, "weight_names", list(names))
     for name, variable in names.items():
-        stores.Entry(group)[name] = variable.numpy()
+        stores.Entry(group)[name] = variable._array()
 
 
 def _write_names(group: Any, name: str, names: list[str]) -> None:

@@ -10,7 +10,7 @@ _CLASS_OF = {  # those that are not the op's name in camel case
     "ctc_decode": "CTCDecode", "psnr": "PSNR", "rms_normalization": "RMSNorm", "layer_normalization": "LayerNorm",
     "batch_normalization": "BatchNorm", "cdist": "CDist", "svd": "SVD", "rgb_to_grayscale": "RGBToGrayscale",
     "rgb_to_hsv": "RGBToHSV", "hsv_to_rgb": "HSVToRGB", "ssim": "SSIM", "isin": "IsIn", "searchsorted": "SearchSorted",
-    "allclose": "AllClose",
+    "allclose": "AllClose", "extract_patches_3d": "ExtractPatches3D",
 }  # fmt: skip
 _MODULE_OF = {  # what is in none of them is in `numpy`
     "core": """
@@ -32,6 +32,7 @@ _MODULE_OF = {  # what is in none of them is in `numpy`
     "image": """
         rgb_to_grayscale rgb_to_hsv hsv_to_rgb map_coordinates affine_transform perspective_transform elastic_transform
         resize scale_and_translate crop_images pad_images extract_patches gaussian_blur sobel_edges ssim
+        extract_patches_3d
     """,
     "linalg": """
         cholesky cholesky_inverse det eig eigh inv lu_factor qr solve solve_triangular svd pinv lstsq matrix_rank norm
@@ -48,6 +49,24 @@ def class_name(op: str) -> str:
 def module_of(op: str) -> str:
     """The module of Keras's class for an op."""
     return f"keras.src.ops.{_FAMILY.get(op, 'numpy')}"
+
+
+# Arguments that are no arrays here, and which Keras yet keeps in the call; arrays that it keeps in the config.
+_CALLED = {
+    "arange": ("start", "stop", "step"), "associative_scan": ("f", "elems"), "cond": ("true_fn", "false_fn"),
+    "dot_product_attention": ("scale",), "fori_loop": ("init_val",), "full": ("fill_value",),
+    "full_like": ("fill_value",), "geomspace": ("start", "stop"), "getitem": ("index",), "isclose": ("rtol", "atol"),
+    "linspace": ("start", "stop"), "logspace": ("start", "stop"), "map": ("f", "xs"), "pad": ("constant_values",),
+    "scale_and_translate": ("output_shape",), "scan": ("f", "init", "xs"), "slice": ("start_indices",),
+    "slice_update": ("start_indices",), "stop_gradient": ("variable",), "switch": ("branches",),
+    "vectorized_map": ("elements",), "while_loop": ("loop_vars",),
+}  # fmt: skip
+_SET = {"bincount": ("weights",), "clip": ("x_min", "x_max"), "trapezoid": ("x", "dx")}
+
+
+def in_call(op: str, argument: str) -> bool:
+    """Whether Keras keeps an argument of an op in its call, not in its config."""
+    return argument in _CALLED.get(op, ()) or (argument in OPS[op].arrays and argument not in _SET.get(op, ()))
 
 
 OP_OF_CLASS = {class_name(name): name for name in OPS if not name.startswith("random_")} | {"TrueDivide": "divide"}

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from kfun import dtypes
 from kfun.ops._dispatch import OPS, Array, DType, derived, primitive, spelled
 from kfun.ops._operands import arrays, floating, limits
+from kfun.ops._precision import dtype_of
 from kfun.ops.creation import cast, ones_like, zeros_like
 
 
@@ -339,10 +342,13 @@ def saturate_cast(x: Array, dtype: DType) -> Array:
     source, target = dtypes.name(x.dtype), dtypes.name(dtype)
     if "bool" in (source, target):
         return cast(x, target)
+    target = dtype_of(cast(zeros_like(x), target))  # JAX without x64 has no wide integers
     (least, largest), (low, high) = limits(source), limits(target)
-    inside = clip(x, max(least, low), min(largest, high))
+    ends = max(least, low), min(largest, high)
     if not dtypes.is_float(source) or dtypes.is_float(target):
-        return cast(inside, target)
+        return cast(clip(x, *(end if dtypes.is_float(source) else np.dtype(source).type(end) for end in ends)), target)
     # As floats the ends of a wide integer type lie just outside of it.
-    whole = cast(where(isnan(x), zeros_like(x), where(greater_equal(x, float(high)), zeros_like(x), inside)), target)
-    return where(greater_equal(x, float(high)), high, whole)
+    inside = clip(x, *map(float, ends))
+    beyond = greater_equal(x, float(high))
+    whole = cast(where(logical_or(isnan(x), beyond), zeros_like(x), inside), target)
+    return where(beyond, np.dtype(target).type(high), whole)

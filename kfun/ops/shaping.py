@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Sequence
 
+from kfun.errors import UnknownSizeError
 from kfun.ops import creation as c
 from kfun.ops import elementwise as e
 from kfun.ops._dispatch import Array, Arrays, Scalar, Tree, derived, primitive
@@ -185,9 +186,21 @@ def moveaxis(x: Array, source, destination) -> Array:
 
 @derived
 def unstack(x: Array, num: int | None = None, axis=0) -> list:
-    """The slices of `x` along `axis`, without that axis."""
-    num = c.shape(x)[axis] if num is None else num
-    return [squeeze(part, axis) for part in split(x, num, axis)]
+    """The slices of `x` along `axis`, without that axis: the first `num`, by default all.
+
+    Raises:
+        ValueError: if `axis` is out of range, or its size not known and no `num` given.
+    """
+    sizes = c.shape(x)
+    if not -len(sizes) <= axis < len(sizes):
+        raise ValueError(f"ops.unstack: axis {axis} is out of range for shape {sizes}")
+    size = sizes[axis]
+    if num is None and not isinstance(size, int):
+        raise UnknownSizeError(f"ops.unstack: the size of axis {axis} is not known: pass num")
+    if num in (None, size):
+        return [squeeze(part, axis) for part in split(x, size, axis)]
+    before = (builtins.slice(None),) * (axis % len(sizes))
+    return [getitem(x, (*before, i)) for i in range(num)]
 
 
 @derived

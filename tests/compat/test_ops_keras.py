@@ -4,6 +4,7 @@ import os
 
 os.environ["KERAS_BACKEND"] = "jax"
 
+import jax
 import keras
 import numpy as np
 import pytest
@@ -138,3 +139,86 @@ def test_input_and_output_are_those_of_the_first_call():
 def test_a_tensor_of_no_layer_is_its_own_source():
     tensor = compat.KerasTensor((2, 3))
     assert compat.utils.get_source_inputs(tensor) == [tensor]
+
+
+def _dense(api):
+    model = api.Sequential([api.Input((2,)), api.layers.Dense(2)])
+    model.compile("sgd", "mse")
+    model.fit(np.ones((4, 2), "float32"), np.ones((4, 2), "float32"), verbose=0)
+    return model
+
+
+OWN = {
+    "convert_to_numpy": lambda api: api.ops.convert_to_numpy(api.ops.ones((3,))),
+    "of a variable": lambda api: api.ops.convert_to_numpy(api.Variable(np.ones(3))),
+    "numpy": lambda api: api.Variable(np.ones(3)).numpy(),
+    "get_weights": lambda api: _dense(api).get_weights()[0],
+    "of a layer": lambda api: _dense(api).layers[0].get_weights()[1],
+    "predict": lambda api: _dense(api).predict(np.ones((3, 2)), verbose=0),
+    "predict in batches": lambda api: _dense(api).predict(np.ones((9, 2)), batch_size=4, verbose=0),
+    "predict on batch": lambda api: _dense(api).predict_on_batch(np.ones((3, 2))),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("api", [compat, keras], ids=["compat", "keras"])
+def test_arrays_that_are_given_out_may_be_written_to(api, name):
+    array = OWN[name](api)
+    array[...] = 7
+    assert (array == 7).all()
+
+
+def test_what_is_written_to_an_array_changes_nothing_else():
+    variable, array = compat.Variable(np.ones(3, "float32")), np.ones(3, "float32")
+    variable.numpy()[0] = 5
+    compat.ops.convert_to_numpy(variable)[0] = 5
+    compat.ops.convert_to_numpy(array)[0] = 5
+    np.testing.assert_array_equal(variable, [1, 1, 1])
+    np.testing.assert_array_equal(array, [1, 1, 1])
+    model = _dense(compat)
+    before = model.predict(array[None, :2], verbose=0)
+    model.get_weights()[0][...] = 9
+    np.testing.assert_array_equal(model.predict(array[None, :2], verbose=0), before)
+
+
+X = np.arange(24, dtype="float32").reshape(2, 3, 4)
+
+
+@pytest.mark.parametrize("shape", [(-1, 2, -1), (2, -1, 3), (1, 1, 1)])
+def test_a_slice_takes_what_is_left(shape):
+    starts = (0, 1, 1)
+    np.testing.assert_array_equal(compat.ops.slice(X, starts, shape), keras.ops.slice(X, starts, shape))
+    for known in ((2, 3, 4), (None, 3, 4)):
+        spec = compat.ops.slice(compat.KerasTensor(known), starts, shape).shape
+        assert spec == keras.ops.slice(keras.KerasTensor(known), starts, shape).shape
+    given = compat.Input((3, 4))
+    model = compat.Model(given, compat.ops.slice(given, starts, shape))
+    np.testing.assert_array_equal(model.predict(X, verbose=0), keras.ops.slice(X, starts, shape))
+    with pytest.raises(ValueError, match="shorter"):
+        compat.ops.slice(X, (0, 1), (-1, 2, 2))
+
+
+def test_unstacking_an_unknown_size_needs_the_number():
+    unknown = compat.KerasTensor((2, None, 4))
+    assert [part.shape for part in compat.ops.unstack(unknown, num=3, axis=1)] == [(2, 4)] * 3
+    np.testing.assert_array_equal(np.stack(compat.ops.unstack(X, num=2, axis=1), 1), X[:, :2])
+    with pytest.raises(ValueError, match="the size of axis 1 is not known: pass num"):
+        compat.ops.unstack(unknown, axis=1)
+    with pytest.raises(ValueError, match="axis 3 is out of range"):
+        compat.ops.unstack(X, axis=3)
+
+
+@pytest.mark.parametrize("target", ["uint8", "int16", "uint32", "int32", "uint64", "int64"])
+def test_wide_integers_are_saturated_without_x64(target):
+    values = np.array([-3e10, -5, 0, 7.6, 300, 7e4, 5e9, 1e30], "float32")
+    np.testing.assert_array_equal(compat.ops.saturate_cast(values, target), keras.ops.saturate_cast(values, target))
+
+
+def test_a_custom_gradient_takes_variables():
+    @compat.ops.custom_gradient
+    def square(x):
+        return x * x, lambda *args, upstream=None: (args[0] if upstream is None else upstream) * 3.0
+
+    variable = compat.Variable(2.0)
+    assert float(square(variable)) == 4
+    assert float(jax.grad(lambda x: square(x))(5.0)) == 3
