@@ -71,6 +71,12 @@ def solve_triangular(a, b, lower=False):
 
 def slice(inputs, start_indices, shape):
     """The block of the given `shape` that begins at `start_indices`; a size of -1 is what is left of its axis."""
+    axes = len(_kfun.shape(inputs))
+    if not len(start_indices) == len(shape) == axes:
+        raise ValueError(
+            f"ops.slice: expected {axes} start_indices and {axes} sizes for an array of {axes} axes; received "
+            f"{len(start_indices)} and {len(shape)}"
+        )
     if -1 not in list(shape):
         return _kfun.slice(inputs, start_indices, shape)
     starts = [int(start) for start in start_indices]

@@ -184,7 +184,7 @@ def test_what_is_written_to_an_array_changes_nothing_else():
 X = np.arange(24, dtype="float32").reshape(2, 3, 4)
 
 
-@pytest.mark.parametrize("shape", [(-1, 2, -1), (2, -1, 3), (1, 1, 1)])
+@pytest.mark.parametrize("shape", [(-1, 2, -1), (-1, -1, 3), (1, 1, 1)])
 def test_a_slice_takes_what_is_left(shape):
     starts = (0, 1, 1)
     np.testing.assert_array_equal(compat.ops.slice(X, starts, shape), keras.ops.slice(X, starts, shape))
@@ -194,7 +194,9 @@ def test_a_slice_takes_what_is_left(shape):
     given = compat.Input((3, 4))
     model = compat.Model(given, compat.ops.slice(given, starts, shape))
     np.testing.assert_array_equal(model.predict(X, verbose=0), keras.ops.slice(X, starts, shape))
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(
+        ValueError, match="expected 3 start_indices and 3 sizes for an array of 3 axes; received 2 and 3"
+    ):
         compat.ops.slice(X, (0, 1), (-1, 2, 2))
 
 
@@ -208,6 +210,7 @@ def test_unstacking_an_unknown_size_needs_the_number():
         compat.ops.unstack(X, axis=3)
 
 
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype:UserWarning")  # of JAX: that is the point
 @pytest.mark.parametrize("target", ["uint8", "int16", "uint32", "int32", "uint64", "int64"])
 def test_wide_integers_are_saturated_without_x64(target):
     values = np.array([-3e10, -5, 0, 7.6, 300, 7e4, 5e9, 1e30], "float32")
@@ -221,4 +224,4 @@ def test_a_custom_gradient_takes_variables():
 
     variable = compat.Variable(2.0)
     assert float(square(variable)) == 4
-    assert float(jax.grad(lambda x: square(x))(5.0)) == 3
+    assert float(jax.grad(square)(5.0)) == 3
