@@ -12,14 +12,18 @@ import types
 import numpy as _np
 
 from compat._unknown import unknown_names_of
+from compat.config import floatx as _floatx
 from compat.core.seeds import key_of as _key_of
 from compat.core.settings import values as _settings
 from compat.core.variable import unwrap as _unwrap
+from kfun import dtypes as _dtypes
 from kfun import ops as _kfun
 from kfun.ops import image as _image
 from kfun.ops import linalg as _linalg
 from kfun.ops import nn as _nn
 from kfun.ops import numpy as _numpy
+
+_INT8 = {"int8", _np.dtype("int8")}
 
 
 def _of_setting(function):
@@ -67,6 +71,50 @@ def solve_triangular(a, b, lower=False):
     if hasattr(a, "shape") and hasattr(b, "shape") and 1 < len(b.shape) == len(a.shape) - 1:
         return _kfun.squeeze(_kfun.solve_triangular(a, _kfun.expand_dims(b, -1), lower), -1)
     return _kfun.solve_triangular(a, b, lower)
+
+
+def full(shape, fill_value, dtype=None):
+    """`fill_value` in a shape; of the type `floatx` if there is no `dtype`."""
+    return _kfun.full(shape, fill_value, dtype or _floatx())
+
+
+def floor(x):
+    """The largest whole number that is not greater, floating; integers become `floatx`."""
+    return _kfun.floor(_floating(x))
+
+
+def ceil(x):
+    """The smallest whole number that is not less, floating; integers become `floatx`."""
+    return _kfun.ceil(_floating(x))
+
+
+def _floating(x):
+    x = x if hasattr(x, "dtype") else _kfun.convert_to_tensor(x)
+    return x if _dtypes.is_float(_dtypes.name(x.dtype)) else _kfun.cast(x, _floatx())
+
+
+def matmul(x1, x2):
+    """The matrix product; of two int8 arrays int32, which holds their sums."""
+    return _kfun.matmul(*_wide(x1, x2))
+
+
+def einsum(subscripts, *operands, **kwargs):
+    """A sum of products over named axes; of int8 arrays int32, which holds their sums."""
+    return _kfun.einsum(subscripts, *_wide(*operands), **kwargs)
+
+
+def _wide(*operands):
+    for x in operands:
+        if getattr(x, "dtype", None) not in _INT8:
+            return operands
+    return [_kfun.cast(x, "int32") for x in operands]
+
+
+def size(x):
+    """The number of elements, an int; symbolic where a size is known only at run time."""
+    if None in getattr(x, "shape", ()):
+        return _kfun.sum(_kfun.ones_like(x, "int32"))
+    return _kfun.size(x)
 
 
 def slice(inputs, start_indices, shape):

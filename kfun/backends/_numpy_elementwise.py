@@ -91,7 +91,7 @@ def _truth(f):
 
 
 def round_(x, decimals=0):
-    return np.asarray(np.round(x, decimals)) if x.dtype in _FLOATS else x
+    return np.asarray(np.round(x, decimals)) if x.dtype in _FLOATS or decimals < 0 else x
 
 
 def where(condition, x1, x2):

@@ -69,8 +69,9 @@ def round_(x, decimals=0):
     wide = cast(x, promoted(x, floating=True))
     if decimals == 0:
         return emit("Round", wide)
-    scale = as_value(10.0**decimals, wide.dtype)
-    return cast(emit("Div", emit("Round", emit("Mul", wide, scale)), scale), x.dtype)
+    scale = as_value(10.0 ** abs(decimals), wide.dtype)  # a power of ten below 1 is not exact
+    there, back = ("Mul", "Div") if decimals > 0 else ("Div", "Mul")
+    return cast(emit(back, emit("Round", emit(there, wide, scale)), scale), x.dtype)
 
 
 def _whole(op: str) -> Callable:

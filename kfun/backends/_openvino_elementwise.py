@@ -175,8 +175,9 @@ def round_(x, decimals=0):
     def make(v):
         if decimals == 0:
             return o.round(v, "half_to_even")
-        scale = scalar_like(10.0**decimals, v)
-        return o.divide(o.round(o.multiply(v, scale), "half_to_even"), scale)
+        scale = scalar_like(10.0 ** abs(decimals), v)  # a power of ten below 1 is not exact
+        there, back = (o.multiply, o.divide) if decimals > 0 else (o.divide, o.multiply)
+        return back(o.round(there(v, scale), "half_to_even"), scale)
 
     return cast(elementwise(make, (x,), promoted(x, floating=True)), x.dtype)
 

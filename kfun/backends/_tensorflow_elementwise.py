@@ -83,11 +83,14 @@ def _whole(fn):
 
 
 def _round(x, decimals=0):
-    if decimals == 0:
+    if decimals == 0 or (decimals > 0 and not x.dtype.is_floating):
         return _whole(tf.round)(x)
-    factor = 10.0**decimals
-    rounded = wide(lambda v: tf.round(v * tf.constant(factor, v.dtype)) / tf.constant(factor, v.dtype))(as_floating(x))
-    return tf.cast(rounded, x.dtype)
+
+    def run(v):
+        factor = tf.constant(10.0 ** abs(decimals), v.dtype)  # a power of ten below 1 is not exact
+        return tf.round(v * factor) / factor if decimals > 0 else tf.round(v / factor) * factor
+
+    return tf.cast(wide(run)(as_floating(x)), x.dtype)
 
 
 def _test(fn, otherwise):

@@ -82,7 +82,9 @@ def abs_(x):
 
 
 def round_(x, decimals=0):
-    return torch.round(x, decimals=decimals) if x.dtype.is_floating_point else x
+    if not x.dtype.is_floating_point:
+        return torch.round(x.double(), decimals=decimals).to(x.dtype) if decimals < 0 else x
+    return torch.round(x, decimals=decimals)
 
 
 def where(condition, x1, x2):

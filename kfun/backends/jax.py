@@ -178,6 +178,15 @@ def randint(key, shape, minval, maxval, dtype="int32"):
     return jax.random.randint(key, shape, minval, maxval, dtypes.name(dtype))
 
 
+def _round(x, decimals=0):
+    if decimals >= 0 or not jnp.issubdtype(x.dtype, jnp.integer):
+        return jnp.round(x, decimals)
+    unit = 10**-decimals  # which jax.numpy does not do for integers
+    whole = x // unit
+    rest = 2 * (x - whole * unit)
+    return (whole + ((rest > unit) | ((rest == unit) & (whole % 2 == 1)))) * unit
+
+
 def _elementwise():
     unary = """negative sign exp expm1 log log1p sqrt sin cos tanh floor ceil isnan isinf isfinite
         logical_not square reciprocal"""
@@ -186,7 +195,7 @@ def _elementwise():
     rules = {name: getattr(jnp, name) for name in f"{unary} {binary}".split()}
     rules["abs"], rules["rsqrt"] = jnp.abs, _floating(lax.rsqrt)
     rules["erf"], rules["erfinv"] = _floating(lax.erf), _floating(lax.erf_inv)
-    rules["round"] = lambda x, decimals=0: jnp.round(x, decimals)
+    rules["round"] = _round
     rules["clip"] = lambda x, x_min, x_max: jnp.clip(x, x_min, x_max)
     return rules
 

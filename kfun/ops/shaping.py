@@ -196,7 +196,9 @@ def unstack(x: Array, num: int | None = None, axis=0) -> list:
         raise ValueError(f"ops.unstack: axis {axis} is out of range for shape {sizes}")
     size = sizes[axis]
     if num is None and not isinstance(size, int):
-        raise UnknownSizeError(f"ops.unstack: the size of axis {axis} is not known: pass num")
+        raise UnknownSizeError(
+            f"ops.unstack: the size of axis {axis} is not known: pass num, or fix that size in the Spec"
+        )
     if num in (None, size):
         return [squeeze(part, axis) for part in split(x, size, axis)]
     before = (builtins.slice(None),) * (axis % len(sizes))

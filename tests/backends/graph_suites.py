@@ -172,8 +172,9 @@ class Sizes(Suite):
         assert [y.shape[1], y.shape[3]] == [2, 4]
 
     def test_a_structure_that_depends_on_a_size_is_refused(self):
-        with pytest.raises(TypeError, match="fix that size in the Spec"):
+        with pytest.raises(ValueError, match="pass num, or fix that size in the Spec"):
             ops.unstack(self.graph_input((None, 3)))
+        assert [part.shape for part in ops.unstack(self.graph_input((None, 3)), num=2)] == [(3,), (3,)]
         with pytest.raises(TypeError, match="fix that size in the Spec"):
             ops.conv(self.graph_input((None, 8, 8, None)), np.ones((3, 3, 1, 1), "float32"))
 

@@ -225,3 +225,35 @@ def test_a_custom_gradient_takes_variables():
     variable = compat.Variable(2.0)
     assert float(square(variable)) == 4
     assert float(jax.grad(square)(5.0)) == 3
+
+
+TYPES = ("bool", "uint8", "int8", "int32", "float16", "bfloat16", "float32")
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_types_of_results_are_those_of_keras(dtype):
+    found = []
+    for api in (compat, keras):
+        x = api.ops.cast(np.array([[1, 0], [3, 1]]), dtype)
+        spec = api.KerasTensor((2, 2), dtype)
+        each = {"full": api.ops.full((2,), 3).dtype}
+        for name in ("floor", "ceil"):
+            each[name] = getattr(api.ops, name)(x).dtype, getattr(api.ops, name)(spec).dtype
+        for name in ("matmul", "dot", "multiply", "add"):
+            each[name] = getattr(api.ops, name)(x, x).dtype, getattr(api.ops, name)(spec, spec).dtype
+        each["einsum"] = api.ops.einsum("ij,jk->ik", x, x).dtype
+        found.append({k: tuple(map(str, v)) if isinstance(v, tuple) else str(v) for k, v in each.items()})
+    assert found[0] == found[1]
+
+
+def test_products_of_small_integers_do_not_overflow():
+    x = np.full((2, 2), 100, "int8")
+    np.testing.assert_array_equal(compat.ops.matmul(x, x), 20000)
+    np.testing.assert_array_equal(compat.ops.einsum("ij,jk->ik", x, x), 20000)
+
+
+def test_the_number_of_elements_of_an_unknown_batch():
+    given = compat.Input((3,))
+    model = compat.Model(given, given / compat.ops.cast(compat.ops.size(given), "float32"))
+    np.testing.assert_allclose(model(np.ones((4, 3), "float32")), 1 / 12)
+    assert compat.ops.size(np.ones((2, 3))) == 6

@@ -192,6 +192,12 @@ def test_halves_round_to_even(run):
     np.testing.assert_array_equal(run(ops.round, x), [-2, -2, 0, 0, 2, 2, 4])
 
 
+def test_integers_are_rounded_to_tens(run):
+    x = np.int32([13, 25, -17, 35, -25, 16777225, 0])
+    np.testing.assert_array_equal(run(lambda x: ops.round(x, -1), x)[[0, 1, 2, 3, 4, 6]], [10, 20, -20, 40, -20, 0])
+    np.testing.assert_array_equal(run(lambda x: ops.round(x, 1), x), x)
+
+
 def test_division_and_remainder_have_the_sign_of_the_divisor(run):
     x, y = np.int32([7, -7, 7, -7]), np.int32([2, 2, -2, -2])
     np.testing.assert_array_equal(run(ops.floor_divide, x, y), [3, -4, -4, 3])
