@@ -179,19 +179,17 @@ def fans(shape: tuple[int, ...], input_axes: Any = None, output_axes: Any = None
 
 def _scaled(name: str, doc: str, scale: float, mode: str, distribution: str) -> type[Initializer]:
     """A named case of `VarianceScaling`: its fields are the seed and the axes of the fans."""
-
-    def draw(self, key, shape, dtype):
-        axes = {"input_axes": self.input_axes, "output_axes": self.output_axes}
-        return VarianceScaling(scale, mode, distribution, **axes).draw(key, shape, dtype)
-
     axes = "tuple[int, ...] | None"
     body = {
         "__annotations__": {"seed": "int | None", "input_axes": axes, "output_axes": axes},
         "seed": None,
         "input_axes": None,
         "output_axes": None,
+        "scale": scale,
+        "mode": mode,
+        "distribution": distribution,
         "check": _check_axes,
-        "draw": draw,
+        "draw": VarianceScaling.draw,
         "__doc__": doc,
         "__module__": __name__,
     }

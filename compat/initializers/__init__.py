@@ -61,6 +61,8 @@ class _Generated(Face, Initializer):
     def __getattr__(self, name: str) -> Any:
         if name == "seed" and self.__dict__.get("_generator") is not None:
             return self._generator
+        if name in ("scale", "mode", "distribution") and hasattr(self.definition, name):
+            return getattr(self.definition, name)  # what the named cases of VarianceScaling have fixed
         return super().__getattr__(name)
 
     def get_config(self) -> dict:
@@ -94,26 +96,26 @@ class _FromFunction(_kfun.Initializer):
         return _ops.convert_to_tensor(self.function(shape, dtype=dtype))
 
 
-def _make(name: str) -> type:
-    return face(_Generated, getattr(_kfun, name), __name__)
+def _make(name: str, base: type = _Generated) -> type:
+    return face(base, getattr(_kfun, name), __name__)
 
 
 Constant = _make("Constant")
-GlorotNormal = _make("GlorotNormal")
-GlorotUniform = _make("GlorotUniform")
-HeNormal = _make("HeNormal")
-HeUniform = _make("HeUniform")
+VarianceScaling = _make("VarianceScaling")
+GlorotNormal = _make("GlorotNormal", VarianceScaling)
+GlorotUniform = _make("GlorotUniform", VarianceScaling)
+HeNormal = _make("HeNormal", VarianceScaling)
+HeUniform = _make("HeUniform", VarianceScaling)
+LecunNormal = _make("LecunNormal", VarianceScaling)
+LecunUniform = _make("LecunUniform", VarianceScaling)
 Identity = _make("Identity")
 Identity._unsaid = ("gain",)
-LecunNormal = _make("LecunNormal")
-LecunUniform = _make("LecunUniform")
 Ones = _make("Ones")
 Orthogonal = _make("Orthogonal")
 RandomNormal = _make("RandomNormal")
 RandomUniform = _make("RandomUniform")
 STFT = _make("STFT")
 TruncatedNormal = _make("TruncatedNormal")
-VarianceScaling = _make("VarianceScaling")
 Zeros = _make("Zeros")
 
 _CLASSES = {n: c for n, c in list(globals().items()) if isinstance(c, type) and issubclass(c, _Generated)}

@@ -13,8 +13,11 @@ from compat.core.layer_classes import layer_class as _class
 from compat.layers._attention import Headed as _Headed
 from compat.layers._attention import Scored as _Scored
 from compat.layers._cells import StackedRNNCells as StackedRNNCells
+from compat.layers._convolution import Convolved as _Convolved
+from compat.layers._convolution import Ranked as _Ranked
 from compat.layers._core import Brief as _Brief
 from compat.layers._core import Moving as _Moving
+from compat.layers._core import Open as _Open
 from compat.layers._core import Penalty as _Penalty
 from compat.layers._core import Reversible as _Reversible
 from compat.layers._core import Table as _Table
@@ -63,24 +66,25 @@ Embedding = _make("Embedding", base=_Table, insert={"mask_zero": {"weights": Non
 ReversibleEmbedding = _make(
     "ReversibleEmbedding", hidden=" ".join(_LORA), base=_Reversible, insert={"logit_soft_cap": _LORA}, **_TABLE
 )
+Embedding.register(ReversibleEmbedding)
 Identity = _make("Identity", ready=True)
 Masking = _make("Masking", ready=True)
 Rescaling = _make("Rescaling")
 
 _CONV: dict = {
-    "weights": _KERNEL, "masking": False, "base": _Kernel, "hidden": "lora_rank lora_alpha",
+    "weights": _KERNEL, "masking": False, "base": _Convolved, "hidden": "lora_rank lora_alpha",
     "insert": {"bias_constraint": {"lora_rank": None, "lora_alpha": None}},
 }  # fmt: skip
 Conv1D = _make("Conv1D", **_CONV)
 Conv2D = _make("Conv2D", **_CONV)
 Conv3D = _make("Conv3D", **_CONV)
-Conv1DTranspose = _make("Conv1DTranspose", weights=_KERNEL, masking=False)
-Conv2DTranspose = _make("Conv2DTranspose", weights=_KERNEL, masking=False)
-Conv3DTranspose = _make("Conv3DTranspose", weights=_KERNEL, masking=False)
-DepthwiseConv1D = _make("DepthwiseConv1D", weights="depthwise bias", masking=False)
-DepthwiseConv2D = _make("DepthwiseConv2D", weights="depthwise bias", masking=False)
-SeparableConv1D = _make("SeparableConv1D", weights="depthwise pointwise bias", masking=False)
-SeparableConv2D = _make("SeparableConv2D", weights="depthwise pointwise bias", masking=False)
+Conv1DTranspose = _make("Conv1DTranspose", base=_Ranked, weights=_KERNEL, masking=False)
+Conv2DTranspose = _make("Conv2DTranspose", base=_Ranked, weights=_KERNEL, masking=False)
+Conv3DTranspose = _make("Conv3DTranspose", base=_Ranked, weights=_KERNEL, masking=False)
+DepthwiseConv1D = _make("DepthwiseConv1D", base=_Ranked, weights="depthwise bias", masking=False)
+DepthwiseConv2D = _make("DepthwiseConv2D", base=_Ranked, weights="depthwise bias", masking=False)
+SeparableConv1D = _make("SeparableConv1D", base=_Ranked, weights="depthwise pointwise bias", masking=False)
+SeparableConv2D = _make("SeparableConv2D", base=_Ranked, weights="depthwise pointwise bias", masking=False)
 Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
 Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspose
 Convolution3DTranspose = Conv3DTranspose
@@ -120,12 +124,14 @@ UnitNormalization = _make("UnitNormalization", ready=True)
 _DRAWN = {"seed": None, "name": None, "dtype": None}
 ActivityRegularization = _make("ActivityRegularization", base=_Penalty, ready=True)
 AlphaDropout = _make("AlphaDropout", seed_after="noise_shape", ready=True)
-Dropout = _make("Dropout", seed_after="noise_shape", ready=True)
+Dropout = _make("Dropout", base=_Open, seed_after="noise_shape", ready=True)
 GaussianDropout = _make("GaussianDropout", seed_after="rate", ready=True)
 GaussianNoise = _make("GaussianNoise", seed_after="stddev", ready=True)
 SpatialDropout1D = _make("SpatialDropout1D", base=_Brief, insert={"rate": _DRAWN}, hidden="kwargs", ready=True)
 SpatialDropout2D = _make("SpatialDropout2D", base=_Brief, insert={"data_format": _DRAWN}, hidden="kwargs", ready=True)
 SpatialDropout3D = _make("SpatialDropout3D", base=_Brief, insert={"data_format": _DRAWN}, hidden="kwargs", ready=True)
+for _cls in (SpatialDropout1D, SpatialDropout2D, SpatialDropout3D):
+    Dropout.register(_cls)
 
 Flatten = _make("Flatten", masking=False)
 Permute = _make("Permute", masking=False)
@@ -177,6 +183,8 @@ ConvLSTM1D = _recurrent("ConvLSTM1D", "conv_lstm_cell", _LOOP, recurrent_dropout
 ConvLSTM2D = _recurrent("ConvLSTM2D", "conv_lstm_cell", _LOOP, recurrent_dropout={"seed": None})
 ConvLSTM3D = _recurrent("ConvLSTM3D", "conv_lstm_cell", _LOOP, recurrent_dropout={"seed": None})
 
+for _cls in (SimpleRNN, LSTM, GRU, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D):
+    RNN.register(_cls)
 for _cls in (SimpleRNNCell, SimpleRNN, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D):
     _cls._seeded = "first"
 
@@ -193,7 +201,7 @@ Attention = _make(
     "Attention", base=_Scored, seed_after="dropout", takes_list=True, optional="scale concat_score_weight"
 )
 AdditiveAttention = _make(
-    "AdditiveAttention", base=_Scored, seed_after="dropout", hidden="seed", takes_list=True, optional="scale"
+    "AdditiveAttention", base=Attention, seed_after="dropout", hidden="seed", takes_list=True, optional="scale"
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import warnings
 from typing import Any
 
@@ -10,8 +11,12 @@ from compat.core.generated import Generated
 from compat.layers._lora import Adapted, Merged
 
 
-class Table(Adapted):
-    """Base of `Embedding` and `ReversibleEmbedding`."""
+class Open(Generated, metaclass=abc.ABCMeta):
+    """Base of a layer that counts others among its kind, as Keras does by inheritance: `register` them."""
+
+
+class Table(Adapted, metaclass=abc.ABCMeta):
+    """Base of `Embedding` and `ReversibleEmbedding`, which Keras counts among the first."""
 
     _adapted = "embeddings"
     embeddings = Merged("embeddings")

@@ -3,6 +3,7 @@ are kept from call to call, and random keys that are counted as Keras counts the
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 from compat.core.generated import Generated, Part, new_part
@@ -153,8 +154,8 @@ class GeneratedCell(Generated):
         return [zeros_of((batch_size, size), self.compute_dtype) for size in self.definition.state_size]
 
 
-class OverCell(Recurrent):
-    """Base of `RNN`: the loop over a cell of ours, or one that a user wrote."""
+class OverCell(Recurrent, metaclass=abc.ABCMeta):
+    """Base of `RNN`: the loop over a cell of ours, or one that a user wrote. LSTM and the like count among it."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         if args:

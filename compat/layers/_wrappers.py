@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 from compat.core.generated import Generated
@@ -15,7 +16,7 @@ from kfun.layer import Layer as Definition
 from kfun.layers.spectral_normalization import spectrally_normalized
 
 
-class Wrapper(Layer):
+class Wrapper(Layer, metaclass=abc.ABCMeta):
     """Base of user-written layers around one layer.
 
     Args:
@@ -106,7 +107,7 @@ def _is_ours(layer: Layer) -> bool:
     return isinstance(layer, Generated) and type(layer).__module__.partition(".")[0] == "compat"
 
 
-TimeDistributed = layer_class(_kfun.TimeDistributed, "compat.layers", base=_Around)
+TimeDistributed = Wrapper.register(layer_class(_kfun.TimeDistributed, "compat.layers", base=_Around))
 
 
 class SpectralNormalization(Wrapper):

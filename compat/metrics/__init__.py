@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import abc
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -169,7 +171,7 @@ _NAME_AT = {
 }  # fmt: skip
 
 
-def _make(definition: type) -> type:
+def _make(definition: type, base: type) -> type:
     fields = {n: d for n, d in faces.parameters_of(definition).items() if n != "dtype"}
     default = next(f.default for f in definition.__dataclass_fields__.values() if f.name == "name")
     default = None if definition.__name__ in _NUMBERED else default
@@ -181,21 +183,31 @@ def _make(definition: type) -> type:
         "definition_class": definition, "_parameters": parameters, "__doc__": faces.text_of(definition),
         "__module__": __name__,
     }  # fmt: skip
-    cls = type(definition.__name__, (_Generated,), body)
+    cls = type(definition.__name__, (base,), body)
     signature = faces.make_signature(parameters, extra=False)
     cls.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
     return cls
 
 
-CLASSES = {n: _make(c) for n, c in _names.CLASSES.items() if n not in ("MeanMetricWrapper",)}
+_BASES = {"F1Score": "FBetaScore", "BinaryIoU": "IoU", "MeanIoU": "IoU", "OneHotIoU": "IoU", "OneHotMeanIoU": "MeanIoU"}
+
+
+@functools.cache
+def _class(name: str) -> type:
+    definition = _names.CLASSES[name]
+    base = _BASES.get(name) or ("Mean" if name != "Mean" and issubclass(definition, _kfun.Mean) else None)
+    return _make(definition, _class(base) if base else _Generated)
+
+
+CLASSES = {n: _class(n) for n in _names.CLASSES if n != "MeanMetricWrapper"}
 globals().update(CLASSES)
 FUNCTIONS = {n: f for n, (f, _) in _loss_names.FUNCTIONS.items()} | _names.FUNCTIONS
 globals().update(FUNCTIONS)
 _SNAKE = {n: c for c in CLASSES.values() for n in (_names._named.snake_case(c.__name__), c._parameters["name"]) if n}
 
 
-class MeanMetricWrapper(_Generated):
-    """The mean of a function `(y_true, y_pred, **kwargs) -> values`."""
+class MeanMetricWrapper(CLASSES["Mean"], metaclass=abc.ABCMeta):
+    """The mean of a function `(y_true, y_pred, **kwargs) -> values`; those of known functions count among it."""
 
     definition_class = _kfun.MeanMetricWrapper
     _parameters = {}
@@ -218,6 +230,11 @@ class MeanMetricWrapper(_Generated):
 
         fn = config["fn"]
         return cls(**config | {"fn": deserialize_keras_object(fn) if isinstance(fn, dict) else _function(fn)})
+
+
+for _cls in CLASSES.values():
+    if issubclass(_cls.definition_class, MeanOf):
+        MeanMetricWrapper.register(_cls)
 
 
 def _function(fn: Any) -> Any:

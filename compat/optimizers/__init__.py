@@ -17,7 +17,7 @@ from kfun import optim as _kfun
 from kfun.errors import nearest
 
 
-def _make(name: str) -> type:
+def _make(name: str, base: type = _Generated) -> type:
     definition = getattr(_kfun, name)
     parameters = {n: d for n, d in faces.parameters_of(definition).items() if n != "exclude_from_weight_decay"}
     parameters = faces.inserted(parameters, "gradient_accumulation_steps", {"name": None})
@@ -25,7 +25,7 @@ def _make(name: str) -> type:
         "definition_class": definition, "_parameters": parameters, "__doc__": faces.text_of(definition),
         "__module__": __name__,
     }  # fmt: skip
-    cls = type(name, (_Generated,), body)
+    cls = type(name, (base,), body)
     signature = faces.make_signature(parameters)
     cls.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
     return cls
@@ -34,10 +34,11 @@ def _make(name: str) -> type:
 CLASSES = {
     n: _make(n)
     for n in (
-        "SGD", "Adam", "AdamW", "Adamax", "Nadam", "Lamb", "Adagrad", "Adadelta", "RMSprop", "Adafactor", "Ftrl",
+        "SGD", "Adam", "Adamax", "Nadam", "Lamb", "Adagrad", "Adadelta", "RMSprop", "Adafactor", "Ftrl",
         "Lion", "Muon", "ScheduleFreeAdamW",
     )
 }  # fmt: skip
+CLASSES["AdamW"] = _make("AdamW", CLASSES["Adam"])
 globals().update(CLASSES)
 _LOWER = {n.lower(): c for n, c in CLASSES.items()}
 
