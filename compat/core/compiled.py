@@ -23,6 +23,8 @@ class Compiled:
     _compile_loss = property(lambda self: self.__dict__.get("_kf_loss"))
     _compile_metrics = property(lambda self: self.__dict__.get("_kf_metrics"))
 
+    loss = loss_weights = train_function = test_function = predict_function = None  # before `compile`
+
     def _init_trainer(self) -> None:
         self.__dict__["_kf_compiled"] = None
         self.__dict__["_kf_steps_made"] = {}

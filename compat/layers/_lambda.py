@@ -29,7 +29,7 @@ class Lambda(Layer):
         if not callable(function):
             raise TypeError(f"Lambda: expected a function; received {function!r}")
         self.function, self.arguments = function, dict(arguments or {})
-        self._output_shape, self._mask = output_shape, mask
+        self._output_shape, self.mask = output_shape, mask
         self.supports_masking = mask is not None
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
@@ -46,7 +46,7 @@ class Lambda(Layer):
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The mask that was given, or what the given function makes of it."""
-        return self._mask(inputs, previous_mask) if callable(self._mask) else self._mask
+        return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The given output shape, or the shape that an abstract run finds."""
@@ -74,8 +74,8 @@ class Lambda(Layer):
         config = super().get_config() | {"function": function}
         if self._output_shape is not None:
             config["output_shape"] = serialize_keras_object(self._output_shape)
-        if self._mask is not None:
-            config["mask"] = serialize_keras_object(self._mask)
+        if self.mask is not None:
+            config["mask"] = serialize_keras_object(self.mask)
         return config | {"arguments": serialize_keras_object(self.arguments)}
 
     @classmethod

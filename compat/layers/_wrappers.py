@@ -204,6 +204,10 @@ class Bidirectional(Generated):
         """The kfun definition of the layers' present arguments."""
         return _kfun.Bidirectional(self.forward_layer.definition, self.merge_mode, self.backward_layer.definition)
 
+    return_sequences = property(lambda self: self.forward_layer.return_sequences, doc="Whether all steps are given.")
+    return_state = property(lambda self: self.forward_layer.return_state, doc="Whether last states are given too.")
+    stateful = property(lambda self: self.forward_layer.stateful, doc="Whether a batch begins where one ended.")
+
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         """Makes the variables of both layers."""
         self._make_variables(sequences_shape)

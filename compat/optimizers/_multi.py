@@ -144,6 +144,11 @@ class MultiOptimizer(Optimizer):
             found = [optimizer for optimizer, _ in self._chosen]
         return list({id(o): o for o in found}.values())
 
+    @property
+    def iterations(self) -> Any:
+        """How many steps were made: a variable; before the build one that says 0."""
+        return super().iterations if self.built else Variable(0, dtype="int32", trainable=False, name="iteration")
+
     def _define(self, variables: list[Variable]) -> None:
         chosen = {id(o): (o, []) for o in self.optimizers} if not self._chosen else {}
         for variable in variables:

@@ -101,3 +101,21 @@ def test_a_causal_convolution_op_gets_what_is_padded(data_format):
     bias = np.arange(4, dtype="float32")
     plain.set_weights([plain.get_weights()[0], bias]), doubled.set_weights([plain.get_weights()[0], 2 * bias])
     np.testing.assert_allclose(doubled(x), 2 * plain(x), rtol=1e-5, atol=1e-6)
+
+
+def test_attributes_before_they_have_a_meaning():
+    class Net(compat.Model):
+        def call(self, x):
+            return x
+
+    for model in (Net(), compat.Sequential()):
+        assert (model.loss, model.train_function, model.predict_function, model.optimizer) == (None,) * 4
+    optimizer = compat.optimizers.MultiOptimizer(compat.optimizers.OptimizerMap(compat.optimizers.SGD(0.1)))
+    assert int(optimizer.iterations) == 0
+    variable = compat.Variable(np.ones(3))
+    optimizer.build([variable])
+    optimizer.apply([np.ones(3, "float32")])
+    assert int(optimizer.iterations) == 1
+    both = compat.layers.Bidirectional(compat.layers.GRU(3, return_sequences=True, stateful=True))
+    assert (both.return_sequences, both.return_state, both.stateful) == (True, False, True)
+    assert compat.layers.Lambda(lambda x: x).mask is None
