@@ -230,10 +230,10 @@ class Generated(Layer):
         """The random key of a call."""
         return self.seed_generator.next() if training and "seed_generator" in self.__dict__ else None
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The mask of the outputs, as the definition has it."""
         given = tuple(inputs) if self._takes_list and isinstance(inputs, (list, tuple)) else (inputs,)
-        return self.definition.compute_mask(*given, mask=mask)
+        return self.definition.compute_mask(*given, mask=previous_mask)
 
     def get_config(self) -> dict:
         """The constructor's arguments, in Keras's form."""

@@ -56,9 +56,12 @@ def _make(name: str, hidden: str = "", **options: Any) -> type:
 
 
 Activation = _make("Activation", ready=True)
-Dense = _make("Dense", weights=_KERNEL, base=_Kernel, insert={"bias_constraint": _LORA}, omitted="activity_regularizer")
+Dense = _make(
+    "Dense", weights=_KERNEL, base=_Kernel, call="training", insert={"bias_constraint": _LORA},
+    omitted="activity_regularizer",
+)  # fmt: skip
 EinsumDense = _make(
-    "EinsumDense", weights=_KERNEL, activity=False, base=_Kernel, constants=_ACTIVITY, masking=False,
+    "EinsumDense", weights=_KERNEL, activity=False, base=_Kernel, call="training", constants=_ACTIVITY, masking=False,
     insert={"bias_constraint": _LORA, "lora_alpha": {"gptq_unpacked_column_size": None}},
 )  # fmt: skip
 _TABLE: dict = {"weights": "embeddings", "activity": False, "constants": _ACTIVITY}

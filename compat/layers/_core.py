@@ -40,10 +40,10 @@ class Table(Adapted, metaclass=abc.ABCMeta):
         # The layer's own attribute `weights` is the list of its variables.
         super()._set_argument("_kf_first_weights" if name == "weights" else name, value)
 
-    def build(self, inputs_shape: Any = None) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Makes the table, whose shape does not depend on the inputs."""
         if not self.built:
-            super().build((None,) if inputs_shape is None else inputs_shape)
+            super().build((None,) if input_shape is None else input_shape)
 
 
 class Reversible(Table):

@@ -79,9 +79,16 @@ class Lambda(Layer):
         return config | {"arguments": serialize_keras_object(self.arguments)}
 
     @classmethod
-    def from_config(cls, config: dict) -> Lambda:
-        """The layer of a config; its functions must be registered, or given under the layer's name."""
-        from compat.saving import deserialize_keras_object, get_registered_object
+    def from_config(cls, config: dict, custom_objects: dict | None = None, safe_mode: bool | None = None) -> Lambda:
+        """The layer of a config; its functions must be registered, or given under the layer's name.
+
+        Code in a config is never run, whatever `safe_mode` says.
+        """
+        from compat.saving import CustomObjectScope, deserialize_keras_object, get_registered_object
+
+        if custom_objects:
+            with CustomObjectScope(custom_objects):
+                return cls.from_config(config)
 
         function = config.get("function")
         if isinstance(function, dict) and function.get("class_name") == "__lambda__":
