@@ -28,14 +28,25 @@ def text_of(definition: type) -> str | None:
     return None if text is None else text.partition("\n    Example:")[0].rstrip() + "\n    "
 
 
-def make_signature(parameters: dict[str, Any], extra: bool = True) -> inspect.Signature:
-    """A signature of `self`, the given arguments, and `**kwargs` if `extra`."""
+class _Signature:
+    """The signature of a class, which its subclasses have too unless they have an `__init__` of their own."""
+
+    def __init__(self, cls: type, signature: inspect.Signature):
+        self.init, self.signature = cls.__init__, signature
+
+    def __get__(self, obj: Any, owner: Any = None) -> inspect.Signature:
+        if (owner or type(obj)).__init__ is not self.init:
+            raise AttributeError("__signature__")
+        return self.signature
+
+
+def sign(cls: Any, parameters: dict[str, Any], extra: bool = True, hidden: str = "") -> None:
+    """Gives a class the signature of the given arguments but the `hidden` ones, and `**kwargs` if `extra`."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    made = [inspect.Parameter("self", kind)]
-    made += [inspect.Parameter(n, kind, default=d) for n, d in parameters.items()]
+    made = [inspect.Parameter(n, kind, default=d) for n, d in parameters.items() if n not in hidden.split()]
     if extra:
         made.append(inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD))
-    return inspect.Signature(made)
+    cls.__signature__ = _Signature(cls, inspect.Signature(made))
 
 
 def bind(cls_name: str, parameters: dict[str, Any], args: tuple, kwargs: dict, others: Any = ()) -> tuple[dict, dict]:
@@ -136,11 +147,7 @@ def face(
             "__module__": module,
         },
     )
-    cls.__signature__ = make_signature(
-        parameters, extra=False
-    ).replace(  # type: ignore[attr-defined]
-        parameters=list(make_signature(parameters, extra=False).parameters.values())[1:]
-    )
+    sign(cls, parameters, extra=False)
     return cls
 
 

@@ -76,8 +76,7 @@ def layer_class(
     if base.call is Generated.call:
         body["call"] = _call_of(definition, call)
     cls = type(name or definition.__name__, (base,), body)
-    signature = faces.make_signature(parameters)
-    cls.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    faces.sign(cls, parameters)
     return cls
 
 

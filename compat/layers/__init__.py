@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compat._unknown import unknown_names_of
+from compat.core.faces import sign as _sign
 from compat.core.input_layer import Input as Input
 from compat.core.input_layer import InputLayer as InputLayer
 from compat.core.input_spec import InputSpec as InputSpec
@@ -50,8 +51,7 @@ _ACTIVITY = {"activity_regularizer": None}
 def _make(name: str, hidden: str = "", **options: Any) -> type:
     """A class of a definition; `hidden` arguments are taken, and like Keras's not in the signature."""
     cls: Any = _class(getattr(_kfun, name), __name__, **options)
-    shown = [p for p in cls.__signature__.parameters.values() if p.name not in hidden.split()]
-    cls.__signature__ = cls.__signature__.replace(parameters=shown)
+    _sign(cls, cls._parameters, "kwargs" not in hidden.split(), hidden)
     return cls
 
 

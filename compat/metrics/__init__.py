@@ -184,8 +184,7 @@ def _make(definition: type, base: type) -> type:
         "__module__": __name__,
     }  # fmt: skip
     cls = type(definition.__name__, (base,), body)
-    signature = faces.make_signature(parameters, extra=False)
-    cls.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    faces.sign(cls, parameters, extra=False)
     return cls
 
 

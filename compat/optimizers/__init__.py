@@ -26,8 +26,7 @@ def _make(name: str, base: type = _Generated) -> type:
         "__module__": __name__,
     }  # fmt: skip
     cls = type(name, (base,), body)
-    signature = faces.make_signature(parameters)
-    cls.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    faces.sign(cls, parameters)
     return cls
 
 

@@ -5,6 +5,7 @@ import os
 os.environ["KERAS_BACKEND"] = "jax"
 
 import abc
+import inspect
 import pickle
 
 import keras
@@ -119,3 +120,19 @@ def test_attributes_before_they_have_a_meaning():
     both = compat.layers.Bidirectional(compat.layers.GRU(3, return_sequences=True, stateful=True))
     assert (both.return_sequences, both.return_state, both.stateful) == (True, False, True)
     assert compat.layers.Lambda(lambda x: x).mask is None
+
+
+def test_signatures_are_those_of_the_class_itself():
+    class Plain(compat.layers.Dense):
+        pass
+
+    class Own(compat.metrics.Mean):
+        def __init__(self, unit):
+            super().__init__()
+
+    class Below(Own):
+        pass
+
+    assert inspect.signature(Plain) == inspect.signature(compat.layers.Dense)
+    assert list(inspect.signature(Own).parameters) == list(inspect.signature(Below).parameters) == ["unit"]
+    assert list(inspect.signature(compat.metrics.MeanMetricWrapper).parameters)[0] == "fn"
