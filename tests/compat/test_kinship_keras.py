@@ -135,4 +135,4 @@ def test_signatures_are_those_of_the_class_itself():
 
     assert inspect.signature(Plain) == inspect.signature(compat.layers.Dense)
     assert list(inspect.signature(Own).parameters) == list(inspect.signature(Below).parameters) == ["unit"]
-    assert list(inspect.signature(compat.metrics.MeanMetricWrapper).parameters)[0] == "fn"
+    assert next(iter(inspect.signature(compat.metrics.MeanMetricWrapper).parameters)) == "fn"
