@@ -109,12 +109,12 @@ class Tracking(Operation):
             found += layer._all_layers()
         return unique(found)
 
-    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> Iterator[Tracking]:
+    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Tracking]:
         """This layer and its sublayers, each once; Keras's name for it, which published packages call."""
         found = [self] if include_self else []
         for layer in self._sublayers():
             found += layer._flatten_layers() if recursive else [layer]
-        yield from unique(found)
+        return list(unique(found))
 
     @property
     def _seed_generators(self) -> list[Any]:
