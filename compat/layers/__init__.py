@@ -12,6 +12,7 @@ from compat.core.input_spec import InputSpec as InputSpec
 from compat.core.layer import Layer as Layer
 from compat.core.layer_classes import layer_class as _class
 from compat.layers._attention import Headed as _Headed
+from compat.layers._attention import MultiHeaded as _MultiHeaded
 from compat.layers._attention import Scored as _Scored
 from compat.layers._cells import StackedRNNCells as StackedRNNCells
 from compat.layers._convolution import Convolved as _Convolved
@@ -196,7 +197,7 @@ _HEADS = {n: (f"{n}_dense", n) for n in ("query", "key", "value")} | {
     "gate": ("gate_dense", "gate"),
 }  # fmt: skip
 _HEADED: dict = {"weights": _KERNEL, "base": _Headed, "children": _HEADS, "omitted": "flash_attention"}
-MultiHeadAttention = _make("MultiHeadAttention", seed_after="use_gate", **_HEADED)
+MultiHeadAttention = _make("MultiHeadAttention", seed_after="use_gate", **_HEADED | {"base": _MultiHeaded})
 _HIDDEN_HEADS = {n: (f"_{attribute}", part) for n, (attribute, part) in _HEADS.items()}  # as files have them
 GroupQueryAttention = _make("GroupQueryAttention", seed_after="use_gate", **_HEADED | {"children": _HIDDEN_HEADS})
 GroupQueryAttention.__name__ = "GroupedQueryAttention"  # Keras's own, of which names are made

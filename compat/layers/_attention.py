@@ -99,11 +99,46 @@ class Headed(Generated):
             "attention_mask": attention_mask, "return_attention_scores": return_attention_scores,
             "use_causal_mask": use_causal_mask, "training": training,
         }  # fmt: skip
+        return self._attended(inputs, call_args)
+
+    def _attended(self, inputs: tuple, call_args: dict) -> Any:
         return self._apply(inputs, call_args)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The mask of the query."""
         return previous_mask
+
+
+class MultiHeaded(Headed):
+    """Base of `MultiHeadAttention`, whose `_compute_attention` a subclass may override, as Keras's documents say."""
+
+    def _compute_attention(
+        self,
+        query: Any,
+        key: Any,
+        value: Any,
+        attention_mask: Any = None,
+        training: bool | None = None,
+        return_attention_scores: bool = False,
+    ) -> tuple[Any, Any]:
+        """The heads' outputs `[B, T, N, V]` and the scores `[B, N, T, S]` of projected inputs `[B, T, N, H]`."""
+        definition, key_of_dropout = self.definition, self._key(bool(training)) if self.dropout else None
+        axes = definition._axes(len(query.shape) - 1)
+        return definition._products(query, key, value, attention_mask, axes, key_of_dropout)
+
+    def _attended(self, inputs: tuple, call_args: dict) -> Any:
+        if type(self)._compute_attention is MultiHeaded._compute_attention:
+            return super()._attended(inputs, call_args)
+        query, value, key = self.definition.split_inputs(inputs)
+        given = [call_args[n] for n in ("query_mask", "value_mask", "key_mask", "attention_mask")]
+        mask = self.definition.joint_mask(query, value, *given, call_args["use_causal_mask"])
+        projected = self.query_dense(query), self.key_dense(key), self.value_dense(value)
+        with_scores = call_args["return_attention_scores"]
+        outputs, scores = self._compute_attention(*projected, mask, call_args["training"], with_scores)
+        if self.use_gate:
+            outputs = outputs * self.gate_dense(query)
+        outputs = self.output_dense(outputs)
+        return (outputs, scores) if with_scores else outputs
 
 
 class Scored(Generated):

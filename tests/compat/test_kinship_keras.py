@@ -136,3 +136,39 @@ def test_signatures_are_those_of_the_class_itself():
     assert inspect.signature(Plain) == inspect.signature(compat.layers.Dense)
     assert list(inspect.signature(Own).parameters) == list(inspect.signature(Below).parameters) == ["unit"]
     assert next(iter(inspect.signature(compat.metrics.MeanMetricWrapper).parameters)) == "fn"
+
+
+def _limited(api):
+    class Limited(api.layers.MultiHeadAttention):
+        def _compute_attention(
+            self, query, key, value, attention_mask=None, training=None, with_scores=False, **kwargs
+        ):
+            given = (query * 2, key, value, attention_mask, training, with_scores)
+            outputs, scores = super()._compute_attention(*given, **kwargs)
+            return outputs * 3, scores
+
+    return Limited
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("axes", [None, (1,)])
+def test_an_attention_of_its_own_is_used(axes, masked):
+    x = X if axes else X[:, 0]
+    found = []
+    for api in (compat, keras):
+        api.utils.set_random_seed(0)
+        layer = _limited(api)(2, 4, attention_axes=axes)
+        options = {"use_causal_mask": True} if masked and not axes else {}
+        options |= {"attention_mask": np.tril(np.ones((1, 8, 8), bool))} if masked and not axes else {}
+        plain = api.layers.MultiHeadAttention(2, 4, attention_axes=axes)
+        outputs = np.asarray(layer(x, x, **options))
+        plain.build(x.shape, x.shape)
+        plain.set_weights(layer.get_weights())
+        assert np.abs(outputs - np.asarray(plain(x, x, **options))).max() > 1e-3
+        found.append((layer.get_weights(), outputs))
+        given = api.Input(x.shape[1:])
+        model = api.Model(given, layer(given, given, **options))
+        np.testing.assert_allclose(model.predict(x, verbose=0), outputs, rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(found[0][0], found[1][0], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-4, atol=1e-5)
