@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -75,11 +76,10 @@ class Batches:
             ValueError: if there are no elements, whose form would be unknown.
         """
         try:
-            import tensorflow as tf
+            tf = importlib.import_module("tensorflow")  # asked for by the user
         except ImportError as error:
-            raise MissingExtraError(
-                "tensorflow", "tensorflow", "to_tensorflow, or a method that is tf.data's alone,"
-            ) from error
+            purpose = "to_tensorflow, or a method that is tf.data's alone,"
+            raise MissingExtraError("tensorflow", "tensorflow", purpose) from error
         first = next(self.as_numpy_iterator(), None)
         if first is None:
             raise ValueError("the dataset has no elements, so their form is not known")
