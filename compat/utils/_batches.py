@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -11,7 +10,7 @@ import jax
 import numpy as np
 
 from compat.core.data.shuffle import Shuffle
-from kfun.errors import MissingExtraError
+from kfun.bridges._leaves import require
 
 INFINITE, UNKNOWN = -1, -2
 _OF_TENSORFLOW = (
@@ -75,11 +74,7 @@ class Batches:
             MissingExtraError: without TensorFlow.
             ValueError: if there are no elements, whose form would be unknown.
         """
-        try:
-            tf = importlib.import_module("tensorflow")  # asked for by the user
-        except ImportError as error:
-            purpose = "to_tensorflow, or a method that is tf.data's alone,"
-            raise MissingExtraError("tensorflow", "tensorflow", purpose) from error
+        tf = require("tensorflow", "tensorflow", "to_tensorflow, or a method that is tf.data's alone,")
         first = next(self.as_numpy_iterator(), None)
         if first is None:
             raise ValueError("the dataset has no elements, so their form is not known")
