@@ -98,9 +98,9 @@ def matmul(x1, x2):
     return _kfun.matmul(*_wide(x1, x2))
 
 
-def einsum(subscripts, *operands, **kwargs):
+def einsum(subscripts, *operands):
     """A sum of products over named axes; of int8 arrays int32, which holds their sums."""
-    return _kfun.einsum(subscripts, *_wide(*operands), **kwargs)
+    return _kfun.einsum(subscripts, *_wide(*operands))
 
 
 def _wide(*operands):
