@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import collections
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,8 +14,6 @@ from kfun.backends import _tensorflow_convolution as convolution
 from kfun.ops._dispatch import OPS
 from tests.backends import cases
 from tests.backends.tensorflow_tools import close, normals, scalar, tensor
-
-Point = collections.namedtuple("Point", "x y")
 
 
 def _run(case, dtype):

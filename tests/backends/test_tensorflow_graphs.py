@@ -74,12 +74,11 @@ def _spec(array, known):
     return tf.TensorSpec([*[None] * free, *array.shape[free:]], array.dtype)
 
 
-@pytest.mark.parametrize("name", quick(UNKNOWN, QUICK))
-def test_in_graphs_with_unknown_sizes(name):
-    call, shapes = UNKNOWN[name]
-    values = normals(shapes)
+def _check(name, values, **options):
+    """A call and its gradient are those of JAX under `tf.function` with the given options."""
+    call = UNKNOWN[name][0]
 
-    @tf.function(autograph=False, input_signature=[_spec(v, 2 if name == "attention" else 1) for v in values])
+    @tf.function(autograph=False, **options)
     def run(*args):
         return call(*args), kfun.grad(scalar(call))(*args)
 
@@ -87,18 +86,14 @@ def test_in_graphs_with_unknown_sizes(name):
     with kfun.backend("tensorflow"):
         found = run(*map(tensor, values))
     close(found, wanted, 1e-4)
+
+
+@pytest.mark.parametrize("name", quick(UNKNOWN, QUICK))
+def test_in_graphs_with_unknown_sizes(name):
+    values = normals(UNKNOWN[name][1])
+    _check(name, values, input_signature=[_spec(v, 2 if name == "attention" else 1) for v in values])
 
 
 @pytest.mark.parametrize("name", quick(UNKNOWN, COMPILED))
 def test_compiled_by_xla(name):
-    call, shapes = UNKNOWN[name]
-    values = normals(shapes)
-
-    @tf.function(jit_compile=True, autograph=False)
-    def run(*args):
-        return call(*args), kfun.grad(scalar(call))(*args)
-
-    wanted = call(*map(jnp.asarray, values)), jax.grad(scalar(call))(*map(jnp.asarray, values))
-    with kfun.backend("tensorflow"):
-        found = run(*map(tensor, values))
-    close(found, wanted, 1e-4)
+    _check(name, normals(UNKNOWN[name][1]), jit_compile=True)

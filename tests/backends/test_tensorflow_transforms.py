@@ -12,40 +12,15 @@ import tensorflow as tf
 
 import kfun
 from kfun import ops, random
-from tests.backends import cases
+from tests.backends import cases, function_cases
+from tests.backends.function_cases import INPUT, PARAMS, Point, control, net, net_loss, net_value
 from tests.backends.tensorflow_tools import close, normals, quick, scalar, tensor
-
-Point = collections.namedtuple("Point", "x y")
-
-
-def _control(array):
-    """Results of each control flow op on arrays that `array` makes."""
-    xs, start = array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), array([0.5, -0.5])
-
-    def body(carry, x):
-        total = ops.add(ops.multiply(carry["h"], 0.5), x[0])
-        return {"h": total, "none": None}, Point(total, ops.sum(total))
-
-    init = {"h": start, "none": None}
-    yield ops.scan(body, init, (xs, None))
-    yield ops.scan(body, init, (xs, None), reverse=True)
-    yield ops.scan(lambda c, _: (ops.multiply(c, 2), None), start, length=3)
-    yield ops.scan(body, init, (xs[:0], None))
-    grow = (lambda i, v: ops.less(i, 4), lambda i, v: (ops.add(i, 1), ops.multiply(v, 2)))
-    yield ops.while_loop(*grow, (0, start))
-    yield ops.while_loop(*grow, [0, start], maximum_iterations=2)
-    yield ops.while_loop(lambda v: ops.less(ops.sum(v), 9.0), lambda v: ops.add(v, 1.0), start)
-    yield ops.fori_loop(0, 3, lambda i, v: ops.add(ops.multiply(v, i), ops.getitem(xs, i)), start)
-    for pred in (True, False):
-        yield ops.cond(array(pred), lambda: (xs, start), lambda: (ops.multiply(xs, 2), start))
-    yield ops.stop_gradient({"a": xs, "b": [start, None]})
-    yield ops.vectorized_map(lambda t: {"y": ops.sum(t[0]), "n": None}, (xs, None))
 
 
 def test_control_flow_is_that_of_jax():
-    wanted = list(_control(jnp.asarray))
-    close(list(_control(tensor)), wanted)
-    close(tf.function(lambda: list(_control(tensor)), autograph=False)(), wanted)
+    wanted = list(control(jnp.asarray))
+    close(list(control(tensor)), wanted)
+    close(tf.function(lambda: list(control(tensor)), autograph=False)(), wanted)
 
 
 @pytest.mark.parametrize(
@@ -91,58 +66,22 @@ def test_gradients_of_loops():
         close(graph(tensor(x)), np.float32(12 * 1.5**2))
 
 
-PARAMS = {"w": np.array([[0.3, -0.2], [0.1, 0.5]], np.float32), "none": None, "b": [np.array([0.1, 0.2], np.float32)]}
-INPUT = np.array([[1.0, 2.0], [-1.0, 0.5], [0.3, 0.2]], np.float32)
-
-
-def _net(params, x):
-    return ops.tanh(ops.add(ops.matmul(x, params["w"]), params["b"][0]))
-
-
-def _loss(params, x):
-    y = _net(params, x)
-    return ops.sum(ops.multiply(y, y)), {"y": y, "tag": None}
-
-
-def _value(params, x):
-    return _loss(params, x)[0]
-
-
-TRANSFORMED = {
-    "grad": kfun.grad(_value),
-    "grad of several": kfun.grad(_loss, (0, 1), has_aux=True),
+TRANSFORMED = function_cases.TRANSFORMED | {
     "grad of one array given twice": lambda p, x: kfun.grad(lambda a, b: ops.sum(a * b * b), (0, -1))(x, x),
     "grad of a gather": lambda p, x: kfun.grad(lambda x: ops.sum(ops.square(ops.take(x, [0, 0], 0))))(x),
-    "value_and_grad": kfun.value_and_grad(_value, 1),
-    "value_and_grad with aux": kfun.value_and_grad(_loss, has_aux=True),
-    "grad of grad": lambda p, x: kfun.grad(lambda x: ops.sum(kfun.grad(_value, 1)(p, x)))(x),
-    "vjp": lambda p, x: kfun.vjp(_net, p, x)[1](_net(p, x)),
-    "vjp of a tree": lambda p, x: kfun.vjp(lambda x: {"y": _net(p, x), "n": None}, x)[1]({"y": x, "n": None}),
-    "vjp with aux": lambda p, x: kfun.vjp(_loss, p, x, has_aux=True)[::2],
-    "jvp": lambda p, x: kfun.jvp(_net, (p, x), (p, x)),
-    "jvp of grad": lambda p, x: kfun.jvp(lambda x: kfun.grad(_value, 1)(p, x), (x,), (x,)),
-    "grad of jvp": lambda p, x: kfun.grad(lambda x: ops.sum(kfun.jvp(lambda x: _net(p, x), (x,), (x,))[1]))(x),
-    "jacrev": kfun.jacrev(_net),
-    "jacrev of several": kfun.jacrev(lambda p, x: Point(_net(p, x), None), (0, 1)),
-    "jacfwd": kfun.jacfwd(lambda p, x: Point(_net(p, x), None), (0, 1)),
-    "hessian": kfun.hessian(_value),
-    "hessian of several": kfun.hessian(_value, (0, 1)),
-    "vmap": kfun.vmap(_net, (None, 0), 1),
-    "vmap over a prefix": lambda p, x: kfun.vmap(lambda t: t["x"] * 2, ({"x": 1, "k": None},))({"x": x, "k": p}),
+    "jvp of grad": lambda p, x: kfun.jvp(lambda x: kfun.grad(net_value, 1)(p, x), (x,), (x,)),
+    "grad of jvp": lambda p, x: kfun.grad(lambda x: ops.sum(kfun.jvp(lambda x: net(p, x), (x,), (x,))[1]))(x),
+    "jacrev of several": kfun.jacrev(lambda p, x: Point(net(p, x), None), (0, 1)),
     "vmap of vmap": lambda p, x: kfun.vmap(lambda a: kfun.vmap(lambda b: ops.sum(a * b))(x))(x),
     "vmap of a convolution": lambda p, x: kfun.vmap(lambda k: ops.conv(x[None], k, padding="same"))(
         p["w"][:, None, :, None]
     ),
-    "per-example gradients": kfun.vmap(kfun.grad(_value), (None, 0)),
     "vmap of a scan": lambda p, x: kfun.vmap(lambda r: ops.scan(lambda c, v: (c * v, c), r[0], r))(x),
-    "jit": kfun.jit(_loss),
-    "jit of grad": kfun.jit(kfun.value_and_grad(_loss, has_aux=True)),
-    "grad of jit": kfun.grad(kfun.jit(_value)),
-    "jit of vmap": kfun.jit(kfun.vmap(_net, (None, 0))),
-    "checkpoint": lambda p, x: kfun.grad(lambda p: ops.sum(kfun.checkpoint(_net)(p, x)))(p),
-    "checkpoint of a closure": lambda p, x: kfun.grad(lambda p: ops.sum(kfun.checkpoint(lambda x: _net(p, x))(x)))(p),
-    "checkpoint twice": lambda p, x: kfun.jacrev(kfun.grad(lambda x: ops.sum(kfun.checkpoint(_net)(p, x))))(x),
-    "checkpoint in jit": lambda p, x: kfun.jit(kfun.grad(lambda p: ops.sum(kfun.checkpoint(lambda x: _net(p, x))(x))))(
+    "jit": kfun.jit(net_loss),
+    "jit of grad": kfun.jit(kfun.value_and_grad(net_loss, has_aux=True)),
+    "grad of jit": kfun.grad(kfun.jit(net_value)),
+    "jit of vmap": kfun.jit(kfun.vmap(net, (None, 0))),
+    "checkpoint in jit": lambda p, x: kfun.jit(kfun.grad(lambda p: ops.sum(kfun.checkpoint(lambda x: net(p, x))(x))))(
         p
     ),
     "attention's hessian": lambda p, x: kfun.hessian(
@@ -198,7 +137,7 @@ def test_a_training_step_is_that_of_jax():
     """One step of an MLP with dropout, compiled: dispatch, keys, gradients and an update over a tree."""
 
     def loss(params, key, x):
-        h = ops.relu(_net(params, x))
+        h = ops.relu(net(params, x))
         kept = random.bernoulli(random.fold_in(key, 1), 0.5, ops.shape(h))
         h = ops.layer_normalization(ops.where(kept, ops.divide(h, 0.5), 0.0))
         return ops.sum(ops.square(ops.softmax(h)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import subprocess
 import sys
 
@@ -17,11 +16,11 @@ from kfun import ops, random
 from kfun.backends._torch_array import convert, convert_to_numpy
 from kfun.backends._tree import leaves, tree_map
 from kfun.ops._dispatch import OPS
-from tests.backends import cases
+from tests.backends import cases, function_cases
+from tests.backends.function_cases import INPUT, PARAMS, control, net
 
 # Forward mode loads decompositions that PyTorch itself scripts.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated:DeprecationWarning")
-Point = collections.namedtuple("Point", "x y")
 
 
 def _tensor(x):
@@ -158,32 +157,8 @@ def test_errors_say_what_was_expected(call, message):
         call(torch.ones(3, 5))
 
 
-def _control(kfun_array):
-    """Results of each control flow op on arrays that `kfun_array` makes."""
-    xs, start = kfun_array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), kfun_array([0.5, -0.5])
-
-    def body(carry, x):
-        total = ops.add(ops.multiply(carry["h"], 0.5), x[0])
-        return {"h": total, "none": None}, Point(total, ops.sum(total))
-
-    init = {"h": start, "none": None}
-    yield ops.scan(body, init, (xs, None))
-    yield ops.scan(body, init, (xs, None), reverse=True)
-    yield ops.scan(lambda c, _: (ops.multiply(c, 2), None), start, length=3)
-    yield ops.scan(body, init, (xs[:0], None))
-    grow = (lambda i, v: ops.less(i, 4), lambda i, v: (ops.add(i, 1), ops.multiply(v, 2)))
-    yield ops.while_loop(*grow, (0, start))
-    yield ops.while_loop(*grow, [0, start], maximum_iterations=2)
-    yield ops.while_loop(lambda v: ops.less(ops.sum(v), 9.0), lambda v: ops.add(v, 1.0), start)
-    yield ops.fori_loop(0, 3, lambda i, v: ops.add(ops.multiply(v, i), ops.getitem(xs, i)), start)
-    for pred in (True, False):
-        yield ops.cond(kfun_array(pred), lambda: (xs, start), lambda: (ops.multiply(xs, 2), start))
-    yield ops.stop_gradient({"a": xs, "b": [start, None]})
-    yield ops.vectorized_map(lambda t: {"y": ops.sum(t[0]), "n": None}, (xs, None))
-
-
 def test_control_flow_is_that_of_jax():
-    for got, wanted in zip(_control(_tensor32), _control(jnp.asarray), strict=True):
+    for got, wanted in zip(control(_tensor32), control(jnp.asarray), strict=True):
         _close(got, wanted)
 
 
@@ -201,51 +176,15 @@ def test_control_flow_under_transformations():
     assert updated.sum().item() == 6.0
 
 
-PARAMS = {"w": np.array([[0.3, -0.2], [0.1, 0.5]], np.float32), "none": None, "b": [np.array([0.1, 0.2], np.float32)]}
-INPUT = np.array([[1.0, 2.0], [-1.0, 0.5], [0.3, 0.2]], np.float32)
-
-
-def _net(params, x):
-    return ops.tanh(ops.add(ops.matmul(x, params["w"]), params["b"][0]))
-
-
-def _loss(params, x):
-    y = _net(params, x)
-    return ops.sum(ops.multiply(y, y)), {"y": y, "tag": None}
-
-
-def _value(params, x):
-    return _loss(params, x)[0]
-
-
 def _both(call):
     """`call(params, x)` with tensors and with JAX arrays."""
     tensors = call(tree_map(_tensor, PARAMS), _tensor(INPUT))
     return tensors, call(tree_map(jnp.asarray, PARAMS), jnp.asarray(INPUT))
 
 
-TRANSFORMED = {
-    "grad": kfun.grad(_value),
-    "grad of several": kfun.grad(_loss, (0, 1), has_aux=True),
-    "value_and_grad": kfun.value_and_grad(_value, 1),
-    "value_and_grad with aux": kfun.value_and_grad(_loss, has_aux=True),
-    "grad of grad": lambda p, x: kfun.grad(lambda x: ops.sum(kfun.grad(_value, 1)(p, x)))(x),
-    "vjp": lambda p, x: kfun.vjp(_net, p, x)[1](_net(p, x)),
-    "vjp of a tree": lambda p, x: kfun.vjp(lambda x: {"y": _net(p, x), "n": None}, x)[1]({"y": x, "n": None}),
-    "vjp with aux": lambda p, x: kfun.vjp(_loss, p, x, has_aux=True)[::2],
-    "jvp": lambda p, x: kfun.jvp(_net, (p, x), (p, x)),
-    "jacrev": kfun.jacrev(_net),
-    "jacfwd": kfun.jacfwd(lambda p, x: Point(_net(p, x), None), (0, 1)),
-    "hessian": kfun.hessian(_value),
-    "hessian of several": kfun.hessian(_value, (0, 1)),
-    "vmap": kfun.vmap(_net, (None, 0), 1),
-    "vmap over a prefix": lambda p, x: kfun.vmap(lambda t: t["x"] * 2, ({"x": 1, "k": None},))({"x": x, "k": p}),
+TRANSFORMED = function_cases.TRANSFORMED | {
     "vmap with an unmapped result": lambda p, x: kfun.vmap(lambda x: (x, p["w"]), 0, (0, None))(x),
-    "per-example gradients": kfun.vmap(kfun.grad(_value), (None, 0)),
-    "checkpoint": lambda p, x: kfun.grad(lambda p: ops.sum(kfun.checkpoint(_net)(p, x)))(p),
-    "checkpoint of a closure": lambda p, x: kfun.grad(lambda p: ops.sum(kfun.checkpoint(lambda x: _net(p, x))(x)))(p),
-    "checkpoint in forward mode": lambda p, x: kfun.jacfwd(lambda x: kfun.checkpoint(_net)(p, x))(x),
-    "checkpoint twice": lambda p, x: kfun.jacrev(kfun.grad(lambda x: ops.sum(kfun.checkpoint(_net)(p, x))))(x),
+    "checkpoint in forward mode": lambda p, x: kfun.jacfwd(lambda x: kfun.checkpoint(net)(p, x))(x),
     "attention's hessian": lambda p, x: kfun.hessian(
         lambda x: ops.sum(ops.square(ops.dot_product_attention(*(x[None, :, None, :],) * 3)))
     )(x[:2]),
@@ -265,7 +204,7 @@ def test_arguments_that_torch_cannot_honour():
 
     for name, options in (("vmap", {"axis_name": "i"}), ("grad", {"holomorphic": True}), ("checkpoint", {"policy": 1})):
         with pytest.raises(TypeError, match=f"PyTorch does not take {next(iter(options))}"):
-            TRANSFORMS[name](_net, **options)
+            TRANSFORMS[name](net, **options)
     with pytest.raises(ValueError, match="out_axes=None"):
         kfun.vmap(lambda x: x, 0, None)(_tensor(INPUT))
     sized = TRANSFORMS["vmap"](lambda x: x, None, axis_size=3)(_tensor(INPUT))
