@@ -31,6 +31,7 @@ def layer_class(
     optional: str = "",
     ready: bool = False,
     wide: bool = False,
+    hidden: str = "",
 ) -> type:
     """A Keras layer class of a definition.
 
@@ -51,6 +52,7 @@ def layer_class(
         call: the arguments of `call` after the inputs; by default those that the definition's `apply` takes.
         optional: weights that are None where the layer goes without, beside bias, beta and gamma.
         ready: whether the layer is built as soon as it is made.
+        hidden: arguments that are taken and, like Keras's, not in the signature; "kwargs" among them.
         wide: whether inputs and variables keep their types, and only the outputs get the compute type.
     """
     fields = faces.parameters_of(definition)
@@ -76,7 +78,7 @@ def layer_class(
     if base.call is Generated.call:
         body["call"] = _call_of(definition, call)
     cls = type(name or definition.__name__, (base,), body)
-    faces.sign(cls, parameters)
+    faces.sign(cls, parameters, "kwargs" not in hidden.split(), hidden)
     return cls
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from compat._unknown import unknown_names_of
-from compat.core.faces import sign as _sign
 from compat.core.input_layer import Input as Input
 from compat.core.input_layer import InputLayer as InputLayer
 from compat.core.input_spec import InputSpec as InputSpec
@@ -49,11 +48,8 @@ _NAMED = {"data_format": {"name": None}}
 _ACTIVITY = {"activity_regularizer": None}
 
 
-def _make(name: str, hidden: str = "", **options: Any) -> type:
-    """A class of a definition; `hidden` arguments are taken, and like Keras's not in the signature."""
-    cls: Any = _class(getattr(_kfun, name), __name__, **options)
-    _sign(cls, cls._parameters, "kwargs" not in hidden.split(), hidden)
-    return cls
+def _make(name: str, **options: Any) -> Any:
+    return _class(getattr(_kfun, name), __name__, **options)
 
 
 Activation = _make("Activation", ready=True)

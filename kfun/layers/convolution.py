@@ -126,13 +126,17 @@ class _Conv(Convolution):
         kernel = params["kernel"]
         self.check_input(x, kernel.shape[-2] * self.groups, kernel)
         self.check_window(x)
-        padding = self.padding
-        if padding == "causal":
-            x, padding = self._pad_before(x), "valid"
-        y = ops.conv(x, kernel, self.strides, padding, self.data_format, self.dilation_rate)
-        return self.finish(params, y)
+        return self.finish(params, self.convolve(self.padded(x), kernel))
 
-    def _pad_before(self, x):
+    def convolve(self, x: Any, kernel: Any) -> Any:
+        """The convolution alone, of an input that is `padded`."""
+        padding = "valid" if self.padding == "causal" else self.padding
+        return ops.conv(x, kernel, self.strides, padding, self.data_format, self.dilation_rate)
+
+    def padded(self, x: Any) -> Any:
+        """The input, with zeros before its first step if the padding is causal."""
+        if self.padding != "causal":
+            return x
         widths = [(0, 0)] * 3
         widths[2 if self.data_format == "channels_first" else 1] = (
             self.dilation_rate[0] * (self.kernel_size[0] - 1),
