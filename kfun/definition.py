@@ -13,7 +13,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, dataclass_transform
 
 import numpy as np
@@ -65,6 +65,8 @@ class Definition:
         TypeError, ValueError: in the constructor, if a field has a value that its annotation or
             the class's `check` refuses; the message names class, field and value.
     """
+
+    loadable: ClassVar[str | bool] = True  # whether data of a file may make one; else why not
 
     if TYPE_CHECKING:
         __dataclass_fields__: ClassVar[dict[str, Any]]
@@ -154,22 +156,50 @@ def registered_name(cls: type) -> str:
     return f"{'.'.join(parts[:2] if parts[0] == 'kfun' else parts)}>{cls.__name__}"
 
 
-def from_config(config: dict) -> Any:
+def from_config(config: dict, objects: Mapping[str, Definition] | None = None) -> Any:
     """The definition that `Definition.to_config` described. Runs no code from the data.
 
+    Args:
+        config: JSON data.
+        objects: `{registered name: definition}` to take in place of those that data may not make, because they open
+            other files or run foreign code.
+
     Raises:
-        ValueError: if the class is not known or the data are not of that form.
+        ValueError: if the class is not known or may not be made from data, or the data are not of that form.
     """
     if not isinstance(config, dict) or set(config) != {"class_name", "config"}:
         raise ValueError(f'expected {{"class_name": ..., "config": ...}}; received {config!r:.120}')
-    cls = REGISTRY.get(config["class_name"])
+    name, fields = config["class_name"], config["config"]
+    if not isinstance(name, str) or not isinstance(fields, dict):
+        raise ValueError(f"expected the name of a class and a dict of fields; received {name!r:.80}, {fields!r:.80}")
+    if name in (objects or {}):
+        return objects[name]
+    cls = REGISTRY.get(name)
     if cls is None:
-        raise ValueError(f"unknown class {config['class_name']!r}; {nearest(config['class_name'], REGISTRY)}")
+        raise ValueError(f"unknown class {name!r}; {nearest(name, REGISTRY)}")
+    if cls.loadable is not True:
+        raise ValueError(f"{cls.__name__}: {cls.loadable}, so that data cannot make one: hand it in, {{{name!r}: ...}}")
     known = {f.name for f in dataclasses.fields(cls)}
-    for name in config["config"]:
-        if name not in known:
-            raise ValueError(f"{cls.__name__} has no field {name!r}; {nearest(name, known)}")
-    return cls(**{name: _from_json(value) for name, value in config["config"].items()})
+    for field in fields:
+        if field not in known:
+            raise ValueError(f"{cls.__name__} has no field {field!r}; {nearest(field, known)}")
+    return cls(**{field: _from_json(value, objects) for field, value in fields.items()})
+
+
+def refusal(config: Any) -> str | None:
+    """Why data of a file may not make what a config describes, None if they may."""
+    waiting = [config]
+    while waiting:
+        data = waiting.pop()
+        if isinstance(data, dict):
+            name = data.get("class_name")
+            cls = REGISTRY.get(name) if isinstance(name, str) else None
+            if cls is not None and cls.loadable is not True:
+                return f"{cls.__name__}: {cls.loadable}"
+            waiting.extend(data.values())
+        elif isinstance(data, list):
+            waiting.extend(data)
+    return None
 
 
 def _to_json(value: Any, owner: Definition, field: str) -> Any:
@@ -190,17 +220,17 @@ def _to_json(value: Any, owner: Definition, field: str) -> Any:
     return value
 
 
-def _from_json(value: Any) -> Any:
+def _from_json(value: Any, objects: Mapping[str, Definition] | None) -> Any:
     if isinstance(value, list):
-        return tuple(_from_json(v) for v in value)
+        return tuple(_from_json(v, objects) for v in value)
     if isinstance(value, dict):
         if set(value) == {"function"}:
             if value["function"] not in _FUNCTIONS:
                 raise ValueError(f"unknown function {value['function']!r}; {nearest(value['function'], _FUNCTIONS)}")
             return _FUNCTIONS[value["function"]]
         if set(value) == {"dict"}:
-            return {_from_json(k): _from_json(v) for k, v in value["dict"]}
-        return from_config(value)
+            return {_from_json(k, objects): _from_json(v, objects) for k, v in value["dict"]}
+        return from_config(value, objects)
     return value
 
 

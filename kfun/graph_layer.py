@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from kfun.graph import Step, tensors, trace, walk
+from kfun.graph import Ref, Step, tensors, trace, walk
 from kfun.layer import Composite, Layer, planner, runner, unique_names
 from kfun.ops._dispatch import OPS
 
@@ -32,6 +33,15 @@ class Graph(Composite):
     layers: tuple
     count: int
     outputs: Any
+
+    def check(self):
+        for step in self.steps:
+            known = step.target in OPS if isinstance(step.target, str) else step.target in range(len(self.layers))
+            if not known or next(_refs((step.args, step.kwargs)), None) is None:
+                raise ValueError(
+                    f"Graph: each step calls one of the {len(self.layers)} layers, by number, or an op, by name, on "
+                    f"values of the graph; received {step!r:.120}"
+                )
 
     @classmethod
     def of(cls, inputs: Any, outputs: Any, name: str | None = None) -> Graph:
@@ -77,3 +87,11 @@ class Graph(Composite):
             return run(names[step.target], self.layers[step.target], args, kwargs)
 
         return walk(self.steps, self.outputs, inputs, call)
+
+
+def _refs(values: Any) -> Iterator[Ref]:
+    if isinstance(values, Ref):
+        yield values
+    elif isinstance(values, (tuple, dict)):
+        for value in values.values() if isinstance(values, dict) else values:
+            yield from _refs(value)

@@ -20,7 +20,7 @@ def get(identifier: Any) -> Any:
 
         found = registered(identifier)
         if found is not None:
-            return found
+            return found() if isinstance(found, type) else found
     return _get(identifier)
 
 

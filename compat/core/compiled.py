@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -11,6 +12,7 @@ from compat.core import live
 from compat.core.compile import CompileLoss, CompileMetrics
 from compat.core.tracebacks import filtered
 from compat.core.variable import unwrap
+from compat.serialization.registry import is_reading, reading
 from kfun import dtypes, ops
 
 
@@ -150,7 +152,8 @@ class Compiled:
             )
             return
 
-        given = {k: deserialize_keras_object(v) for k, v in config.items()}
+        with reading(None if is_reading() else math.inf):  # what comes from no file is the user's own
+            given = {k: deserialize_keras_object(v) for k, v in config.items()}
         self.compile(**given)
         if self.built and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)

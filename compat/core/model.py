@@ -162,7 +162,7 @@ class Model(Trainer, Layer):
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> Any:
         """The model of a config."""
         if "layers" in config and "input_layers" in config:
-            from compat.saving.functional_config import functional_from_config
+            from compat.saving.functional_model import functional_from_config
 
             return functional_from_config(cls, config, custom_objects)
         return cls(**config)

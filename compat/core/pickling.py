@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from typing import Any
@@ -38,4 +39,4 @@ def restored(content: bytes, classes: dict[str, type]) -> Any:
         path = os.path.join(folder, "model.keras")
         with open(path, "wb") as file:
             file.write(content)
-        return load_model(path, custom_objects=classes)
+        return load_model(path, custom_objects=classes, allowance=math.inf)

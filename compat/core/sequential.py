@@ -13,6 +13,8 @@ from compat.core.model import Model
 from compat.core.policy import floatx
 from compat.core.shapes import is_data, replace_shapes, tuples
 from compat.core.tracebacks import filtered
+from compat.serialization.parts import part
+from compat.serialization.registry import CustomObjectScope, reading
 from kfun.graph import SymbolicTensor, replace
 from kfun.spec import Spec
 
@@ -209,8 +211,13 @@ class Sequential(Model):
         model = cls(name=config.get("name"))
         if isinstance(config.get("dtype"), dict):  # so that training goes on with the scale of the loss
             model.dtype_policy = deserialize_keras_object(config["dtype"])
-        for layer in config["layers"]:
-            model.add(deserialize_keras_object(layer, custom_objects=custom_objects), rebuild=False)
+        with CustomObjectScope(custom_objects), reading():
+            for i, data in enumerate(config["layers"]):
+                with part(f"layer {i} of the Sequential {model.name!r}"):
+                    layer = deserialize_keras_object(data)
+                    if not isinstance(layer, Layer):
+                        raise ValueError(f"expected a layer; the data give a {type(layer).__name__}: {layer!r:.80}")
+                    model.add(layer, rebuild=False)
         model._rebuild()
         shape = config.get("build_input_shape")
         if model._kf_graph is None and shape and isinstance(shape, (list, tuple, dict)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 
 from compat import initializers
@@ -140,6 +141,21 @@ class Variable:
             self.materialize()
         return self._value
 
+    @property
+    def stored(self) -> Any:
+        """The array that the variable itself has, whatever scopes there are."""
+        return self._stored(None)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the variable has its array already."""
+        return self._value is not None or self._live is not None
+
+    @property
+    def spec(self) -> Any:
+        """Shape and dtype, as JAX takes them in place of an array."""
+        return jax.ShapeDtypeStruct(self.shape, jax.dtypes.canonicalize_dtype(self.dtype))
+
     def materialize(self) -> None:
         """Draws the value now, if that is still to be done."""
         if self._value is None and self._initializer is not None:
@@ -192,7 +208,7 @@ class Variable:
         return self.value
 
     def __repr__(self) -> str:
-        shown = "not drawn yet" if self._value is None and self._live is None else str(self._array())
+        shown = str(self._array()) if self.drawn else "not drawn yet"
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={shown}>"
 
     def __float__(self) -> float:

@@ -2,9 +2,53 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
+
+from compat.saving.archives import parse
+
+_WORDS = 1 << 24  # three times those of IMDB
+
+
+def sequences(x: np.ndarray, y: np.ndarray, path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Lists of words' ranks and labels out of a file, checked.
+
+    Raises:
+        ValueError: if they are none: the file is damaged, or another one.
+    """
+    if x.ndim < 1 or x.shape[:1] != y.shape or y.dtype.kind not in "iufb":
+        raise ValueError(f"{path!r}: expected as many sequences as labels; received the shapes {x.shape} and {y.shape}")
+    if x.dtype.kind in "iu" and x.ndim == 2:
+        return x, y
+    if x.dtype != object or x.ndim != 1 or not all(isinstance(row, (list, np.ndarray)) for row in x):
+        raise ValueError(f"{path!r}: expected sequences of words' ranks, each a list or an array")
+    words = sum(row.size if isinstance(row, np.ndarray) else len(row) for row in x)
+    if words > _WORDS:  # one list may stand for many sequences
+        raise ValueError(f"{path!r}: expected at most {_WORDS:,} words in all sequences; received {words:,}")
+    if not all(_is_sequence(row) for row in x):
+        raise ValueError(f"{path!r}: expected sequences of whole numbers")
+    return x, y
+
+
+def _is_sequence(row: list | np.ndarray) -> bool:
+    if isinstance(row, np.ndarray):
+        return row.ndim == 1 and row.dtype.kind in "iu"
+    return all(issubclass(kind, (int, np.integer)) for kind in set(map(type, row)))
+
+
+def word_index(path: str) -> dict[str, int]:
+    """The rank of each word, from a JSON file.
+
+    Raises:
+        ValueError: if the file is damaged, or holds something else.
+    """
+    with open(path, "rb") as file:
+        found = parse(repr(path), file.read(min(os.fstat(file.fileno()).st_size, 1 << 27)))
+    if not isinstance(found, dict) or not all(type(rank) is int for rank in found.values()):
+        raise ValueError(f"{path!r}: expected an object of words and their ranks: the file is damaged, or another one")
+    return found
 
 
 def numbered(x: Any, start_char: int | None, index_from: int) -> list[list[int]]:

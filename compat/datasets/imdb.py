@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from typing import Any
 
 import numpy as np
 
 from compat.datasets._restricted import load_npz
-from compat.datasets._sequences import numbered, of_lists, shorter, without_words
+from compat.datasets._sequences import numbered, of_lists, sequences, shorter, without_words, word_index
 from compat.datasets._sources import fetch
 
 
@@ -38,7 +37,7 @@ def load_data(
         **kwargs: `nb_words`, the old name of `num_words`.
 
     Raises:
-        ValueError: if `maxlen` leaves no review.
+        ValueError: if `maxlen` leaves no review, or the file is damaged.
         TypeError: for other arguments.
     """
     if "nb_words" in kwargs:
@@ -46,7 +45,10 @@ def load_data(
         num_words = kwargs.pop("nb_words")
     if kwargs:
         raise TypeError(f"imdb.load_data: unknown arguments {sorted(kwargs)}")
-    x_train, y_train, x_test, y_test = load_npz(fetch("imdb", path), "x_train", "y_train", "x_test", "y_test")
+    local = fetch("imdb", path)
+    x_train, y_train, x_test, y_test = load_npz(local, "x_train", "y_train", "x_test", "y_test")
+    x_train, y_train = sequences(x_train, y_train, local)
+    x_test, y_test = sequences(x_test, y_test, local)
     random = np.random.RandomState(seed)
     train, test = random.permutation(len(x_train)), random.permutation(len(x_test))
     rows, labels = shorter(numbered(x_train[train], start_char, index_from), y_train[train], maxlen)
@@ -57,5 +59,4 @@ def load_data(
 
 def get_word_index(path: str = "imdb_word_index.json") -> dict[str, int]:
     """The rank of each word, 1 for the most frequent one."""
-    with open(fetch("imdb_word_index", path), encoding="utf-8") as file:
-        return json.load(file)
+    return word_index(fetch("imdb_word_index", path))

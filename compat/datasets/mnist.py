@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from compat.datasets._sources import fetch
+from compat.datasets._tables import paired
+from compat.saving.npz import read_npz
 
 
 def load_data(path: str = "mnist.npz") -> tuple:
@@ -12,6 +12,12 @@ def load_data(path: str = "mnist.npz") -> tuple:
 
     Args:
         path: the name in the cache.
+
+    Raises:
+        ValueError: if the file is damaged.
     """
-    with np.load(fetch("mnist", path), allow_pickle=False) as file:
-        return (file["x_train"], file["y_train"]), (file["x_test"], file["y_test"])
+    local = fetch("mnist", path)
+    found = read_npz(local, ("x_train", "y_train", "x_test", "y_test"))
+    for part in ("train", "test"):
+        paired(found, local, f"x_{part}", f"y_{part}")
+    return (found["x_train"], found["y_train"]), (found["x_test"], found["y_test"])

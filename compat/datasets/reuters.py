@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 
 from compat.datasets._restricted import load_npz
-from compat.datasets._sequences import numbered, of_lists, shorter, without_words
+from compat.datasets._sequences import numbered, of_lists, sequences, shorter, without_words, word_index
 from compat.datasets._sources import fetch
 
 _TOPICS = (
@@ -42,9 +40,10 @@ def load_data(
         index_from: is added to the words' ranks.
 
     Raises:
-        ValueError: if `maxlen` leaves nothing.
+        ValueError: if `maxlen` leaves nothing, or the file is damaged.
     """
-    x, y = load_npz(fetch("reuters", path), "x", "y")
+    local = fetch("reuters", path)
+    x, y = sequences(*load_npz(local, "x", "y"), local)
     order = np.random.RandomState(seed).permutation(len(x))
     rows, labels = shorter(numbered(x[order], start_char, index_from), y[order], maxlen)
     rows = without_words(rows, num_words, skip_top, oov_char)
@@ -54,8 +53,7 @@ def load_data(
 
 def get_word_index(path: str = "reuters_word_index.json") -> dict[str, int]:
     """The rank of each word, 1 for the most frequent one."""
-    with open(fetch("reuters_word_index", path), encoding="utf-8") as file:
-        return json.load(file)
+    return word_index(fetch("reuters_word_index", path))
 
 
 def get_label_names() -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from compat.core.building import build_model
 from compat.core.faces import _EMPTY
 from compat.core.generated import Generated
 from compat.core.layer import Layer
+from compat.serialization.registry import claim
 from kfun import layers as _kfun
 from kfun import ops
 from kfun.spec import Spec
@@ -205,6 +206,9 @@ def advance_seeds(cell: Any) -> None:
             variable.assign(ops.add(variable.value, np.array([0, count], np.uint32)))
 
 
+_PROGRAM = 1 << 18  # bytes that a cell takes in the program of a step, which has them all
+
+
 class StackedRNNCells(Generated):
     """Cells one on top of the other, as one cell. The states are a list with those of each cell.
 
@@ -219,6 +223,7 @@ class StackedRNNCells(Generated):
         Layer.__init__(self, **kwargs)
         if not isinstance(cells, (list, tuple)) or not cells:
             raise ValueError(f"StackedRNNCells: cells: expected one cell or more in a list; received {cells!r}")
+        claim(_PROGRAM * len(cells), f"StackedRNNCells of {len(cells):,} cells")
         self.cells = list(cells)
         object.__setattr__(
             self, "_kf_definition", _kfun.StackedRNNCells(tuple(definition_of(c, self.name) for c in cells))

@@ -10,6 +10,7 @@ from compat.core.seeds import SeedGenerator
 from kfun import tree
 from kfun.bridges.saved_model import from_saved_model
 from kfun.bridges.torch import from_torch
+from kfun.definition import from_config, refusal
 from kfun.layer import Layer as Definition
 from kfun.ops._kinds import current_backend, kind_of
 
@@ -60,9 +61,11 @@ class KfunLayer(Generated):
     @classmethod
     def from_config(cls, config: dict) -> Any:
         """The layer of a config."""
-        from kfun.definition import from_config
-
         return cls(**config | {"definition": from_config(config["definition"])})
+
+    @classmethod
+    def _refusal(cls, config: dict) -> str | None:
+        return refusal(config.get("definition"))
 
 
 class EquinoxLayer(KfunLayer):
@@ -86,6 +89,10 @@ class EquinoxLayer(KfunLayer):
     def get_config(self) -> dict:
         """Not possible: a module is made of code and arrays."""
         raise ValueError(_NO_CONFIG.format(layer=type(self).__name__, what="an equinox module"))
+
+    @classmethod
+    def _refusal(cls, config: dict) -> str | None:
+        return "an equinox module is code"
 
 
 class _Native(KfunLayer):
@@ -172,14 +179,8 @@ class TorchModuleWrapper(_Native):
         raise ValueError(_NO_CONFIG.format(layer="TorchModuleWrapper", what="a torch module"))
 
     @classmethod
-    def from_config(cls, config: dict) -> Any:
-        """The layer of a config whose module is an object; one that a file holds is a pickle and refused."""
-        if isinstance(config.get("module"), (str, bytes, dict)):
-            raise ValueError(
-                "TorchModuleWrapper: the file holds a pickled torch module, which may run any code: it is refused. "
-                "Make the module in Python and load its weights"
-            )
-        return cls(**config)
+    def _refusal(cls, config: dict) -> str | None:
+        return "a torch module in a file is a pickle, which may run any code"
 
 
 class TFSMLayer(_Native):
@@ -226,12 +227,8 @@ class TFSMLayer(_Native):
         }
 
     @classmethod
-    def from_config(cls, config: dict) -> Any:
-        """Not possible from a file: loading a SavedModel runs its code."""
-        raise ValueError(
-            f"TFSMLayer: the file asks for the SavedModel {config.get('filepath')!r}, whose loading runs code: it is "
-            "refused. If you trust it, make the layer in Python: TFSMLayer(filepath)"
-        )
+    def _refusal(cls, config: dict) -> str | None:
+        return f"loading the SavedModel {config.get('filepath')!r} runs code"
 
 
 _NO_CONFIG = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from compat.core import naming
 from compat.core.layer import Layer
 from compat.core.seeds import SeedGenerator, key_of
 from compat.core.variable import Variable
+from compat.serialization.registry import lend
 from kfun.bridges._leaves import require
 from kfun.bridges.flax import mode_argument
 
@@ -123,6 +125,8 @@ class JaxLayer(Layer):
         shapes, treedef = jax.tree.flatten(input_shape, is_leaf=_is_shape)
         known = self.__dict__.get("_kf_dtypes") or []
         types = known if len(known) == len(shapes) else [self.compute_dtype] * len(shapes)
+        sizes = [math.prod(1 if s is None else s for s in shape) for shape in shapes]
+        lend(4 * sum(sizes), f"{type(self).__name__} {self.name!r} for inputs of shape {input_shape}")
         blanks = [jnp.ones([1 if s is None else s for s in shape], t) for shape, t in zip(shapes, types, strict=True)]
         given = {"rng": self._first_rng(), "inputs": jax.tree.unflatten(treedef, blanks), "training": True}
         made = self.init_fn(*(given[n] for n in self._kf_init))
@@ -237,6 +241,8 @@ class FlaxLayer(JaxLayer):
                 f"FlaxLayer: expected a flax linen module; received {type(module).__name__}. For an nnx module use "
                 "KfunLayer(kfun.from_flax(module))"
             )
+        if isinstance(method, str) and method.startswith("_") and method != "__call__":
+            raise ValueError(f"FlaxLayer: expected the name of a public method; received {method!r}")
         function = getattr(module, method) if isinstance(method, str) else module.__call__ if method is None else method
 
         def call(params: Any, state: Any, rng: Any, inputs: Any, training: bool) -> Any:

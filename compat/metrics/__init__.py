@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import functools
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from compat._unknown import unknown_names_of
 from compat.core import faces, masks
 from compat.core.variable import Variable
 from compat.metrics._base import Metric
+from compat.serialization.registry import claim, is_reading
 from kfun import dtypes, ops
 from kfun import metrics as _kfun
 from kfun.errors import nearest
@@ -37,6 +39,9 @@ class _Generated(Metric):
         own = dict(self._arguments)
         name, dtype = own.pop("name"), own.pop("dtype")
         super().__init__(dtype=dtype, name=name)
+        for argument, value in own.items():
+            if type(value) is int:  # thresholds or classes, of which there may be as many Python numbers
+                claim(_NUMBER * abs(value), f"{type(self).__name__}: {argument}={value:,}")
         given = {} if dtype is None else {"dtype": self._dtype}
         self.definition = self.definition_class(**own, name=self.name, **given)
         if dtype is None and self.definition.state_dtype != "float32":  # the IoU family counts in int32
@@ -48,6 +53,10 @@ class _Generated(Metric):
             self._make({})
 
     def _make(self, data: dict) -> None:
+        if is_reading():
+            shapes = jax.tree.leaves(jax.eval_shape(lambda: self.definition.init(**data)))
+            nbytes = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in shapes)
+            claim(_COPIES * nbytes, f"{type(self).__name__} {self.name!r}")
         with jax.ensure_compile_time_eval():
             state = self.definition.init(**data)
         self._tree = {}
@@ -140,13 +149,15 @@ def _with_mask(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
 def _sized_by_data(definition: Any) -> bool:
     """Whether the state's sizes depend on the data: then `init` without them refuses."""
     try:
-        definition.init()
+        jax.eval_shape(definition.init)
     except (TypeError, ValueError):
         return True
     return False
 
 
 _NOTHING = object()
+_NUMBER = 64  # bytes that a number in a Python tuple takes, and one in an array beside it
+_COPIES = 3  # of a metric's state: its first value, what it is reset to, the variable
 
 # Variables under the attribute's name that Keras gives them.
 _OF_STATE = {"total_cm": "total_confusion_matrix"}

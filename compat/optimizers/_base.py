@@ -49,23 +49,22 @@ class Base:
             return
         self._define(list(variables))
         self._trained = list(variables)
-        params = {path: v.value for path, v in _by_path(self._trained).items()}
+        params = {path: v.spec for path, v in _by_path(self._trained).items()}
         self._params = list(params)
-        with jax.ensure_compile_time_eval():
-            state = self.transformation.init(params)
+        state = jax.eval_shape(self.transformation.init, params)
         flat = tree.flatten(state)
         self._structure = jax.tree.structure(state)
         self._paths = list(flat)  # in the order of the structure
         listed = self._listing(params, flat)
+        known = {state_path for _, state_path, _ in listed}
+        others = [p for p in flat if p not in known and not _is_scheduled_rate(p, self.definition)]
+        listed += [(f"{self.name}/{path}", path, flat[path]) for path in others]
         self._variables, places = [], {}
-        for path, state_path, value in listed:
+        for path, state_path, like in listed:
             if state_path is not None:
                 places[state_path] = len(self._variables)
-            self._variables.append(self._first[state_path] if state_path in self._first else _variable(path, value))
-        for path, value in flat.items():
-            if path not in places and not _is_scheduled_rate(path, self.definition):
-                places[path] = len(self._variables)
-                self._variables.append(_variable(f"{self.name}/{path}", value))
+            first = self._first.get(state_path)
+            self._variables.append(_slot(self, path, state_path, like) if first is None else first)
         self._places = [places.get(p) for p in self._paths]
         self._by_state_path = {p: self._variables[i] for p, i in places.items()}
         self.built = True
@@ -116,14 +115,19 @@ class Base:
             variable.assign(value)
 
     def _listing(self, params: dict, flat: dict) -> list[tuple[str, str | None, Any]]:
-        """`(path, path in the state, first value)` of each variable, in order."""
+        """`(path, path in the state, shape and dtype)` of each variable, in order."""
         if not isinstance(self.definition, _kfun.Optimizer):
-            return [(f"{self.name}/{path}", path, value) for path, value in flat.items()]
-        listed = []
-        for entry in self.definition.variables(params):
-            value = np.zeros(entry.shape, entry.dtype) if entry.state_path is None else flat[entry.state_path]
-            listed.append((entry.path, entry.state_path, value))
-        return listed
+            return [(f"{self.name}/{path}", path, like) for path, like in flat.items()]
+        return [(entry.path, entry.state_path, entry) for entry in self.definition.variables(params)]
+
+    def _draw(self) -> None:
+        """Gives the variables that have none yet their first values."""
+        params = {path: v.stored for path, v in _by_path(self._trained).items()}
+        with jax.ensure_compile_time_eval():
+            flat = tree.flatten(self.transformation.init(params))
+        for slot in self._variables:
+            if isinstance(slot, _Slot) and not slot.drawn:
+                slot._value = jax.numpy.copy(flat[slot.state_path])
 
     @property
     def variables(self) -> list[Variable]:
@@ -317,3 +321,31 @@ def _variable(path: str, value: Any) -> Variable:
     head, _, name = path.rpartition("/")
     with naming.at(head or "optimizer"):
         return Variable(jax.numpy.copy(value), trainable=False, autocast=False, name=name)
+
+
+def _slot(optimizer: Base, path: str, state_path: str | None, like: Any) -> Variable:
+    """A variable of the state, or of zeros if it is not in there."""
+    head, _, name = path.rpartition("/")
+    with naming.at(head or "optimizer"):
+        made = (Variable if state_path is None else _Slot)(
+            "zeros", like.shape, like.dtype, trainable=False, autocast=False, name=name
+        )
+    if state_path is not None:
+        made.optimizer, made.state_path = optimizer, state_path
+    return made
+
+
+class _Slot(Variable):
+    """A variable of an optimizer's state, which gets its first value with all others when one is looked at.
+
+    A model that is read from a file has its optimizer built before its weights are there: nothing is drawn for
+    values that the file brings.
+    """
+
+    optimizer: Base
+    state_path: str
+
+    def materialize(self) -> None:
+        """Computes the optimizer's first state."""
+        if not self.drawn:
+            self.optimizer._draw()

@@ -197,7 +197,7 @@ class MultiOptimizer(Optimizer):
 
     def _show_parts(self, state: Any) -> None:
         labels = state["optimizers"]  # a dict in the order of the definition's parts, which is that of the optimizers
-        params = {path: v.value for path, v in _by_path(self._trained).items()}
+        params = {path: v.spec for path, v in _by_path(self._trained).items()}
         for (optimizer, own), label in zip(self._chosen, self.definition.parts(params), strict=True):
             optimizer._show(self, labels[label], own, f"optimizers/{label}/")
 

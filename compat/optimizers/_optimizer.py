@@ -121,7 +121,7 @@ class Optimizer(Base):
 
     def _form(self) -> Any:
         """The structure of the state that the present definition has for the trained variables."""
-        params = {path: v.value for path, v in zip(self._params, self._trained, strict=True)}
+        params = {path: v.spec for path, v in zip(self._params, self._trained, strict=True)}
         return jax.tree.structure(jax.eval_shape(self.transformation.init, params))
 
     def _define(self, variables: list[Variable]) -> None:

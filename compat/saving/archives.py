@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
+import shutil
+import stat
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
 from compat.saving import checksums
+from compat.saving.bounded import Budget, UnsafeArchiveError
 from compat.saving.checksums import Summed
-from compat.saving.window import Window
+from compat.saving.zips import DEFLATED, STORED, Member, Zip
 
 WEIGHTS, CONFIG, METADATA = "model.weights.h5", "config.json", "metadata.json"
-_EXPANSION = 100  # how much larger than the archive its members may be
 _TEXT_LIMIT = 64 << 20
-_HEADER = 30  # bytes of a member's header before its name
+_CONTAINERS, _VALUES = 1 << 20, 1 << 22  # of a JSON text: each costs up to 240 and 64 bytes when it is read
+_IN_MEMORY = 64 << 20  # bytes of decompressed weights, above which they go to a temporary file
+_ON_DISK = 64 << 30  # the most that compressed members are expanded to; stored ones have no limit
+_LONGEST_NAME, _DEEPEST = 1024, 100  # bytes and folders of a member's path
+_NAMES = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ENOTEMPTY}
 
 
 def write_member(archive: zipfile.ZipFile, name: str, fill: Any) -> None:
@@ -58,7 +64,7 @@ class Folder:
     def text(self, name: str) -> Any:
         """The JSON data of a part."""
         with open(self._own(name), "rb") as file:
-            content = file.read(_TEXT_LIMIT + 1)
+            content = file.read(min(os.fstat(file.fileno()).st_size, _TEXT_LIMIT) + 1)
         return parse(name, content)
 
     @contextlib.contextmanager
@@ -73,19 +79,27 @@ class Folder:
         folder = os.path.join(self.path, "assets")
         for where, folders, files in os.walk(folder):
             for name in (*folders, *files):
-                if os.path.islink(os.path.join(where, name)):
+                kind = os.lstat(os.path.join(where, name)).st_mode
+                if stat.S_ISLNK(kind):
                     raise ValueError(f"{self.path!r}: the asset {name!r} is a link, which is refused")
+                if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+                    raise ValueError(f"{self.path!r}: the asset {name!r} is neither a file nor a folder")
         yield folder if os.path.isdir(folder) and not os.path.islink(folder) else None
 
     def _own(self, name: str) -> str:
         path = os.path.join(self.path, name)
         if os.path.islink(path):
             raise ValueError(f"{self.path!r}: {name} is a link, which is refused")
+        if not os.path.isfile(path):  # a pipe would be waited for
+            raise ValueError(f"{self.path!r}: {name} is no file")
         return path
 
 
 class Archive:
-    """The parts of a `.keras` archive.
+    """The parts of a `.keras` archive, of members that are stored or deflated.
+
+    What is stored is read in place. What is deflated may expand to 100 times the archive; text is read up to a
+    limit, and the rest goes to temporary files, so that memory stays small however large a member is.
 
     Args:
         file: opened for reading.
@@ -95,81 +109,106 @@ class Archive:
     def __init__(self, file: Any, label: str):
         self.file, self.label = file, label
         try:
-            self.zip = zipfile.ZipFile(file)
-            names = [i.filename for i in self.zip.infolist()]
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeError) as error:
-            raise ValueError(f"{label} is no whole .keras archive ({error}): it is damaged or was cut off") from error
-        if len(set(names)) != len(names):
-            raise ValueError(f"{label}: the archive names a member twice, which is refused")
-        for info in self.zip.infolist():
-            self._check(info)
-        file.seek(0, os.SEEK_END)
-        if sum(i.file_size for i in self.zip.infolist()) > _EXPANSION * max(file.tell(), 4096):
-            raise ValueError(f"{label}: the archive expands to far more than its size, which is refused")
-        missing = {CONFIG, WEIGHTS} - set(names)
+            self.zip = Zip(file, label)
+        except UnsafeArchiveError as error:
+            raise UnsafeArchiveError(f"{error}; expected a .keras archive") from error
+        self._members: dict[str, Member] = {}
+        for member in self.zip:
+            self._check(member)
+            if member.name in self._members:
+                raise ValueError(f"{label}: the archive names the member {member.name!r} twice, which is refused")
+            self._members[member.name] = member
+        missing = {CONFIG, WEIGHTS} - set(self._members)
         if missing:
             raise ValueError(f"{label} is no .keras file of a model: it lacks {', '.join(sorted(missing))}")
+        self._budget().take(sum(m.size for m in self._members.values() if m.method != STORED))
 
-    def _check(self, info: zipfile.ZipInfo) -> None:
-        name = info.filename
+    def _check(self, member: Member) -> None:
+        name = member.name
         if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or ":" in name or "\0" in name:
             raise ValueError(f"{self.label}: the archive names {name!r}, a path out of itself, which is refused")
-        if (info.external_attr >> 16) & 0o170000 == 0o120000:
+        if len(member.raw) > _LONGEST_NAME or name.count("/") > _DEEPEST:
+            raise ValueError(
+                f"{self.label}: the archive names {name[:80]!r}..., a longer path than any, which is refused"
+            )
+        if member.is_link:
             raise ValueError(f"{self.label}: the archive holds a link {name!r}, which is refused")
+        self.zip.known(member, (STORED, DEFLATED))
+
+    def _budget(self) -> Budget:
+        return Budget(self.label, self.zip.size, _ON_DISK)
 
     def text(self, name: str) -> Any:
         """The JSON data of a part."""
-        if self.zip.getinfo(name).file_size > _TEXT_LIMIT:
-            raise ValueError(f"{name} in the archive is larger than {_TEXT_LIMIT:,} bytes, which is refused")
-        return parse(name, self._bytes(name))
-
-    def _bytes(self, name: str) -> bytes:
-        try:
-            return self.zip.read(name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-            raise ValueError(f"{name} in the archive cannot be read ({error}): the file is damaged") from error
+        member = self._members.get(name)
+        if member is None:
+            raise ValueError(f"{self.label} has no {name}: the archive is damaged")
+        with self.zip.open(member, self._budget()) as file:
+            return parse(name, file.read(min(member.size, _TEXT_LIMIT) + 1))
 
     @contextlib.contextmanager
     def weights(self) -> Iterator[Any]:
-        """The weights as a seekable file: in place if they are stored uncompressed, else in memory."""
-        info = self.zip.getinfo(WEIGHTS)
-        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 0x1:
-            yield io.BytesIO(self._bytes(WEIGHTS))
+        """The weights as a seekable file: in place if they are stored uncompressed, else a copy that is deleted."""
+        member = self._members[WEIGHTS]
+        if member.method == STORED:
+            part = self.zip.place(member)
+            if checksums.of(part) != member.crc:
+                raise ValueError(f"{self.label}: the checksum of {WEIGHTS} does not fit: the file is damaged")
+            part.seek(0)
+            yield part
             return
-        self.file.seek(info.header_offset)
-        header = self.file.read(_HEADER)
-        if len(header) < _HEADER or header[:4] != b"PK\x03\x04" or info.compress_size != info.file_size:
-            raise ValueError(f"{self.label}: {WEIGHTS} is not where the archive says: the file is damaged")
-        start = info.header_offset + _HEADER + int.from_bytes(header[26:28], "little")
-        part = Window(self.file, start + int.from_bytes(header[28:30], "little"), info.file_size)
-        if checksums.of(part) != info.CRC:
-            raise ValueError(f"{self.label}: the checksum of {WEIGHTS} does not fit: the file is damaged")
-        part.seek(0)
-        yield part
+        content = self.zip.open(member, self._budget())
+        with io.BytesIO() if member.size <= _IN_MEMORY else tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(content, copy, 1 << 20)
+            copy.seek(0)
+            yield copy
 
     @contextlib.contextmanager
     def assets(self) -> Iterator[str | None]:
         """A temporary folder with the assets, None if there are none."""
-        wanted = [i for i in self.zip.infolist() if i.filename.startswith("assets/") and not i.is_dir()]
+        wanted = [m for m in self._members.values() if m.name.startswith("assets/") and not m.is_folder]
         if not wanted:
             yield None
             return
+        budget = self._budget()
         with tempfile.TemporaryDirectory() as folder:
-            for info in wanted:
-                path = os.path.join(folder, *info.filename.split("/"))
-                try:
-                    os.makedirs(os.path.dirname(path), exist_ok=True)
-                    with open(path, "xb") as file:
-                        file.write(self._bytes(info.filename))
-                except OSError as error:
-                    raise ValueError(f"{self.label}: the asset {info.filename!r} cannot be read ({error})") from error
+            for member in wanted:
+                self._extract(member, os.path.join(folder, *member.name.split("/")), budget)
             yield os.path.join(folder, "assets")
+
+    def _extract(self, member: Member, path: str, budget: Budget) -> None:
+        content = self.zip.open(member, budget)
+        with self._created(member, path) as file:
+            shutil.copyfileobj(content, file, 1 << 20)
+
+    def _created(self, member: Member, path: str) -> Any:
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            return open(path, "xb")
+        except OSError as error:
+            if error.errno not in _NAMES:
+                raise
+            raise ValueError(
+                f"{self.label}: the asset {member.name[:80]!r} cannot be read: its name is too long, or also that of "
+                f"another one ({error.strerror})"
+            ) from error
 
 
 def parse(name: str, content: bytes) -> Any:
-    """JSON data, or a ValueError."""
+    """JSON data, or a ValueError.
+
+    Args:
+        name: how errors call the text.
+        content: the text.
+    """
     if len(content) > _TEXT_LIMIT:
         raise ValueError(f"{name} is larger than {_TEXT_LIMIT:,} bytes, which is refused")
+    containers = content.count(b"{") + content.count(b"[")
+    if containers > _CONTAINERS or containers + content.count(b",") + content.count(b":") > _VALUES:
+        raise ValueError(
+            f"{name} holds more than {_CONTAINERS:,} lists and objects or {_VALUES:,} values, which is refused: they "
+            "would take many times the text's memory"
+        )
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:

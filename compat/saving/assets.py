@@ -9,6 +9,9 @@ import numpy as np
 
 from compat.saving.stores import walk
 
+_LONGEST, _DEEPEST = 255, 100  # bytes of a name, as file systems take them, and folders below each other
+_MISREAD = (TypeError, LookupError, AttributeError, ArithmeticError, EOFError, RecursionError, MemoryError)
+
 
 def save_assets(root: Any, folder: str) -> bool:
     """Lets every object under `root` write its files below `folder`; whether there were any."""
@@ -26,14 +29,20 @@ def load_assets(root: Any, folder: str | None, skipped: list[Any] | None = None)
     """Lets every object under `root` read its files.
 
     Raises:
-        ValueError: if an object has files of which there are none.
+        ValueError: if an object has files of which there are none, or cannot read them.
     """
     for path, obj in walk(root, skipped):
         if hasattr(obj, "load_assets"):
             own = None if folder is None else os.path.join(folder, *path.split("/"))
             if own is None or not os.path.isdir(own):
                 raise ValueError(f"{type(obj).__name__} at {path!r} has assets, but the file has none for it")
-            obj.load_assets(own)
+            try:
+                obj.load_assets(own)
+            except _MISREAD as error:
+                raise ValueError(
+                    f"{type(obj).__name__} at {path!r} cannot read its assets in the file "
+                    f"({type(error).__name__}: {error!s:.200}): they are damaged"
+                ) from error
 
 
 def as_arrays(folder: str) -> dict[str, Any]:
@@ -49,18 +58,24 @@ def as_arrays(folder: str) -> dict[str, Any]:
     return tree
 
 
-def write_arrays(tree: Any, folder: str) -> None:
+def write_arrays(tree: Any, folder: str, depth: int = 0) -> None:
     """Writes arrays of bytes as files, dicts of them as folders.
 
     Raises:
-        ValueError: if a name could lead out of the folder.
+        ValueError: if a name could lead out of the folder, or is too long, or something is no array of bytes.
     """
+    if not isinstance(tree, dict) or depth > _DEEPEST:
+        raise ValueError(f"expected assets in at most {_DEEPEST} folders, each a dict; received {type(tree).__name__}")
     for name, value in tree.items():
-        if name in ("", ".", "..") or any(c in name for c in "/\\:\0"):
-            raise ValueError(f"the name {name!r} of an asset leads out of its folder, which is refused")
+        if not isinstance(name, str) or name in ("", ".", "..") or any(c in name for c in "/\\:\0"):
+            raise ValueError(f"the name {name!r:.80} of an asset leads out of its folder, which is refused")
+        if len(os.fsencode(name)) > _LONGEST:
+            raise ValueError(f"the name {name!r:.80} of an asset is longer than {_LONGEST} bytes, which is refused")
         target = os.path.join(folder, name)
         if isinstance(value, dict):
             os.mkdir(target)
-            write_arrays(value, target)
+            write_arrays(value, target, depth + 1)
+        elif getattr(value, "dtype", None) == np.uint8:
+            np.asarray(value).tofile(target)
         else:
-            np.asarray(value, np.uint8).tofile(target)
+            raise ValueError(f"expected the asset {name!r:.80} as an array of bytes; received {type(value).__name__}")

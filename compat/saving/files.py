@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -16,10 +17,14 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from compat.saving import orbax, shards, stores
 from compat.saving.archives import CONFIG, METADATA, WEIGHTS, Archive, Folder, write_member
 from compat.saving.assets import load_assets, save_assets
 from compat.saving.serialization import deserialize_keras_object, serialize_keras_object
+from compat.serialization.parts import part
+from compat.serialization.registry import claim, reading
 from kfun.atomic import atomic_file, atomic_folder
 
 _OLD = (".h5", ".hdf5")
@@ -150,20 +155,36 @@ def _without_optimizer(model: Any, include: bool) -> Iterator[None]:
         model.__dict__["optimizer"] = optimizer
 
 
-def load_model(filepath: Any, custom_objects: dict | None = None, compile: bool = True, safe_mode: bool = True) -> Any:
+def load_model(
+    filepath: Any,
+    custom_objects: dict | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+    allowance: float | None = None,
+) -> Any:
     """Reads a model from a `.keras` archive, a folder, an Orbax checkpoint or a `.h5` file; no code from it is run.
 
     Args:
         filepath: of the file or folder; or a seekable binary file object with an archive.
-        custom_objects: `{name: class or function}` that the file may name.
+        custom_objects: `{name: class or function}` that the file may name; `{layer name: layer}` for a layer that no
+            file may make, because it opens other files or runs foreign code.
         compile: whether to compile the model as it was, the optimizer's state included.
         safe_mode: Keras runs code of the file if this is False; here no code of a file is run, whatever it
             says, so a file that holds some is refused in any case.
+        allowance: bytes of memory that the file may ask for beyond what it stores, for metrics and weights that it
+            lacks; 128 MiB by default.
 
     Raises:
         MissingFileError: if there is no such file: a FileNotFoundError and a ValueError.
         ValueError: if it is damaged, holds what is refused, or names an unregistered class.
     """
+    with reading(allowance):
+        model = _loaded(filepath, custom_objects, compile)
+        _claim_missing(model)
+    return model
+
+
+def _loaded(filepath: Any, custom_objects: dict | None, compile: bool) -> Any:
     if hasattr(filepath, "read"):
         return _load(Archive(filepath, "the file object"), custom_objects, compile)
     path = _existing(filepath)
@@ -177,6 +198,22 @@ def load_model(filepath: Any, custom_objects: dict | None = None, compile: bool 
         return legacy.load_model(path, custom_objects, compile)
     with open(path, "rb") as file:
         return _load(Archive(file, repr(path)), custom_objects, compile)
+
+
+_STATE = 8  # times the size of the weights that an optimizer's state may have
+
+
+def _claim_missing(model: Any) -> None:
+    """Claims the memory of variables that the file has no values for, when it is more than an optimizer's state."""
+    stored = missing = 0
+    for variable in model.variables:
+        nbytes = math.prod(variable.shape) * np.dtype(variable.dtype).itemsize
+        if variable.drawn:
+            stored += nbytes
+        else:
+            missing += nbytes
+    if missing > _STATE * stored:
+        claim(missing, f"model {model.name!r}, for weights that the file lacks,")
 
 
 def _existing(filepath: Any) -> str:
@@ -200,12 +237,10 @@ def _load(parts: Any, custom_objects: dict | None, compile: bool) -> Any:
     return model
 
 
-def made(config: Any, custom_objects: dict | None) -> Any:
+def made(config: Any, custom_objects: dict | None = None) -> Any:
     """The model of a file's config; whatever is wrong with the config is a ValueError."""
-    try:
+    with part("the file's config"):
         model = deserialize_keras_object(config, custom_objects=custom_objects)
-    except (TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
-        raise ValueError(f"the file's config makes no model: {type(error).__name__}: {error}") from error
     if not hasattr(model, "load_weights"):
         raise ValueError(f"the file holds a {type(model).__name__}, not a model")
     return model

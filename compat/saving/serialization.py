@@ -5,96 +5,31 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import contextvars
-import functools
-import importlib
 import marshal
 import types
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from compat.serialization.registry import (
+    CustomObjectScope,
+    builtin,
+    claim,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    listed_names,
+    name_registered,
+    public_module,
+    public_name,
+    reading,
+    registered,
+)
 from kfun import activations as _activations
 from kfun import dtypes
 from kfun.definition import function_name
 from kfun.errors import nearest
-
-_CUSTOM: dict[str, Any] = {}  # "package>name" -> class or function
-_NAMES: dict[Any, str] = {}
-_scope: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("compat_custom_objects", default=None)
-
-# Where classes of a public module are looked up; what is in none of them does not exist for a file.
-_MODULES = (
-    "layers", "losses", "metrics", "optimizers", "optimizers.schedules", "initializers", "regularizers",
-    "constraints", "models", "random",
-)  # fmt: skip
-
-
-def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable:
-    """Decorates a class or function so that files may name it.
-
-    Args:
-        package: the first part of its registered name.
-        name: the second; by default its own name.
-    """
-
-    def decorate(target: Any) -> Any:
-        if isinstance(target, type) and not hasattr(target, "get_config"):
-            raise ValueError(f"{target.__name__} needs a get_config method to be registered")
-        registered_as = f"{package}>{name or target.__name__}"
-        _CUSTOM[registered_as] = target
-        _NAMES[target] = registered_as
-        return target
-
-    return decorate
-
-
-def get_registered_name(obj: Any) -> str:
-    """The name that a class or function was registered under, else its own."""
-    return _NAMES.get(obj, obj.__name__)
-
-
-def get_registered_object(name: str, custom_objects: dict | None = None, module_objects: dict | None = None) -> Any:
-    """The class or function of a registered name, None if there is none."""
-    for known in (_scope.get() or {}, custom_objects or {}, _CUSTOM, module_objects or {}):
-        if name in known:
-            return known[name]
-    return None
-
-
-def registered(name: str) -> Any:
-    """The registered class or function of a full or short name, None if there is none."""
-    found = get_registered_object(name)
-    if found is not None:
-        return found
-    return next((v for k, v in _CUSTOM.items() if k.rpartition(">")[2] == name), None)
-
-
-def get_custom_objects() -> dict[str, Any]:
-    """What was registered, by name; names that are added are known from then on."""
-    return _CUSTOM
-
-
-class CustomObjectScope(contextlib.AbstractContextManager):
-    """Names classes and functions that files may use inside.
-
-    Args:
-        custom_objects: `{name: class or function}`.
-    """
-
-    def __init__(self, custom_objects: dict | None = None):
-        self.custom_objects = custom_objects or {}
-
-    def __enter__(self) -> CustomObjectScope:
-        self._token = _scope.set((_scope.get() or {}) | self.custom_objects)
-        return self
-
-    def __exit__(self, *exc: Any) -> None:
-        _scope.reset(self._token)
-
-
-custom_object_scope = CustomObjectScope
 
 
 def serialize_keras_object(obj: Any) -> Any:
@@ -137,7 +72,7 @@ def _function(obj: Any) -> Any:
     if isinstance(obj, type):
         return {
             "module": public_module(obj), "class_name": obj.__name__, "config": None,
-            "registered_name": _NAMES.get(obj),
+            "registered_name": name_registered(obj),
         }  # fmt: skip
     if getattr(obj, "__name__", "<lambda>") == "<lambda>":
         return _lambda(obj)
@@ -184,109 +119,153 @@ def _object(obj: Any) -> dict:
     return data
 
 
-def public_module(cls: type) -> str:
-    """The module that files name a class by: Keras's public one for what compat provides."""
-    module = cls.__module__
-    if module.partition(".")[0] != "compat":
-        return module
-    if cls.__name__ == "Functional":  # not public in Keras
-        return "keras.src.models.functional"
-    if cls.__name__ == "DTypePolicyMap":  # unlike the other policies not in Keras's root
-        return "keras.dtype_policies"
-    for name in ("models", *_MODULES):
-        if public_name(cls) in _public(name) and _public(name)[public_name(cls)] is cls:
-            return f"keras.{name}"
-    return "keras"
-
-
-def public_name(cls: type) -> str:
-    """The name that files have for a class: its own, but for one."""
-    return "GroupQueryAttention" if cls.__name__ == "GroupedQueryAttention" else cls.__name__
-
-
-@functools.cache
-def _public(name: str) -> dict[str, Any]:
-    module = importlib.import_module(f"compat.{name}")
-    found = {k: v for k, v in vars(module).items() if isinstance(v, type)}
-    if name == "models":
-        from compat.core.functional import Functional
-        from compat.core.model import Model
-        from compat.core.sequential import Sequential
-
-        found |= {"Functional": Functional, "Model": Model, "Sequential": Sequential}
-    return found
-
-
-def deserialize_keras_object(config: Any, custom_objects: dict | None = None, safe_mode: bool = True, **kwargs) -> Any:
-    """The object of JSON data.
+def deserialize_keras_object(
+    config: Any,
+    custom_objects: dict | None = None,
+    safe_mode: bool = True,
+    allowance: float | None = None,
+    **kwargs: Any,
+) -> Any:
+    """The object of JSON data: instances of classes, and functions, which are not called.
 
     Args:
         config: what `serialize_keras_object` gave, or Keras itself.
-        custom_objects: `{name: class or function}` that the data may name.
+        custom_objects: `{name: class or function}` that the data may name; `{layer name: layer}` for a layer that
+            data cannot make, since it opens other files or runs foreign code.
         safe_mode: changes nothing: data with code in them (lambdas) are refused in any case.
+        allowance: bytes of memory that the data may take beyond their own size, for arrays and metrics; 128 MiB by
+            default.
         kwargs: nothing; unknown names are refused.
 
     Raises:
-        ValueError: for a class or function that is not registered, or data with code.
+        ValueError: for a class or function that is not registered, a class where an object is wanted, data with
+            code, or more memory than is allowed.
     """
     if kwargs:
         raise TypeError(f"deserialize_keras_object: unknown arguments {sorted(kwargs)}")
-    if custom_objects:
-        with CustomObjectScope(custom_objects):
-            return deserialize_keras_object(config)
     if config is None or isinstance(config, (bool, int, float, str)):
         return config
+    with CustomObjectScope(custom_objects) if custom_objects else contextlib.nullcontext(), reading(allowance):
+        return _object_of(config)
+
+
+def _object_of(config: Any) -> Any:
     if isinstance(config, (list, tuple)):
-        return type(config)(deserialize_keras_object(v) for v in config)
+        return type(config)(_object_of(v) for v in config)
     if not isinstance(config, dict):
         return config
     if "class_name" not in config or "config" not in config:
-        return {k: deserialize_keras_object(v) for k, v in config.items()}
+        return {k: _object_of(v) for k, v in config.items()}
     return _special(config) if str(config["class_name"]).startswith("__") else _made(config)
 
 
 def _special(config: dict) -> Any:
     name, inner = config["class_name"], config["config"]
-    if name == "__numpy__":
-        return np.array(inner["value"], dtype=inner["dtype"])
-    if name == "__tensor__":
-        from kfun import ops
-
-        return ops.convert_to_tensor(np.array(inner["value"]), inner["dtype"])
-    if name == "__bytes__":
-        return inner["value"].encode("latin-1")
-    if name == "__ellipsis__":
-        return Ellipsis
-    if name == "__slice__":
-        return slice(*(deserialize_keras_object(inner[n]) for n in ("start", "stop", "step")))
-    if name == "__tuple__":
-        return tuple(deserialize_keras_object(v) for v in config.get("items", inner or ()))
     if name == "__lambda__":
         raise ValueError(
             "the file holds a lambda, which is code and is not run. Give the function of a Lambda layer by the layer's "
             "name, load_model(path, custom_objects={name: function}), or write the model with a named function"
         )
-    raise ValueError(f"the data name an unknown kind {name!r}")
+    if name == "__tuple__":
+        return tuple(_object_of(v) for v in config.get("items", inner or ()))
+    if name == "__ellipsis__":
+        return Ellipsis
+    if name not in ("__numpy__", "__tensor__", "__bytes__", "__slice__"):
+        raise ValueError(f"the data name an unknown kind {name!r}")
+    if not isinstance(inner, dict):
+        raise ValueError(f"{name}: expected a config of names and values; received {inner!r:.80}")
+    if name == "__bytes__":
+        return str(inner["value"]).encode("latin-1")
+    if name == "__slice__":
+        return slice(*(_object_of(inner[n]) for n in ("start", "stop", "step")))
+    array = _array(inner["value"], inner["dtype"])
+    if name == "__numpy__":
+        return array
+    from kfun import ops
+
+    return ops.convert_to_tensor(array, dtypes.name(array.dtype))
+
+
+_LONGEST = 1 << 12  # characters of a string in an array
+
+
+def _array(value: Any, dtype: Any) -> np.ndarray:
+    """The array of nested lists, as large as they are long and no larger, whatever the type says.
+
+    Raises:
+        ValueError: if the type is none of numbers or texts, or the values are not of it.
+    """
+    wanted = np.dtype(str(dtype)) if str(dtype)[:2] in ("<U", "|S") else np.dtype(dtypes.name(str(dtype)))
+    if wanted.kind in "US":
+        size = wanted.itemsize // (4 if wanted.kind == "U" else 1)
+        if size > _LONGEST:
+            raise ValueError(f"an array of the data has texts of {size:,} characters; at most {_LONGEST:,} are read")
+        claim(wanted.itemsize * sum(1 for _ in _leaves(value)), "an array of texts")
+    try:
+        return np.array(value, wanted)
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"an array of the data cannot be of dtype {wanted}: {error}") from error
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
 
 
 def _made(config: dict) -> Any:
     found = resolve(config)
-    inner = config["config"]
-    if config["class_name"] == "function" or not isinstance(found, type):
+    name, inner = config["class_name"], config["config"]
+    if name == "function":
+        if isinstance(found, type):
+            raise ValueError(f"the data name the class {inner!r} as a function; expected a registered function")
         return found
-    if inner is None:
-        return found
+    if not isinstance(found, type):
+        raise ValueError(
+            f"the data name {name!r} as a class, and it is none. A function is named as "
+            f'{{"module": "builtins", "class_name": "function", "config": {name!r}}}'
+        )
     if not isinstance(inner, dict):
-        raise ValueError(f"{config['class_name']}: expected a config of names and values; received {inner!r:.80}")
-    inner = _without_defaults(found, inner)
-    made = found.from_config(inner) if hasattr(found, "from_config") else found(**inner)
+        raise ValueError(f"{name}: expected a config of names and values; received {inner!r:.80}")
+    refusal = found._refusal(inner) if hasattr(found, "_refusal") else None
+    if refusal:
+        return _handed(found, inner, refusal)
+    return _compiled(_built(_from_config(found, _without_defaults(found, inner)), config), config)
+
+
+def _from_config(cls: type, config: dict) -> Any:
+    made = cls.from_config(config) if hasattr(cls, "from_config") else cls(**config)
+    if isinstance(made, type):
+        raise ValueError(f"{cls.__name__}: the config gives the class {made.__name__} and no object of one")
+    return made
+
+
+def _built(made: Any, config: dict) -> Any:
     shapes = config.get("build_config")
     if shapes and hasattr(made, "build_from_config") and not getattr(made, "built", False):
         made.build_from_config(shapes)
+    return made
+
+
+def _compiled(made: Any, config: dict) -> Any:
     compiled = config.get("compile_config")
     if compiled and hasattr(made, "compile_from_config"):
         made.compile_from_config(compiled)
     return made
+
+
+def _handed(cls: type, config: dict, refusal: str) -> Any:
+    """The layer that the caller gives under the name of one which no file may make."""
+    name = config.get("name")
+    given = get_registered_object(name) if isinstance(name, str) else None
+    if isinstance(given, cls):
+        return given
+    raise ValueError(
+        f"{cls.__name__} {name!r}: {refusal}, which is refused. If you trust it, make the layer in Python and hand it "
+        f"in: load_model(path, custom_objects={{{name!r}: layer}})"
+    )
 
 
 # Arguments of Keras that have no meaning here: a file may say that they are at their default.
@@ -314,19 +293,18 @@ def resolve(config: dict) -> Any:
     name = config["class_name"]
     module = str(config.get("module") or "")
     registered_as = config.get("registered_name")
+    if not isinstance(name, str) or not isinstance(registered_as, (str, type(None))):
+        raise ValueError(f"the data name a class by {name!r:.80} and {registered_as!r:.80}; expected texts")
     if name == "function":
         found = _function_named(config["config"], registered_as)
     else:
-        found = get_registered_object(registered_as) if registered_as else None
-        found = found or get_registered_object(name)
+        found = _of_registered_name(registered_as, name) or get_registered_object(name)
         if found is None and (module.partition(".")[0] == "keras" or not module):
-            found = _builtin(name, module)
+            found = builtin(name, module)
     if found is None:
         what = config["config"] if name == "function" else name
         full = f"{module}.{what}" if module else what
-        known = (
-            sorted({n for m in _MODULES for n in _public(m)}) if module.startswith("keras") or not module else _CUSTOM
-        )
+        known = listed_names() if module.startswith("keras") or not module else get_custom_objects()
         raise ValueError(
             f"the file asks for {full!r} (registered as {registered_as!r}), which is not registered; "
             f"{nearest(str(what), known)}. Decorate it with "
@@ -335,26 +313,26 @@ def resolve(config: dict) -> Any:
     return found
 
 
-def _function_named(name: Any, registered_as: Any) -> Any:
+def _of_registered_name(registered_as: str | None, name: str) -> Any:
+    """What is registered under a name, if that is of the class which the data say they describe."""
     found = get_registered_object(registered_as) if registered_as else None
-    found = found or registered(str(name))
-    if found is None and str(name) in _activations._BY_NAME:
-        return _activations.get(str(name))
+    if found is None or name in (registered_as, registered_as.rpartition(">")[2], getattr(found, "__name__", None)):
+        return found
+    raise ValueError(
+        f"the data contradict themselves: they describe a {name!r}, registered as {registered_as!r}, which is "
+        f"{getattr(found, '__name__', found)!r}"
+    )
+
+
+def _function_named(name: Any, registered_as: Any) -> Any:
+    if not isinstance(name, str):
+        raise ValueError(f"expected the name of a function; received {name!r:.80}")
+    found = None if registered_as in (None, "function") else get_registered_object(registered_as)
+    found = found or registered(name)
+    if found is None and name in _activations._BY_NAME:
+        return _activations.get(name)
     if found is None:
         from compat import losses, metrics
 
-        found = losses.FUNCTIONS.get(str(name)) or metrics.FUNCTIONS.get(str(name))
+        found = losses.FUNCTIONS.get(name) or metrics.FUNCTIONS.get(name)
     return found
-
-
-def _builtin(name: str, module: str) -> Any:
-    if name in ("DTypePolicy", "FloatDTypePolicy", "DTypePolicyMap"):
-        from compat import dtype_policies
-
-        return getattr(dtype_policies, name)
-    wanted = module.removeprefix("keras.").removeprefix("src.")
-    first = [m for m in _MODULES if m == wanted or wanted.startswith(f"{m}.")]
-    for candidate in (*first, *(() if first else _MODULES)):
-        if name in _public(candidate):
-            return _public(candidate)[name]
-    return None

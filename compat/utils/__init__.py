@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib as _importlib
 from typing import Any as _Any
 
-from compat.saving.serialization import CustomObjectScope as CustomObjectScope
-from compat.saving.serialization import custom_object_scope as custom_object_scope
 from compat.saving.serialization import deserialize_keras_object as deserialize_keras_object
-from compat.saving.serialization import get_custom_objects as get_custom_objects
-from compat.saving.serialization import get_registered_name as get_registered_name
-from compat.saving.serialization import get_registered_object as get_registered_object
-from compat.saving.serialization import register_keras_serializable as register_keras_serializable
 from compat.saving.serialization import serialize_keras_object as serialize_keras_object
+from compat.serialization.registry import CustomObjectScope as CustomObjectScope
+from compat.serialization.registry import custom_object_scope as custom_object_scope
+from compat.serialization.registry import get_custom_objects as get_custom_objects
+from compat.serialization.registry import get_registered_name as get_registered_name
+from compat.serialization.registry import get_registered_object as get_registered_object
+from compat.serialization.registry import register_keras_serializable as register_keras_serializable
 
 # What is not needed to build and train a model is imported when it is asked for.
 _NAMES = {

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import shutil
-import stat
-import tarfile
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any
+
+from compat.saving.bounded import Budget, decompressed
+from compat.saving.bounded import UnsafeArchiveError as UnsafeArchiveError
+from compat.saving.zips import BZIP2, DEFLATED, LZMA, STORED, Zip, directory
+from compat.utils import _tars
 
 MOST_BYTES = 1 << 40
 MOST_FILES = 10_000_000
-LARGEST_RATIO = 1_000  # of unpacked to packed bytes, above what a small archive may have
-SMALL = 1 << 28
-
-
-class UnsafeArchiveError(ValueError):
-    """An archive that should not be unpacked."""
+_FEW_FILES = 1_000  # that an archive of any size may have; to make one and remove it can take milliseconds
+_LEAST = 16  # bytes of a larger archive for each file or folder: packed headers alone take 20 and more
+_LONGEST, _DEEPEST = 4096, 100  # bytes and folders of a member's path
+_NAMES = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
 
 
 def unpack(archive: Path, target: Path, formats: Any) -> bool:
@@ -34,71 +35,105 @@ def unpack(archive: Path, target: Path, formats: Any) -> bool:
         Whether the file is an archive of these formats.
 
     Raises:
-        UnsafeArchiveError: if a member's path leads out of the folder, is a link or a device, or
-            there are more bytes than a true archive has.
+        UnsafeArchiveError: if the archive is damaged, a member's path leads out of the folder, is a link
+            or a device, or there are more bytes than a true archive has.
     """
     wanted = ("tar", "zip") if formats == "auto" else (formats,) if isinstance(formats, str) else tuple(formats or ())
     unknown = sorted(set(wanted) - {"tar", "zip"})
     if unknown:
         raise ValueError(f"archive_format: expected 'tar', 'zip', 'auto' or None; received {unknown}")
-    if "zip" in wanted and zipfile.is_zipfile(archive):
-        members = _of_zip
-    elif "tar" in wanted and tarfile.is_tarfile(archive):
-        members = _of_tar
-    else:
-        return False
-    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
-    try:
-        _write(members(archive), partial, max(SMALL, LARGEST_RATIO * archive.stat().st_size))
-        partial.chmod(0o755)
-        if target.is_dir() and not target.is_symlink():
-            shutil.rmtree(target)
-        elif target.exists() or target.is_symlink():
-            target.unlink()
-        os.replace(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with open(archive, "rb") as file:
+        free = shutil.disk_usage(target.parent).free
+        size = os.fstat(file.fileno()).st_size
+        budget = Budget(repr(str(archive)), size, min(MOST_BYTES, free))
+        # Tar first: one that ends with a zip archive as its last member would be taken for that.
+        if "tar" in wanted and _is_tar(file, budget.label):
+            members = _of_tar(file, budget)
+        elif "zip" in wanted and directory(file) is not None:
+            members = _of_zip(file, budget)
+        else:
+            return False
+        partial = _new_folder(target)
+        try:
+            _write(members, partial, budget, min(MOST_FILES, max(_FEW_FILES, size // _LEAST)))
+            if target.is_dir() and not target.is_symlink():
+                shutil.rmtree(target)
+            elif target.exists() or target.is_symlink():
+                target.unlink()
+            os.replace(partial, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return True
 
 
-def _write(members: Iterator[tuple[str, BinaryIO | None]], folder: Path, most: int) -> None:
+def _new_folder(target: Path) -> Path:
+    """A folder beside another one, with the permissions that the process gives to what it makes."""
+    folder = target.parent / f".{target.name}.{secrets.token_hex(8)}.part"
+    folder.mkdir()
+    return folder
+
+
+def _write(members: Iterator[tuple[str, Any]], folder: Path, budget: Budget, most: int) -> None:
     """Writes members, each a name and an open file or None for a folder."""
-    left = min(most, MOST_BYTES)
-    for number, (name, source) in enumerate(members):
-        if number >= MOST_FILES:
-            raise UnsafeArchiveError(f"the archive has more than {MOST_FILES} members")
-        path = folder / _inside(name)
-        if source is None:
-            path.mkdir(parents=True, exist_ok=True)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # "x": a member twice, and so one that would be written through another one, is refused.
-        with source, open(path, "xb") as out:
-            while block := source.read(1 << 20):
-                left -= len(block)
-                if left < 0:
-                    raise UnsafeArchiveError(f"the archive unpacks to more than {most} bytes: a decompression bomb")
-                out.write(block)
+    made = 0
+    for name, content in members:
+        path = folder / _inside(name, budget.label)
+        try:
+            made += _make_folders(path if content is None else path.parent)
+            if made >= most:
+                raise UnsafeArchiveError(
+                    f"{budget.label} has more than {most:,} files and folders, too many for its size: it is refused"
+                )
+            if content is None:
+                continue
+            # "x": a member twice, and so one that would be written through another one, is refused.
+            with open(path, "xb") as file:
+                shutil.copyfileobj(content, file, 1 << 20)
+            made += 1
+        except OSError as error:
+            if error.errno not in _NAMES:
+                raise
+            raise UnsafeArchiveError(
+                f"{budget.label} has a member {name[:80]!r} that is there twice, is a file and a folder, or has a name "
+                f"that this system does not take ({error.strerror})"
+            ) from error
 
 
-def _inside(name: str) -> PurePosixPath:
+def _make_folders(path: Path) -> int:
+    """Makes a folder and those above it; how many there were none of."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        folder.mkdir()
+    return len(missing)
+
+
+def _inside(name: str, label: str) -> PurePosixPath:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or "\0" in name or (path.parts and ":" in path.parts[0]):
-        raise UnsafeArchiveError(f"the archive has a member {name!r}, which leads out of its folder")
+        raise UnsafeArchiveError(f"{label} has a member {name[:80]!r}, which leads out of its folder")
+    if len(os.fsencode(name)) > _LONGEST or len(path.parts) > _DEEPEST:
+        raise UnsafeArchiveError(f"{label} has a member {name[:80]!r}..., a longer path than systems take")
     return path
 
 
-def _of_zip(archive: Path) -> Iterator[tuple[str, BinaryIO | None]]:
-    with zipfile.ZipFile(archive) as file:
-        for info in file.infolist():
-            if stat.S_ISLNK(info.external_attr >> 16):
-                raise UnsafeArchiveError(f"the archive has a link, {info.filename!r}; links are not unpacked")
-            yield info.filename, None if info.is_dir() else file.open(info)  # type: ignore[misc]
+def _of_zip(file: Any, budget: Budget) -> Iterator[tuple[str, Any]]:
+    archive = Zip(file, budget.label, MOST_FILES)
+    for member in archive:
+        if member.is_link:
+            raise UnsafeArchiveError(f"{budget.label} has a link, {member.name[:80]!r}; links are not unpacked")
+        content = None if member.is_folder else archive.open(member, budget, (STORED, DEFLATED, BZIP2, LZMA))
+        yield member.name, content
 
 
-def _of_tar(archive: Path) -> Iterator[tuple[str, BinaryIO | None]]:
-    with tarfile.open(archive) as file:
-        for info in file:
-            if not (info.isfile() or info.isdir()):
-                raise UnsafeArchiveError(f"the archive has {info.name!r}, which is neither a file nor a folder")
-            yield info.name, None if info.isdir() else file.extractfile(info)  # type: ignore[misc]
+def _is_tar(file: Any, label: str) -> bool:
+    return _tars.begins(decompressed(file, Budget(label, 0), label).read(512))
+
+
+def _of_tar(file: Any, budget: Budget) -> Iterator[tuple[str, Any]]:
+    content = decompressed(file, budget, budget.label)
+    yield from _tars.entries(content, budget.label)
+    while content is not file and content.read(1 << 20):  # so that the checksum is looked at
+        pass

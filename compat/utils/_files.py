@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import os
 import re
+import secrets
 import shutil
+import stat
 import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from compat.core import messages
@@ -107,10 +110,33 @@ def _folder(cache_dir: Any, cache_subdir: str) -> Path:
         writable = os.access(folder, os.W_OK)
     except OSError:
         writable = False
-    if not writable:  # as in Keras; a folder of one's own there, for others can write to it, too
-        folder = Path(tempfile.gettempdir()) / ".keras" / cache_subdir
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder if writable else _fallback(cache_subdir)
+
+
+def _fallback(cache_subdir: str) -> Path:
+    """As in Keras a folder `.keras` among the temporary files, if nobody else could have put files there."""
+    folder = Path(tempfile.gettempdir()) / ".keras"
+    below = PurePath(cache_subdir)
+    if below.is_absolute() or ".." in below.parts:
+        raise OSError(f"get_file: no files can be written to {cache_subdir!r}: pass another cache_subdir or cache_dir")
+    for part in ("", *below.parts):
+        folder /= part
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(0o700)
+        if not _is_own(folder):
+            private = Path(tempfile.mkdtemp(prefix="keras-")) / below
+            messages.say(f"{folder} may hold files of other users: {private} is used, which no later run finds.")
+            private.mkdir(0o700, parents=True, exist_ok=True)
+            return private
     return folder
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether this user alone can put files into a folder; where there are no users, temporary files are private."""
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        return False
+    return not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o022)
 
 
 def _algorithm(expected: str, algorithm: str) -> str:
@@ -127,20 +153,18 @@ def _matches(path: Path, expected: str, algorithm: str) -> bool:
 
 def _download(origin: str, path: Path, expected: str | None, algorithm: str) -> None:
     """Writes the file of a URL to a path, whole and checked or not at all."""
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    partial = path.parent / f".{path.name}.{secrets.token_hex(8)}.part"
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(partial, "xb") as file:  # with the permissions that the process gives to what it makes
             _fetch(origin, file)
-        if expected is not None and not _matches(Path(partial), expected, algorithm):
+        if expected is not None and not _matches(partial, expected, algorithm):
             raise ValueError(
                 f"get_file: what {origin} gave has not the {_algorithm(expected, algorithm)} hash {expected}: it is "
                 "incomplete, or another file"
             )
-        os.chmod(partial, 0o644)
         os.replace(partial, path)
     finally:
-        if os.path.exists(partial):
-            os.unlink(partial)
+        partial.unlink(missing_ok=True)
 
 
 def _fetch(origin: str, file: Any) -> None:
@@ -153,5 +177,5 @@ def _fetch(origin: str, file: Any) -> None:
         raise OSError(f"get_file: {origin} answered {error.code} {error.reason}") from error
     except (urllib.error.URLError, http.client.HTTPException) as error:
         raise OSError(f"get_file: {origin} cannot be reached: {getattr(error, 'reason', error)}") from error
-    if length is not None and file.tell() != int(length):
+    if length is not None and str(file.tell()) != length.strip():
         raise OSError(f"get_file: {origin} gave {file.tell()} of {length} bytes; try again")

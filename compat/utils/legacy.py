@@ -13,7 +13,8 @@ def serialize_keras_object(instance: Any) -> Any:
     Raises:
         ValueError: if it has neither a config nor a name.
     """
-    from compat.saving.serialization import get_registered_name, serialize_keras_object
+    from compat.saving.serialization import serialize_keras_object
+    from compat.serialization.registry import get_registered_name
 
     if instance is None:
         return None
@@ -59,7 +60,7 @@ def deserialize_keras_object(
             return found(**config)
         if not custom_objects:
             return found.from_config(config)
-        from compat.saving.serialization import CustomObjectScope
+        from compat.serialization.registry import CustomObjectScope
 
         with CustomObjectScope(custom_objects):
             return found.from_config(config)
@@ -72,7 +73,7 @@ def deserialize_keras_object(
 
 
 def _named(name: str, module_objects: dict | None, custom_objects: dict | None, what: str) -> Any:
-    from compat.saving.serialization import get_registered_object
+    from compat.serialization.registry import get_registered_object
 
     found = get_registered_object(name, custom_objects, module_objects)
     if found is None:

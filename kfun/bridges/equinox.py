@@ -54,6 +54,8 @@ class FromEquinox(Composite):
         takes_key: whether it is called with `key=`.
     """
 
+    loadable = "an equinox module is code"
+
     module: Any
     batched: bool = True
     takes_key: bool = False

@@ -32,6 +32,8 @@ class FromLinen(Layer):
         rngs: the names of the random streams besides `"params"`, drawn from the key.
     """
 
+    loadable = "a Flax module is code"
+
     module: Any
     method: Any = None
     rngs: tuple[str, ...] = ("dropout",)
@@ -80,6 +82,8 @@ class FromNnx(Layer):
             the state.
         method: the name of the method that is called.
     """
+
+    loadable = "a Flax module is code"
 
     module: Any
     method: str = "__call__"

@@ -29,6 +29,8 @@ class FromSavedModel(Layer):
         call_training_endpoint: the one that is called while training; by default the same.
     """
 
+    loadable = "loading a SavedModel runs its code"
+
     filepath: str
     call_endpoint: str = "serve"
     call_training_endpoint: str | None = None

@@ -27,6 +27,8 @@ class FromTorch(Layer):
             gradient and buffers are the state.
     """
 
+    loadable = "a torch module is code"
+
     module: Any
 
     def weights(self, *inputs: Spec) -> dict:

@@ -1,16 +1,15 @@
 """Runs a reader on a hostile file in a process of its own: 1 GB above its start, 10 seconds, marker files watched.
 
-The processes are forked from a server that has imported compat and not started JAX, so that one costs half a second.
+A process is forked from a server that has imported compat and not started JAX, and serves for many calls.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import resource
-import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -28,32 +27,24 @@ class Outcome(NamedTuple):
     seconds: float
     bytes: int  # the most resident memory above that at the start
     trace: str = ""
+    left: int = 0  # resident memory afterwards
 
 
-def attempt(reader: Callable, *args: Any, memory: int = MEMORY, seconds: float = SECONDS) -> Outcome:
-    """Calls `reader(*args)`, a function of a module that the process can import, in a confined process.
+def attempt(reader: Callable, *args: Any, memory: int = MEMORY, seconds: float = SECONDS, **kwargs: Any) -> Outcome:
+    """Calls `reader(*args, **kwargs)`, a function of a module that the process can import, in a confined process.
 
     Raises:
         AssertionError: if it needs more memory or time, or ends the process.
     """
-    context = _context()
-    receive, send = context.Pipe(False)
-    process = context.Process(target=_confined, args=(send, memory, seconds, os.getcwd(), reader, args))
-    process.start()
-    send.close()
-    found = receive.recv() if receive.poll(seconds + 30) and not receive.closed else None
-    process.join(1)
-    if process.is_alive():
-        process.kill()
-        process.join()
-    assert isinstance(found, Outcome), f"{reader.__name__} ended its process, or took too long: {process.exitcode}"
+    found = _worker().call(_Call(os.getcwd(), memory, reader, args, kwargs), seconds)
+    assert isinstance(found, Outcome), f"{reader.__name__} {found}"
     assert found.seconds <= seconds, f"{found.seconds:.1f} s: {found}"
     assert found.bytes <= memory, f"{found.bytes:,} bytes: {found}"
     assert found.error is None or not found.error.startswith("MemoryError"), found
     return found
 
 
-def refused(reader: Callable, *args: Any, match: str = "", marker: Any = None, **limits: Any) -> Outcome:
+def refused(reader: Callable, *args: Any, match: str = "", marker: Any = None, **more: Any) -> Outcome:
     """Asserts that the reader raises a ValueError within the limits, and that no marker file was made.
 
     Args:
@@ -61,9 +52,9 @@ def refused(reader: Callable, *args: Any, match: str = "", marker: Any = None, *
         args: of the reader, such as paths.
         match: a part of the error's text.
         marker: a path that code of the file would make.
-        limits: of `attempt`.
+        more: limits of `attempt`, arguments of the reader.
     """
-    found = attempt(reader, *args, **limits)
+    found = attempt(reader, *args, **more)
     assert marker is None or not os.path.exists(marker), f"code of the file ran: {marker}"
     assert found.error is not None, f"{reader.__name__} accepted the file: {found.text}"
     assert _is_value_error(found.error), f"{found.error}: {found.text}\n{found.trace}"
@@ -71,9 +62,9 @@ def refused(reader: Callable, *args: Any, match: str = "", marker: Any = None, *
     return found
 
 
-def accepted(reader: Callable, *args: Any, **limits: Any) -> Outcome:
+def accepted(reader: Callable, *args: Any, **more: Any) -> Outcome:
     """Asserts that the reader takes the file within the limits."""
-    found = attempt(reader, *args, **limits)
+    found = attempt(reader, *args, **more)
     assert found.error is None, f"{found.error}: {found.text}\n{found.trace}"
     return found
 
@@ -82,38 +73,89 @@ def _is_value_error(names: str) -> bool:
     return "ValueError" in names.split(" < ")
 
 
-def _context() -> Any:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.hostile.readers"])
-    return context
+class _Call(NamedTuple):
+    folder: str
+    memory: int
+    reader: Callable
+    args: tuple
+    kwargs: dict
 
 
-def _confined(send: Any, memory: int, seconds: float, folder: str, reader: Callable, args: tuple) -> None:
-    os.chdir(folder)
-    sys.setswitchinterval(0.005)
+class _Worker:
+    """A confined process, which takes one call after the other until one has ended it or left much memory taken."""
+
+    def __init__(self):
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["tests.hostile.readers"])
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=_confined, args=(other,), daemon=True)
+        self.process.start()
+        other.close()
+        self.start = self.pipe.recv()  # when it is ready
+
+    def call(self, call: _Call, seconds: float) -> Outcome | str:
+        """What became of a call, or how it ended the process."""
+        try:
+            self.pipe.send(call)
+            found = self.pipe.recv() if self.pipe.poll(seconds + _GRACE) else "took too long"
+        except EOFError:
+            self.process.join(_GRACE)
+            found = f"ended its process: {self.process.exitcode}"
+        if isinstance(found, str) or found.left > self.start + _LEFT:
+            self.end()
+        return found
+
+    def end(self) -> None:
+        """Ends the process."""
+        self.process.kill()
+        self.process.join()
+        _WORKERS.clear()
+
+
+_GRACE = 5  # seconds after its time in which a call may still end by itself
+_LEFT = 1 << 28  # bytes beyond the process's start
+_WORKERS: list[_Worker] = []
+
+
+def _worker() -> _Worker:
+    if not _WORKERS or not _WORKERS[0].process.is_alive():
+        _WORKERS[:] = [_Worker()]
+    return _WORKERS[0]
+
+
+def _confined(pipe: Any) -> None:
     ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
     import jax
 
     jax.devices()
     (jax.numpy.ones(3) + 1).block_until_ready()
+    pipe.send(_status("VmRSS"))
+    while True:
+        try:
+            call = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(_outcome(call))
+
+
+def _outcome(call: _Call) -> Outcome:
+    os.chdir(call.folder)
     with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
         file.write("5")  # the peak begins anew
     start = _status("VmRSS")
-    limit = _status("VmSize") + memory
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(int(seconds) + 5)
+    resource.setrlimit(resource.RLIMIT_AS, (_status("VmSize") + call.memory, resource.RLIM_INFINITY))
     begun = time.perf_counter()
     error, trace = None, ""
     try:
-        text = type(reader(*args)).__name__
+        text = type(call.reader(*call.args, **call.kwargs)).__name__
     except BaseException as raised:
         error, text = " < ".join(c.__name__ for c in type(raised).__mro__), str(raised)
         trace = "".join(traceback.format_exception(raised)[-12:])
     taken = time.perf_counter() - begun
-    send.send(Outcome(error, text[:2000], taken, max(_status("VmHWM") - start, 0), trace[-4000:]))
-    send.close()
-    os._exit(0)
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    most = max(_status("VmHWM") - start, 0)
+    gc.collect()
+    return Outcome(error, text[:2000], taken, most, trace[-4000:], _status("VmRSS"))
 
 
 def _status(name: str) -> int:

@@ -1,0 +1,194 @@
+"""Numbers in a config are not believed: what they ask for is compared with what the file holds, or has a cap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import compat as keras
+from compat import layers
+from tests.hostile import configs, readers
+from tests.hostile.confined import accepted, refused
+
+BIG = 10**9
+
+
+def _attention():
+    x = keras.Input((4, 8))
+    model = keras.Model(x, layers.MultiHeadAttention(2, 2, name="a")(x, x))
+    model.compile("adam", "mse")
+    return model
+
+
+def _changed(model, class_name, **changes):
+    config = configs.config_of(model)
+    for found in configs.entries(config, class_name):
+        found["config"] |= changes
+    return config
+
+
+@pytest.mark.parametrize("form", configs.FORMATS)
+def test_weights_are_compared_before_they_are_made(form, tmp_path):
+    """Ten million heads, and an optimizer with a state for them."""
+    model = _attention()
+    config = _changed(model, "MultiHeadAttention", num_heads=10**7)
+    refused(readers.load_model, configs.write(model, config, tmp_path, form), match="has shape")
+
+
+@pytest.mark.parametrize(("layer", "changes"), [
+    (lambda: layers.Dense(2, name="d"), {"units": 10**10}),
+    (lambda: layers.Embedding(4, 2, name="d"), {"input_dim": 10**10}),
+    (lambda: layers.LayerNormalization(name="d"), {"axis": [0, 1]}),
+])  # fmt: skip
+def test_other_weights_too(layer, changes, tmp_path):
+    model = configs.functional(layer())
+    model.compile("adam", "mse")
+    config = _changed(model, type(layer()).__name__, **changes)
+    refused(readers.load_model, configs.write(model, config, tmp_path))
+
+
+METRICS = {
+    "AUC": (lambda: keras.metrics.AUC(num_thresholds=5), {"num_thresholds": 10**8}),
+    "AUC of labels": (
+        lambda: keras.metrics.AUC(num_thresholds=5, multi_label=True, num_labels=2),
+        {"num_labels": 10**8},
+    ),
+    "PrecisionAtRecall": (lambda: keras.metrics.PrecisionAtRecall(0.5, 5), {"num_thresholds": 10**8}),
+    "MeanIoU": (lambda: keras.metrics.MeanIoU(5), {"num_classes": 30000}),
+    "OneHotIoU": (lambda: keras.metrics.OneHotIoU(5, [1]), {"num_classes": 30000}),
+}
+
+
+@pytest.mark.parametrize("form", configs.FORMATS)
+@pytest.mark.parametrize("name", METRICS)
+def test_metrics_have_a_cap(name, form, tmp_path):
+    make, changes = METRICS[name]
+    model = configs.compiled(make())
+    config = _changed(model, type(make()).__name__, **changes)
+    refused(readers.load_model, configs.write(model, config, tmp_path, form), match="allowance")
+
+
+def test_the_cap_can_be_raised(tmp_path):
+    config = _changed(configs.compiled(keras.metrics.MeanIoU(5)), "MeanIoU", num_classes=4000)
+    path = configs.write(configs.compiled(keras.metrics.MeanIoU(5)), config, tmp_path)
+    with pytest.raises(ValueError, match="192,000,000 bytes"):
+        keras.saving.load_model(path)
+    loaded = keras.saving.load_model(path, allowance=1 << 28)
+    assert loaded.get_compile_config()["metrics"][0]["config"]["num_classes"] == 4000
+    metric = config["compile_config"]["metrics"][0]
+    with pytest.raises(ValueError, match="allowance"):
+        keras.saving.deserialize_keras_object(metric)
+    assert keras.saving.deserialize_keras_object(metric, allowance=1 << 28).num_classes == 4000
+
+
+def test_what_is_not_read_from_data_has_no_cap():
+    model = configs.compiled(keras.metrics.MeanIoU(4000))
+    assert keras.models.clone_model(model).get_compile_config()["metrics"][0]["config"]["num_classes"] == 4000
+
+
+def test_the_cap_is_for_all_together(tmp_path):
+    config = _changed(configs.compiled(keras.metrics.MeanIoU(5)), "MeanIoU", num_classes=2500)
+    config["compile_config"]["metrics"] *= 3
+    with pytest.raises(ValueError, match="are left"):
+        keras.saving.deserialize_keras_object(config["compile_config"])
+
+
+@pytest.mark.parametrize(("value", "dtype"), [
+    (["a"], "<U500000000"), (["a"], "|S2000000000"), (["a"] * 1000, "<U4000"), ([1.0], "U500000000"), ([1.0], "O"),
+    ([[1.0], [1.0, 2.0]], "float32"), (["x"], "float32"), ([1], "V100000000"), ([1], "f4,f4"),
+    ({"a": 1}, "float32"), ([10**400], "float32"),
+])  # fmt: skip
+@pytest.mark.parametrize("kind", ["__numpy__", "__tensor__"])
+def test_arrays_are_as_large_as_their_values(kind, value, dtype):
+    many = value * 1000 if dtype == "<U4000" else value
+    refused(readers.deserialize, {"class_name": kind, "config": {"value": many, "dtype": dtype}}, match="")
+
+
+@pytest.mark.parametrize("array", [
+    np.arange(6, dtype="int64").reshape(2, 3), np.float32(2.5) * np.ones(3, "float32"), np.array(["ab", "c"]),
+    np.array([b"ab", b"c"]), np.zeros((2, 0), "float16"), np.array([True, False]), np.array(3, "uint8"),
+])  # fmt: skip
+def test_honest_arrays_come_back(array):
+    data = {"class_name": "__numpy__", "config": {"value": array.astype("U").tolist() if array.dtype.kind == "S" else
+                                                  array.tolist(), "dtype": array.dtype.str}}  # fmt: skip
+    if array.dtype.kind not in "US":
+        data["config"]["dtype"] = array.dtype.name
+    found = keras.saving.deserialize_keras_object(data)
+    assert found.dtype == array.dtype
+    np.testing.assert_array_equal(found, array)
+
+
+def test_stacked_cells(tmp_path):
+    x = keras.Input((4, 8))
+    model = keras.Model(x, layers.RNN([layers.SimpleRNNCell(2), layers.SimpleRNNCell(2)])(x))
+    config = configs.config_of(model)
+    cells = configs.entry(config, "StackedRNNCells")["config"]["cells"]
+    cells *= 4000
+    refused(readers.load_model, configs.write(model, config, tmp_path), match="cells")
+
+
+OPS = {  # a call, and what a file may say of it
+    "full": (lambda x: keras.ops.full((2, 2), x[0, 0]), {"shape": [BIG, BIG]}),
+    "broadcast_to": (lambda x: keras.ops.broadcast_to(x[:1], (2, 4)), {"shape": [BIG, 4]}),
+    "repeat": (lambda x: keras.ops.repeat(x, 2, axis=1), {"repeats": BIG}),
+    "tile": (lambda x: keras.ops.tile(x, (1, 2)), {"repeats": [1, BIG]}),
+    "one_hot": (lambda x: keras.ops.one_hot(keras.ops.cast(x, "int32"), 3), {"num_classes": BIG}),
+    "linspace": (lambda x: keras.ops.linspace(x, x + 1, num=3), {"num": BIG}),
+    "resize": (lambda x: keras.ops.image.resize(x[:, :, None, None], (2, 2)), {"size": [BIG, 2]}),
+    "array_split": (lambda x: keras.ops.array_split(x, 2, axis=1), {"indices_or_sections": 10**6}),
+    "diff": (lambda x: keras.ops.diff(x, 1), {"n": 10**6}),
+    "pad": (lambda x: keras.ops.pad(x, ((0, 0), (0, 2))), {"pad_width": [[0, 0], [0, BIG]]}),
+    "extract_sequences": (lambda x: keras.ops.extract_sequences(x, 2, 1), {"sequence_length": BIG}),
+}
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_settings_of_ops(name, tmp_path):
+    call, changes = OPS[name]
+    model = configs.functional(layers.Dense(4, name="d"), call)
+    config = configs.config_of(model)
+    for entry in config["config"]["layers"]:
+        if set(changes) <= set(entry["config"]):
+            entry["config"] |= changes
+            break
+    else:
+        raise AssertionError("the op's settings have other names")
+    refused(readers.load_model, configs.write(model, config, tmp_path))
+
+
+ONE = {"class_name": "__numpy__", "config": {"value": [1.0], "dtype": "float32"}}
+
+
+@pytest.mark.parametrize(("op", "args", "config"), [
+    ("Full", [7.0], {"shape": [30000, 30000]}),
+    ("BroadcastTo", [ONE], {"shape": [30000, 30000]}), ("Repeat", [ONE], {"repeats": BIG}),
+    ("Tile", [ONE], {"repeats": [BIG]}),
+    ("Arange", [0, BIG], {}),
+    ("WhileLoop", [0], {"cond": "relu", "body": "relu"}),
+    ("ForiLoop", [1.0], {"lower": 0, "upper": BIG, "body_fun": "relu"}),
+])  # fmt: skip
+def test_ops_on_no_output_of_a_layer_are_not_run(op, args, config, tmp_path):
+    model = configs.functional(layers.Dense(4, name="d"))
+    data = configs.config_of(model)
+    data["config"]["layers"].append({
+        "module": "keras.src.ops.numpy", "class_name": op, "registered_name": op, "name": "o",
+        "config": config | {"name": "o"}, "inbound_nodes": [{"args": args, "kwargs": {}}],
+    })  # fmt: skip
+    data["config"]["output_layers"] = [["o", 0, 0]]
+    refused(readers.load_model, configs.write(model, data, tmp_path), match="no output of another")
+
+
+@pytest.mark.parametrize("order", [list, lambda made: made[::-1], lambda made: made[::2] + made[1::2]])
+def test_layers_in_any_order_take_time_as_they_are_many(order, tmp_path):
+    model, config = configs.chain(3000, order)
+    accepted(readers.load_model, configs.write(model, config, tmp_path))
+
+
+def test_what_an_honest_file_lacks_may_be_drawn(tmp_path):
+    """An optimizer that has made no step has no state in the file."""
+    model = configs.compiled("mae")
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    assert not loaded.optimizer.variables[2].drawn or float(np.sum(loaded.optimizer.variables[2].numpy())) == 0
+    x = np.ones((4, 3), "float32")
+    loaded.fit(x, np.ones((4, 2)), verbose=0)
