@@ -6,18 +6,33 @@ import contextlib
 import json
 import os
 import random
-import tempfile
+import shutil
 import warnings
-import zipfile
+from collections.abc import Iterator
 from typing import Any
 
+import h5py
 import numpy as np
 
 from compat.callbacks._base import Callback, only_if
 from compat.callbacks._checkpoint import BatchCounter, checked_frequency
 from compat.core import resume, seeds
+from compat.saving.archives import parse
+from compat.saving.hdf5 import opened
+from compat.saving.npz import read_npz
+from compat.saving.stores import Entry
+from kfun.atomic import beside, sweep
 
-_DAMAGE = (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile)
+# Keras's names. One file, which is replaced in one step, has all: the weights where Keras looks for them, and the rest
+# in a group of its own. The metadata beside it are for Keras; here they count only if the file has no such group.
+_WEIGHTS, _METADATA = "latest.weights.h5", "training_metadata.json"
+_STATE = "training_state.npz"  # of backups in three files, which are still read
+_LONGEST = 1 << 20  # bytes of metadata
+_GROUP, _MEMBER = "__training__", "metadata"  # a name that no attribute with weights has
+_RANDOM = {  # the shapes of what `_random_state` gives
+    "numpy": [(624,)], "numpy_rest": [(3,)], "python": [(625,)], "python_rest": [(0,), (1,)], "generator": [(2,)],
+}  # fmt: skip
+_DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, OSError, EOFError)
 
 
 class BackupAndRestore(Callback):
@@ -65,13 +80,12 @@ class BackupAndRestore(Callback):
     # ---- moments ----
 
     def on_train_begin(self, logs=None):
-        for old in (False, True):
-            if not os.path.exists(self._path(_METADATA, old)):
-                continue
+        kept = [old for old in (False, True) if self._is_kept(old)]
+        for old in kept:
             try:
                 return self._restore(old)
             except _DAMAGE as error:
-                if old or not os.path.exists(self._path(_METADATA, True)):
+                if old is kept[-1]:
                     raise ValueError(
                         f"BackupAndRestore: the backup in {self.backup_dir!r} cannot be used ({error}). Delete the "
                         "folder to train from the beginning"
@@ -106,42 +120,63 @@ class BackupAndRestore(Callback):
 
     def on_train_end(self, logs=None):
         if self.delete_checkpoint:
-            for name in (_WEIGHTS, _STATE, _METADATA):
-                for old in (False, True):
-                    with contextlib.suppress(FileNotFoundError):
-                        os.remove(self._path(name, old))
+            for name in (_METADATA, _STATE, _WEIGHTS):
+                for old in (True, False):
+                    _remove(self._path(name, old))
             with contextlib.suppress(OSError):  # something else is in it
+                sweep(self._path(_WEIGHTS))
                 os.rmdir(self.backup_dir)
 
     # ---- files ----
 
     def _save(self, epoch: int, batch: int, done: int, before: int, logs: dict) -> None:
-        os.makedirs(self.backup_dir, exist_ok=True)
-        if self.double_checkpoint:
-            for name in (_METADATA, _STATE, _WEIGHTS):
-                if os.path.exists(self._path(name)):
-                    os.replace(self._path(name), self._path(name, True))
         arrays = {f"metric_{i}": np.asarray(v.value) for i, v in enumerate(self.model.metrics_variables)}
         arrays |= {f"variable_{i}": np.asarray(v.value) for i, v in enumerate(_no_weights(self.model))}
         values = {n: float(v) for n, v in logs.items() if np.ndim(v) == 0}
         metadata = {"epoch": epoch, "batch": batch, "done": done, "before": before, "logs": values,
                     "iterations": _iterations(self.model)}  # fmt: skip
-        self._weights(self.model.save_weights)
-        _write(self._path(_STATE), lambda file: np.savez(file, **self._random, **arrays))
-        _write(self._path(_METADATA), lambda file: file.write(json.dumps(metadata).encode()))
+        os.makedirs(self.backup_dir, exist_ok=True)
+        with beside(self._path(_WEIGHTS)) as unfinished:
+            weights = os.path.join(unfinished, _WEIGHTS)
+            self.model.save_weights(weights, overwrite=True)
+            _write_training(weights, metadata, self._random | arrays)
+            for_keras = os.path.join(unfinished, _METADATA)
+            with open(for_keras, "x", encoding="utf-8") as file:
+                json.dump({"epoch": epoch, "batch": batch}, file)
+            if self.double_checkpoint:
+                for name in (_WEIGHTS, _STATE, _METADATA):
+                    _keep(self._path(name), self._path(name, True), unfinished)
+            os.replace(weights, self._path(_WEIGHTS))
+            os.replace(for_keras, self._path(_METADATA))
+        _remove(self._path(_STATE))
 
-    def _weights(self, save: Any) -> None:
-        """Writes the weights beside the old ones first: whoever stops in the middle leaves those whole."""
-        temporary = self._path("new.weights.h5")
-        save(temporary, overwrite=True)
-        os.replace(temporary, self._path(_WEIGHTS))
+    def _is_kept(self, old: bool) -> bool:
+        if os.path.exists(self._path(_METADATA, old)):
+            return True
+        try:
+            return _read_training(self._path(_WEIGHTS, old)) is not None
+        except FileNotFoundError:
+            return False
+        except _DAMAGE:  # which is told when it is used
+            return True
+
+    def _read_beside(self, old: bool) -> tuple[Any, dict[str, np.ndarray]]:
+        """What stands beside the weights: in backups that Keras made, and in those of three files."""
+        path = self._path(_METADATA, old)
+        if os.path.getsize(path) > _LONGEST:
+            raise ValueError(f"{_METADATA} has more than {_LONGEST:,} bytes")
+        with open(path, "rb") as file:
+            metadata = parse(_METADATA, file.read(_LONGEST))
+        state = self._path(_STATE, old)
+        return metadata, read_npz(state) if os.path.exists(state) else {}
 
     def _restore(self, old: bool) -> None:
-        with open(self._path(_METADATA, old), encoding="utf-8") as file:
-            metadata = json.load(file)
+        path = self._path(_WEIGHTS, old)
+        if not os.path.exists(path):
+            raise ValueError(f"it has no {os.path.basename(path)}")
+        metadata, state = _read_training(path) or self._read_beside(old)
         epoch, batch = _count(metadata, "epoch"), _count(metadata, "batch")
-        state = _read_state(self._path(_STATE, old))
-        with _named(self._path(_WEIGHTS, old)) as weights:
+        with _with_ending(path) as weights:
             self.model.load_weights(weights)
         if metadata.get("iterations", _iterations(self.model)) != _iterations(self.model):
             raise ValueError("its weights and its metadata are of different moments")
@@ -151,13 +186,10 @@ class BackupAndRestore(Callback):
             for variable, value in zip(_no_weights(self.model), others, strict=True):
                 variable.assign(value)
         self._epoch, self._before = epoch, _count(metadata, "before") if "before" in metadata else 0
-        self._restored = {n: v for n, v in state.items() if not n.startswith(("metric_", "variable_"))}
+        self._restored = _checked_random({n: v for n, v in state.items() if not n.startswith(("metric_", "variable_"))})
         self._counter.last = done - 1
         logs = {str(n): float(v) for n, v in metadata.get("logs", {}).items()}
         resume.leave(self.model, resume.Resume(epoch, done, metrics if done else None, logs, self._before))
-
-
-_WEIGHTS, _STATE, _METADATA = "latest.weights.h5", "training_state.npz", "training_metadata.json"
 
 
 def _count(metadata: Any, name: str) -> int:
@@ -181,39 +213,59 @@ def _iterations(model: Any) -> int:
     return int(np.asarray(model.optimizer.iterations))
 
 
-def _write(path: str, write: Any) -> None:
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".backup-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+def _write_training(path: str, metadata: dict, arrays: dict[str, np.ndarray]) -> None:
+    """Adds what is no weight to a file of weights, and waits for the disk."""
+    with h5py.File(path, "r+") as file:
+        group = file.create_group(_GROUP)
+        entry = Entry(group)
+        entry[_MEMBER] = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
+        for name, value in arrays.items():
+            entry[name] = value
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
 
 
-def _read_state(path: str) -> dict[str, np.ndarray]:
-    """The arrays of a file, none for a backup that Keras made."""
+def _read_training(path: str) -> tuple[Any, dict[str, np.ndarray]] | None:
+    """The metadata and the arrays that are no weights; None for a file of weights alone."""
+    with opened(path) as file:
+        group = file.group(_GROUP)
+        if group is None:
+            return None
+        arrays = {name: group.array(name, "the training") for name in group}
+    return parse(_MEMBER, arrays.pop(_MEMBER).tobytes()), arrays
+
+
+def _keep(path: str, before: str, unfinished: str) -> None:
+    """Makes the last backup the one before, too: it stays where it is until the next one takes its place."""
     if not os.path.exists(path):
-        return {}
-    with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+        _remove(before)
+        return
+    link = os.path.join(unfinished, os.path.basename(before))
+    _link(path, link)
+    os.replace(link, before)
+
+
+def _link(path: str, link: str) -> None:
+    try:
+        os.link(path, link)
+    except OSError:  # a file system without such links
+        shutil.copyfile(path, link)
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(path)
 
 
 @contextlib.contextmanager
-def _named(path: str) -> Any:
+def _with_ending(path: str) -> Iterator[str]:
     """A name for a weights file that ends as weights files must."""
-    if not os.path.exists(path):
-        raise ValueError(f"it has no {os.path.basename(path)}")
     if path.endswith(".weights.h5"):
         yield path
         return
-    with tempfile.TemporaryDirectory(dir=os.path.dirname(path)) as folder:
-        link = os.path.join(folder, "old.weights.h5")
-        os.link(path, link)
+    with beside(os.path.join(os.path.dirname(path), _WEIGHTS)) as folder:
+        link = os.path.join(folder, _WEIGHTS)
+        _link(path, link)
         yield link
 
 
@@ -227,6 +279,16 @@ def _random_state() -> dict[str, np.ndarray]:
     }  # fmt: skip
     if seeds._GLOBAL:
         state["generator"] = np.asarray(seeds._GLOBAL[0].state.value)
+    return state
+
+
+def _checked_random(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The state of random numbers, or a ValueError while the backup before can still be taken."""
+    if state and not _RANDOM.keys() - {"generator"} <= state.keys():
+        raise ValueError(f"it has only a part of the random numbers' state: {sorted(state)}")
+    for name, value in state.items():
+        if value.shape not in _RANDOM.get(name, ()) or value.dtype.kind not in "iuf":
+            raise ValueError(f"it has {value.dtype}{list(value.shape)} as the random numbers' state {name!r:.80}")
     return state
 
 

@@ -13,6 +13,7 @@ from rich.tree import Tree
 
 from compat.saving import stores
 from compat.saving.archives import CONFIG, METADATA, Archive
+from compat.saving.hdf5 import Group, opened
 from kfun.atomic import atomic_file
 
 _LIMIT = 64  # levels of groups
@@ -44,7 +45,8 @@ class KerasFileEditor:
             with open(self.filepath, "rb") as file:
                 archive = Archive(file, repr(self.filepath))
                 self.config = archive.text(CONFIG)
-                self.metadata = archive.text(METADATA) if METADATA in archive.zip.namelist() else None
+                has_metadata = any(member.name == METADATA for member in archive.zip)
+                self.metadata = archive.text(METADATA) if has_metadata else None
                 with archive.weights() as weights:
                     self._open(weights)
         elif self.filepath.endswith(".weights.h5"):
@@ -57,27 +59,40 @@ class KerasFileEditor:
 
     def _open(self, source: Any) -> None:
         self.object_metadata: dict[str, dict] = {}
-        with stores.opened(source) as file:
-            self.weights_dict = self._read(file, "")
+        with opened(source) as file:
+            self.weights_dict = self._read(file, "", {file.address: "/"})
 
-    def _read(self, group: Any, path: str) -> dict:
-        """The arrays of a group; `vars` is left out of paths."""
+    def _read(self, group: Group, path: str, seen: dict[int, str]) -> dict:
+        """The arrays of a group; `vars` is left out of paths.
+
+        An object with many paths, as hard links make them, would be read once for each: two to the power of
+        the depth.
+        """
         if path.count("/") > _LIMIT:
             raise ValueError(f"{self.filepath!r}: groups are nested more than {_LIMIT} deep, which is refused")
         found: dict[str, Any] = {}
-        for name in group:
-            link = group.get(name, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                raise ValueError(f"{path}/{name}: a link to somewhere else ({type(link).__name__}), which is refused")
-            if isinstance(group[name], h5py.Group):
-                if name == "vars":
-                    if len(group[name]):
-                        self.object_metadata[path] = {k: str(v) for k, v in group[name].attrs.items()}
-                    found |= self._read(group[name], path)
-                else:
-                    found[name] = self._read(group[name], f"{path}/{name}")
+        for name in group.names():
+            address = group.address_of(name)
+            inner = f"{path}/{name}"
+            if address in seen:
+                raise ValueError(f"{self.filepath!r}: {seen[address]} and {inner} are one object, which is refused")
+            seen[address] = inner
+            entry = group.group(name) if group.is_group(name) else None
+            if entry is None:
+                part = {name: group.array(name, path or "/")}
+            elif name == "vars":
+                part = self._read(entry, path, seen)
+                if part:
+                    texts = {key: entry.text(key) for key in entry.attributes()}
+                    self.object_metadata[path] = {key: text for key, text in texts.items() if text is not None}
             else:
-                found[name] = stores.array_of(group, name, path or "/")
+                part = {name: self._read(entry, inner, seen)}
+            twice = found.keys() & part.keys()
+            if twice:
+                raise ValueError(
+                    f"{self.filepath!r}: {path or '/'} has {sorted(twice)} both inside of vars and beside it"
+                )
+            found |= part
         return found
 
     def summary(self) -> None:
@@ -132,10 +147,11 @@ class KerasFileEditor:
             object_name: its name, if no other has it, or its path such as `"layers/dense"`.
             new_name: a name, without a path.
         """
-        if "/" in new_name:
-            raise ValueError(f"Argument `new_name` should be a name, without '/'. Received: target_name='{new_name}'")
+        _check_name(new_name)
 
         def rename(holder: dict, name: str) -> None:
+            if new_name in holder and new_name != name:
+                raise ValueError(f"'{new_name}' is there already: delete it, or choose another name for '{name}'")
             items = [(new_name if k == name else k, v) for k, v in holder.items()]
             holder.clear()
             holder.update(items)
@@ -154,17 +170,17 @@ class KerasFileEditor:
             weights: `{name: array}`.
         """
         _check_weights(weights)
-        *parents, name = _parts(object_path)
+        *parents, name = _parts(object_path) or [""]
+        _check_name(name)
         self._at(parents, object_path)[name] = dict(weights)
 
     def delete_weight(self, object_name: str, weight_name: str) -> None:
         """Takes a weight out of an object."""
 
         def delete(holder: dict, name: str) -> None:
-            if weight_name not in holder[name]:
-                raise ValueError(
-                    f"Weight {weight_name} not found in object {object_name}. Weights found: {list(holder[name])}"
-                )
+            if not isinstance(holder[name], dict) or weight_name not in holder[name]:
+                inside = list(holder[name]) if isinstance(holder[name], dict) else "it is a weight itself"
+                raise ValueError(f"Weight {weight_name} not found in object {object_name}. Weights found: {inside}")
             holder[name].pop(weight_name)
 
         self._edit(object_name, delete)
@@ -172,7 +188,13 @@ class KerasFileEditor:
     def add_weights(self, object_name: str, weights: dict) -> None:
         """Puts weights `{name: array}` into an object."""
         _check_weights(weights)
-        self._edit(object_name, lambda holder, name: holder[name].update(weights))
+
+        def add(holder: dict, name: str) -> None:
+            if not isinstance(holder[name], dict):
+                raise ValueError(f"'{object_name}' is a weight, not an object that has weights")
+            holder[name].update(weights)
+
+        self._edit(object_name, add)
 
     def _edit(self, name: str, edit: Callable[[dict, str], Any]) -> None:
         if "/" in name:
@@ -249,6 +271,15 @@ def _parts(path: str) -> list[str]:
     return [p for p in path.split("/") if p]
 
 
+def _check_name(name: Any) -> None:
+    """A name of a group or array is one step of a path."""
+    if not isinstance(name, str) or name in ("", ".", "..", "vars") or "/" in name or "\0" in name:
+        raise ValueError(
+            "expected a name, without '/' or a zero character, and none of '', '.', '..' and 'vars'. "
+            f"Received: {name!r}"
+        )
+
+
 def _holders(content: dict, name: str) -> Any:
     if name in content:
         yield content
@@ -263,3 +294,5 @@ def _check_weights(weights: Any) -> None:
             "`weights`: expected a dict from the weights' names ('0', '1', ...) to "
             f"NumPy arrays. Received: type(weights)={type(weights)}"
         )
+    for name in weights:
+        _check_name(name)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import warnings
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import h5py
@@ -12,6 +14,7 @@ import numpy as np
 
 from compat.saving import stores
 from compat.saving.archives import parse
+from compat.saving.hdf5 import Group, opened
 from compat.saving.legacy_config import modern, modern_training
 from compat.saving.serialization import serialize_keras_object
 from kfun.atomic import atomic_file
@@ -82,17 +85,20 @@ def _write_names(group: Any, name: str, names: list[str]) -> None:
         group.attrs[name if parts == 1 else f"{name}{i}"] = part
 
 
-def _names(group: Any, name: str) -> list[str]:
-    keys = [name] if name in group.attrs else []
-    while not keys or keys[-1] != name:  # long lists are in several attributes
-        if f"{name}{len(keys)}" not in group.attrs:
-            break
-        keys.append(f"{name}{len(keys)}")
-    found = [n for key in keys for n in np.ravel(group.attrs[key])]
-    names = [n.decode() if isinstance(n, bytes) else n for n in found]
-    if not all(isinstance(n, str) for n in names):
-        raise ValueError(f"{name} of {group.name!r} are no names: the file is damaged")
-    return names
+def _names(group: Group, name: str) -> list[str]:
+    """The names in an attribute, each once; long lists are in several attributes."""
+    found = group.texts(name)
+    if found is None:
+        found = []
+        for n in itertools.count():
+            part = group.texts(f"{name}{n}")
+            if part is None:
+                break
+            found += part
+    repeated = next((n for n, times in Counter(found).items() if times > 1), None)
+    if repeated is not None:
+        raise ValueError(f"{name} of {group.path!r} has {repeated!r} twice: the file is damaged")
+    return found
 
 
 def load_model(path: str, custom_objects: dict | None = None, compile: bool = True) -> Any:
@@ -103,31 +109,41 @@ def load_model(path: str, custom_objects: dict | None = None, compile: bool = Tr
     """
     from compat.saving.files import made
 
-    with stores.opened(path) as file:
-        if "model_config" not in file.attrs:
+    with opened(path) as file:
+        if "model_config" not in file.attributes():
             raise ValueError(f"{path!r} holds no model but weights alone: build the model and call model.load_weights")
-        model = made(modern(_data(file, "model_config")), custom_objects)
-        weights = stores.group_of(file, "model_weights")
+        model = made(_translated(file, "model_config", modern), custom_objects)
+        weights = file.group("model_weights")
         if weights is None:
             raise ValueError(f"{path!r} has no group model_weights: the file is damaged")
         if not model.built and len(_names(weights, "layer_names")):
             warnings.warn(f"{path!r} does not say for which shapes the model was built: its weights wait", stacklevel=3)
             return model
         _fill(model, weights, False, False, None)
-        if compile and "training_config" in file.attrs:
-            _compile(model, modern_training(_data(file, "training_config")), custom_objects)
-            _fill_optimizer(model, stores.group_of(file, "optimizer_weights"))
+        if compile and "training_config" in file.attributes():
+            _compile(model, _translated(file, "training_config", modern_training), custom_objects)
+            _fill_optimizer(model, file.group("optimizer_weights"))
     return model
 
 
-def _data(file: Any, name: str) -> Any:
-    content = file.attrs[name]
-    if not isinstance(content, (str, bytes)):
+def _data(file: Group, name: str) -> Any:
+    text = file.text(name)
+    if text is None:
         raise ValueError(f"{name} is no text: the file is damaged")
-    found = parse(name, content.encode() if isinstance(content, str) else content)
+    found = parse(name, text.encode())
     if not isinstance(found, dict):
         raise ValueError(f"{name} holds no object: the file is damaged")
     return found
+
+
+def _translated(file: Group, name: str, translate: Callable) -> Any:
+    """The data of an attribute in the form of today."""
+    try:
+        return translate(_data(file, name))
+    except (TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{name} of the file cannot be used ({type(error).__name__}: {error}): it is damaged"
+        ) from error
 
 
 def _compile(model: Any, config: dict, custom_objects: dict | None) -> None:
@@ -166,24 +182,24 @@ def load_weights(
         by_name: whether layers are found by name, else by place among those with weights.
         skipped: layers to leave as they are.
     """
-    with stores.opened(path) as file:
+    with opened(path) as file:
         group = file
         if not _has_names(file) and "model_weights" in file:
-            group = stores.group_of(file, "model_weights")
+            group = file.group("model_weights") or file
         if not _has_names(group):
             if by_name:
                 raise ValueError(f"{path!r} is no file of the older format, the only one that can be read by name")
-            stores.fill(model, lambda inner: [stores.group_of(file, inner)], skip_mismatch, skipped)
+            stores.fill(model, lambda inner: [file.group(inner)], skip_mismatch, skipped)
             return
         _fill(model, group, skip_mismatch, by_name, skipped)
 
 
-def _has_names(group: Any) -> bool:
-    return "layer_names" in group.attrs or "layer_names0" in group.attrs
+def _has_names(group: Group) -> bool:
+    return not {"layer_names", "layer_names0"}.isdisjoint(group.attributes())
 
 
 def _fill(model: Any, group: Any, skip_mismatch: bool, by_name: bool, skipped: Iterable[Any] | None) -> None:
-    names = [n for n in _names(group, "layer_names") if _names(_inner(group, n), "weight_names")]
+    names = _filled(group)
     layers = [layer for layer in model.layers if _weights(layer)]
     if by_name:
         known = {layer.name: layer for layer in layers}
@@ -211,8 +227,22 @@ def _fill(model: Any, group: Any, skip_mismatch: bool, by_name: bool, skipped: I
         warnings.warn(f"not loaded, because they do not fit the file: {', '.join(failed)}", stacklevel=5)
 
 
-def _inner(group: Any, name: str) -> Any:
-    found = stores.group_of(group, name)
+def _filled(group: Group) -> list[str]:
+    """The names of the layers that have weights in the file, each with a group of its own."""
+    found = []
+    owners: dict[int, str] = {}
+    for name in _names(group, "layer_names"):
+        inner = _inner(group, name)
+        other = owners.setdefault(inner.address, name)
+        if other != name:
+            raise ValueError(f"the layers {other!r} and {name!r} have one group in the file, which is refused")
+        if _names(inner, "weight_names"):
+            found.append(name)
+    return found
+
+
+def _inner(group: Group, name: str) -> Group:
+    found = group.group(name)
     if found is None:
         raise ValueError(f"the file names a layer {name!r}, but has no group of it: it is damaged")
     return found
@@ -227,9 +257,7 @@ def _put(variables: list[Any], group: Any, label: str) -> None:
         variable.assign(value)
 
 
-def _array(group: Any, name: str, label: str, shape: tuple) -> np.ndarray:
-    folder, _, last = name.rpartition("/")
-    inner = stores.group_of(group, folder) if folder else group
-    if inner is None or last not in inner:
+def _array(group: Group, name: str, label: str, shape: tuple) -> np.ndarray:
+    if name not in group:
         raise ValueError(f"{label}: the file has no array {name!r}")
-    return stores.array_of(inner, last, label, tuple(shape))
+    return group.array(name, label, tuple(shape))

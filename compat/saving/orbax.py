@@ -1,14 +1,16 @@
 """Orbax checkpoints in the layout that Keras gives them: a folder per step with a pytree and the model's config.
 
-Reading builds the model from its config as `load_model` does, and compares every array's shape with
-its variable's before the array is read.
+Reading looks at the folder before orbax does: no links, no names that are paths. It builds the model from
+its config as `load_model` does, and compares every array's shape with its variable's before it is read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -17,12 +19,18 @@ import jax
 import numpy as np
 
 from compat.saving import assets
+from compat.saving.archives import parse
 from kfun.errors import MissingExtraError
 from kfun.tree import flatten
 
 _WEIGHTS = ("trainable_variables", "non_trainable_variables")
 _MARK = "_CHECKPOINT_METADATA"
+_TREE = "_METADATA"
 _MOST_ASSETS = 1 << 32  # bytes
+_MOST_TEXT = 64 << 20  # bytes of a JSON file
+_EXPANSION = 100  # how much larger than what is stored assets may be
+_SMALL_CHUNK = 1 << 20  # bytes that a chunk may have, however small its array is
+_LONGEST = 4096  # letters of a variable's path
 
 
 def orbax(purpose: str) -> Any:
@@ -89,15 +97,77 @@ def _nested(variables: list[Any]) -> dict[str, Any]:
 
 
 def _paths(variables: list[Any]) -> Iterator[tuple[Any, list[str]]]:
-    """Each variable with the parts of its path; a path that is another's too, or begins it, gets a number."""
+    """Each variable with the parts of its path, numbered so that none is another's or begins it."""
     used: set[str] = set()
+    begun: set[str] = set()  # what used paths begin with
+    folders: dict[str, int] = {}
+    names: dict[str, int] = {}
     for variable in variables:
-        path, n = variable.path, 0
-        while path in used or any(u.startswith(f"{path}/") or path.startswith(f"{u}/") for u in used):
-            n += 1
-            path = f"{variable.path}_{n}"
+        *parents, last = variable.path.split("/")
+        inner = ""
+        for part in parents:
+            folder = _free(f"{inner}{part}", folders, used)
+            begun.add(folder)
+            inner = f"{folder}/"
+        path = _free(f"{inner}{last}", names, used, begun)
         used.add(path)
         yield variable, path.split("/")
+
+
+def _free(path: str, numbers: dict[str, int], *taken: set[str]) -> str:
+    """A path, with the next number if it is taken; what was taken stays so, and is not tried again."""
+    n = numbers.get(path, 0)
+    found = f"{path}_{n}" if n else path
+    while any(found in other for other in taken):
+        n += 1
+        found = f"{path}_{n}"
+    numbers[path] = n
+    return found
+
+
+@contextlib.contextmanager
+def _reading(folder: str) -> Iterator[None]:
+    """What orbax and its libraries raise about a folder, which may be anything, is a ValueError."""
+    try:
+        yield
+    except (ValueError, MissingExtraError):
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{folder!r} cannot be read as an Orbax checkpoint of a model ({type(error).__name__}: {error}): it is "
+            "damaged or of something else"
+        ) from error
+
+
+def _step(path: Any) -> str:
+    """The folder of the last step, when nothing in it leads elsewhere."""
+    folder = latest(path)
+    if folder is None:
+        raise ValueError(f"{os.fspath(path)!r} holds no Orbax checkpoint")
+    if folder != os.path.abspath(os.fspath(path)) and os.path.islink(folder):
+        raise ValueError(f"{folder!r} is a link, which is refused: pass the folder that it leads to")
+    for where, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            inner = os.path.join(where, name)
+            kind = os.lstat(inner).st_mode
+            if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+                found = "a link" if stat.S_ISLNK(kind) else "neither a file nor a folder"
+                raise ValueError(f"{inner!r} in the checkpoint is {found}, which is refused")
+        if _TREE in files:
+            _check_tree(os.path.join(where, _TREE))
+    return folder
+
+
+def _check_tree(path: str) -> None:
+    """The names of a tree, which orbax joins to paths of files, must be names."""
+    with open(path, "rb") as file:
+        tree = parse(path, file.read(min(os.fstat(file.fileno()).st_size, _MOST_TEXT) + 1))
+    with _reading(path):
+        for entry in tree["tree_metadata"].values():
+            for key in entry["key_metadata"]:
+                name = str(key["key"])
+                if "/" in name or "\0" in name or name in ("", ".", ".."):
+                    raise ValueError(f"{path!r} gives an array the name {name!r}, which leads out: refused")
 
 
 def load_weights(model: Any, path: Any) -> None:
@@ -107,31 +177,49 @@ def load_weights(model: Any, path: Any) -> None:
         ValueError: if there is no checkpoint, or its arrays are not those of the model.
     """
     v1 = orbax("Reading an Orbax checkpoint")
-    folder = latest(path)
-    if folder is None:
-        raise ValueError(f"{os.fspath(path)!r} holds no Orbax checkpoint")
-    try:
+    folder = _step(path)
+    with _reading(folder):
         saved = v1.checkpointables_metadata(folder).metadata["pytree"]
-    except (KeyError, ValueError, TypeError, OSError) as error:
-        raise ValueError(f"{folder!r} is no Orbax checkpoint of a model ({error})") from error
+        stored = flatten({name: saved[name] for name in saved})
+        for name, leaf in stored.items():
+            _check_array(f"{folder!r}: the array {name!r}", leaf)
+    places = _places(model, folder, stored)
+    _refuse_others(stored, places)
+    with _reading(folder):
+        values = flatten(_arrays(v1, folder, "pytree", saved))
+    for variable, place in places:
+        variable.assign(np.asarray(values[place]))
+
+
+def _places(model: Any, folder: str, stored: dict[str, Any]) -> list[tuple[Any, str]]:
+    """The variables of a model, each with the path of its array."""
     places: list[tuple[Any, str]] = []
-    stored = flatten({name: saved[name] for name in saved})
     for name, variables in _groups(model).items():
         own = {path.partition("/")[2]: leaf for path, leaf in stored.items() if path.startswith(f"{name}/")}
         if name not in _WEIGHTS and not own:
             continue
+        nearest = _Nearest(own, by_name=name not in _WEIGHTS)
         for variable, parts in _paths(variables):
-            path = _nearest_path("/".join(parts), own, by_name=name not in _WEIGHTS)
+            path = nearest.to("/".join(parts))
             if path is None:
                 raise ValueError(f"{folder!r} has no array for the variable {variable.path!r}")
             shape = tuple(own[path].shape)
             if shape != tuple(variable.shape):
                 raise ValueError(f"{variable.path!r} has shape {tuple(variable.shape)}; the checkpoint has {shape}")
             places.append((variable, f"{name}/{path}"))
-    _refuse_others(stored, places)
-    values = flatten(_arrays(v1, folder, "pytree", saved))
-    for variable, path in places:
-        variable.assign(np.asarray(values[path]))
+    return places
+
+
+def _check_array(label: str, leaf: Any) -> None:
+    """Chunks are read whole, so that one must not be larger than its array."""
+    declared = int(np.prod(leaf.shape, dtype=object))
+    if leaf.dtype.kind not in "biufcV":
+        raise ValueError(f"{label} has dtype {leaf.dtype}, which is no number")
+    chunks = getattr(leaf, "storage_metadata", None)
+    for shape in (getattr(chunks, "chunk_shape", None), getattr(chunks, "write_shape", None)):
+        numbers = int(np.prod(shape if shape is not None else (), dtype=object))
+        if numbers * leaf.dtype.itemsize > max(declared * leaf.dtype.itemsize, _SMALL_CHUNK):
+            raise ValueError(f"{label} has shape {leaf.shape} and chunks of {shape}, far more, which is refused")
 
 
 def _arrays(v1: Any, folder: str, name: str, declared: Any) -> Any:
@@ -141,25 +229,47 @@ def _arrays(v1: Any, folder: str, name: str, declared: Any) -> Any:
     return v1.load_checkpointables(folder, {name: wanted})[name]
 
 
-def _nearest_path(path: str, stored: dict[str, Any], by_name: bool) -> str | None:
-    """The path of a variable in a checkpoint, whose model may have stood under another name.
+class _Nearest:
+    """Finds the path of a variable in a checkpoint, whose model may have stood under another name.
 
-    Optimizers, which have names of their own, join the paths of weights by "_" into one name, so that
-    `by_name` the last part decides.
+    A path is near another that it ends with, up to a "/" or "_". Optimizers, which have names of their own,
+    join the paths of weights by "_" into one name, so that `by_name` the last part decides if the whole does not.
     """
-    if path in stored:
-        return path
-    for last in (False, True)[: 1 + by_name]:
-        key = path.rpartition("/")[2] if last else path
-        found = []
-        for other in stored:
-            name = other.rpartition("/")[2] if last else other
-            long, short = (name, key) if len(name) > len(key) else (key, name)
-            if long == short or (long.endswith(short) and long[-len(short) - 1] in "/_"):
-                found.append(other)
-        if len(found) == 1:
-            return found[0]
-    return None
+
+    def __init__(self, stored: dict[str, Any], by_name: bool):
+        self.stored = stored
+        self.indices = [_by_ending({path: [path] for path in stored})]
+        if by_name:
+            names: dict[str, list[str]] = {}
+            for path in stored:
+                names.setdefault(path.rpartition("/")[2], []).append(path)
+            self.indices.append(_by_ending(names))
+
+    def to(self, path: str) -> str | None:
+        """The only path in the checkpoint that is the same or near, None if there is none."""
+        if path in self.stored:
+            return path
+        for (whole, endings), key in zip(self.indices, (path, path.rpartition("/")[2]), strict=False):
+            found = [other for name in _endings(key) for other in whole.get(name, ())] + endings.get(key, [])
+            if len(found) == 1:
+                return found[0]
+        return None
+
+
+def _by_ending(names: dict[str, list[str]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Paths by their name, and by what their name ends with."""
+    endings: dict[str, list[str]] = {}
+    for name, paths in names.items():
+        for ending in _endings(name)[1:]:
+            endings.setdefault(ending, []).extend(paths)
+    return names, endings
+
+
+def _endings(name: str) -> list[str]:
+    """A name and what it ends with after each "/" and "_"."""
+    if len(name) > _LONGEST:
+        raise ValueError(f"a variable's path has {len(name):,} letters, more than {_LONGEST:,}: {name[:80]!r}...")
+    return [name, *(name[found.end() :] for found in re.finditer("[/_]", name))]
 
 
 def _refuse_others(stored: dict[str, Any], places: list[tuple[Any, str]]) -> None:
@@ -178,21 +288,20 @@ def load_model(path: Any, custom_objects: dict | None = None, compile: bool = Tr
     Raises:
         ValueError: if there is no checkpoint, or one of weights alone.
     """
-    from compat.saving import deserialize_keras_object
+    from compat.saving.files import made
 
     v1 = orbax("Reading an Orbax checkpoint")
-    folder = latest(path)
-    if folder is None:
-        raise ValueError(f"{os.fspath(path)!r} holds no Orbax checkpoint")
+    folder = _step(path)
     if not os.path.isdir(os.path.join(folder, "model_config")):
         raise ValueError(f"{folder!r} holds weights alone: build the model and call model.load_weights")
-    text = v1.load_checkpointables(folder, {"model_config": {"config": ""}})["model_config"]["config"]
-    config = json.loads(text)
+    with _reading(folder):
+        text = v1.load_checkpointables(folder, {"model_config": {"config": ""}})["model_config"]["config"].encode()
+    config = parse(f"{folder!r}: its config", text)
+    if not isinstance(config, dict):
+        raise ValueError(f"{folder!r}: its config holds no object, but {type(config).__name__}: it is damaged")
     if not compile:
         config.pop("compile_config", None)
-    model = deserialize_keras_object(config, custom_objects=custom_objects)
-    if not hasattr(model, "load_weights"):
-        raise ValueError(f"{folder!r} holds a {type(model).__name__}, not a model")
+    model = made(config, custom_objects)
     load_weights(model, folder)
     if os.path.isdir(os.path.join(folder, "assets")):
         _load_assets(model, v1, folder)
@@ -201,13 +310,22 @@ def load_model(path: Any, custom_objects: dict | None = None, compile: bool = Tr
 
 def _load_assets(model: Any, v1: Any, folder: str) -> None:
     """Lets the model's objects read their files, whose sizes and names are looked at before their bytes."""
-    declared = v1.checkpointables_metadata(folder).metadata["assets"]
-    others = sorted({str(leaf.dtype) for leaf in jax.tree.leaves(declared)} - {"uint8"})
+    part = os.path.join(folder, "assets")
+    with _reading(folder):
+        declared = v1.checkpointables_metadata(folder).metadata["assets"]
+        others = sorted({str(leaf.dtype) for leaf in jax.tree.leaves(declared)} - {"uint8"})
     if others:
         raise ValueError(f"the checkpoint's assets must be bytes (uint8); it declares {', '.join(others)}")
     sizes = [int(np.prod(leaf.shape, dtype=object)) for leaf in jax.tree.leaves(declared)]
     if sum(sizes) > _MOST_ASSETS:
         raise ValueError(f"the checkpoint declares {sum(sizes):,} bytes of assets; at most {_MOST_ASSETS:,} are read")
+    stored = sum(os.path.getsize(os.path.join(w, n)) for w, _, names in os.walk(part) for n in names)
+    if sum(sizes) > _EXPANSION * stored:
+        raise ValueError(f"the checkpoint declares {sum(sizes):,} bytes of assets and stores {stored:,}: refused")
+    for leaf in jax.tree.leaves(declared):
+        _check_array(f"{folder!r}: an asset", leaf)
+    with _reading(folder):
+        content = _arrays(v1, folder, "assets", declared)
     with tempfile.TemporaryDirectory() as target:
-        assets.write_arrays(_arrays(v1, folder, "assets", declared), target)
+        assets.write_arrays(content, target)
         assets.load_assets(model, target)

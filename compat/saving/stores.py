@@ -1,7 +1,6 @@
 """Weights in HDF5, in the layout of Keras 3: a group per object, `vars/0`, `vars/1`, ... inside.
 
-Reading trusts nothing: only hard links to plain, contiguous-or-chunked datasets stored in the file
-itself are followed, and a dataset's shape is compared with the variable's before it is read.
+Reading trusts nothing (`hdf5`), and an array's shape is compared with the variable's before it is read.
 """
 
 from __future__ import annotations
@@ -17,11 +16,10 @@ import jax
 import numpy as np
 
 from compat.core.layer import Layer
+from compat.saving.hdf5 import opened
 from kfun.layer import snake_case
 
-_ALIGNMENT = 64  # bytes
 _MOST_PATHS = 100_000  # that are looked at for an object that is not where it was saved
-_EXPANSION = 1000  # how much larger than its stored bytes a dataset may be
 
 
 def walk(root: Any, skipped: Iterable[Any] | None = None) -> Iterator[tuple[str, Any]]:
@@ -111,7 +109,8 @@ class Entry:
     """The variables of one object in a file: a mapping from "0", "1", ... to arrays.
 
     Args:
-        group: of the file, or several of them in files that belong together; none if the file has none.
+        groups: one of the file, or several in files that belong together; none if the file has none. They are
+            h5py's for writing, `hdf5.Group`s for reading.
         shapes: that variables must have.
         label: how errors call the object.
     """
@@ -130,7 +129,7 @@ class Entry:
         group = next((g for g in self.groups if key in g), None)
         if group is None:
             raise KeyError(f"the file has no variable {key} of {self.label}")
-        return array_of(group, key, self.label, self.shapes.get(key))
+        return group.array(key, self.label, self.shapes.get(key))
 
     def tensor(self, key: str) -> Any:
         """The array as one of JAX, which takes over the memory that was read."""
@@ -148,70 +147,6 @@ class Entry:
     def keys(self) -> list[str]:
         """The numbers of the variables."""
         return list({key: None for g in self.groups for key in g})
-
-
-def array_of(group: Any, key: str, label: str, shape: tuple | None = None) -> np.ndarray:
-    """An array of a file, read when its declared shape is known to be the one expected and to be stored in full.
-
-    Raises:
-        ValueError: if it is not, or its data are elsewhere.
-    """
-    dataset = _plain(group, key, label)
-    if shape is not None and tuple(dataset.shape) != tuple(shape):
-        raise ValueError(
-            f"{label}: variable {key} has shape {tuple(shape)}; the file has {tuple(dataset.shape)} for it"
-        )
-    size = int(np.prod(dataset.shape, dtype=object)) * dataset.dtype.itemsize
-    if size > _EXPANSION * max(dataset.id.get_storage_size(), 4096):
-        raise ValueError(f"{label}: variable {key} declares {size:,} bytes, far more than the file stores")
-    value = _aligned(dataset)
-    if dataset.attrs.get("dtype") == "bfloat16":
-        import ml_dtypes
-
-        value = value.view(ml_dtypes.bfloat16)
-    return value
-
-
-def _aligned(dataset: Any) -> np.ndarray:
-    """The values in memory that begins where JAX needs it to take them over without a copy."""
-    nbytes = int(np.prod(dataset.shape)) * dataset.dtype.itemsize
-    memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % _ALIGNMENT
-    value = memory[start : start + nbytes].view(dataset.dtype).reshape(dataset.shape)
-    if nbytes:
-        dataset.read_direct(value)
-    return value
-
-
-def _plain(group: Any, key: str, label: str) -> Any:
-    """A dataset of the file itself, or a ValueError."""
-    link = group.get(key, getlink=True)
-    if not isinstance(link, h5py.HardLink):
-        raise ValueError(f"{label}: {key!r} is a link to somewhere else ({type(link).__name__}), which is refused")
-    dataset = group[key]
-    if not isinstance(dataset, h5py.Dataset):
-        raise ValueError(f"{label}: {key!r} is not a dataset")
-    if dataset.external or dataset.is_virtual:
-        kind = "virtual" if dataset.is_virtual else "external"
-        raise ValueError(f"{label}: {key!r} is a {kind} dataset, whose data are outside of the file, which is refused")
-    if dataset.dtype.kind not in "biufcV" or dataset.dtype.hasobject:
-        raise ValueError(f"{label}: {key!r} has dtype {dataset.dtype}, which is no number")
-    return dataset
-
-
-def group_of(file: Any, path: str) -> Any:
-    """A group by path, every step a hard link; None if there is none."""
-    group = file
-    for part in path.split("/"):
-        link = group.get(part, getlink=True) if part in group else None
-        if link is None:
-            return None
-        if not isinstance(link, h5py.HardLink):
-            raise ValueError(f"{path!r} in the file goes over a link ({type(link).__name__}), which is refused")
-        group = group[part]
-        if not isinstance(group, h5py.Group):
-            raise ValueError(f"{path!r} in the file is not a group")
-    return group
 
 
 def write(root: Any, target: Any, skipped: Iterable[Any] | None = None) -> None:
@@ -234,26 +169,11 @@ def read(root: Any, source: Any, skip_mismatch: bool = False, skipped: Iterable[
         skipped: objects to leave as they are, with what is under them.
 
     Raises:
-        ValueError: if the file is no HDF5, objects do not fit, or it holds what is refused.
+        ValueError: if the file is no HDF5, objects do not fit, or it holds what is refused. Objects that come
+            before the one that does not fit have the file's variables then.
     """
     with opened(source) as file:
-        fill(root, lambda path: [group_of(file, path)], skip_mismatch, skipped)
-
-
-@contextlib.contextmanager
-def opened(source: Any) -> Iterator[Any]:
-    """An HDF5 file for reading; what is wrong with it inside of the library becomes a ValueError."""
-    try:
-        file = h5py.File(source, "r")
-    except (OSError, RuntimeError, ValueError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"the weights cannot be read: {error}. The file is damaged or not HDF5") from error
-    try:
-        with file:
-            yield file
-    except (OSError, RuntimeError, UnicodeError, MemoryError, TypeError, KeyError) as error:
-        raise ValueError(f"the weights cannot be read: {error}. The file is damaged") from error
+        fill(root, lambda path: [file.group(path)], skip_mismatch, skipped)
 
 
 def fill(root: Any, groups: Callable, skip_mismatch: bool = False, skipped: Iterable[Any] | None = None) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
-import json
+import io
 import os
 import random
+import shutil
+import zipfile
 
 os.environ["KERAS_BACKEND"] = "jax"
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -60,6 +63,15 @@ def _whole():
     """The weights, the optimizer's values and the history of a training without an interruption."""
     values, history = _fit(_model())
     return [np.asarray(v) for v in values], history
+
+
+def _in_three_files(folder):
+    """Makes a backup of three files: weights, state and metadata, of one."""
+    with h5py.File(folder / "latest.weights.h5", "r+") as file:
+        state = {name: file["__training__"][name][()] for name in file["__training__"]}
+        del file["__training__"]
+    (folder / "training_metadata.json").write_bytes(state.pop("metadata").tobytes())
+    np.savez(folder / "training_state.npz", **state)
 
 
 SLOW = pytest.mark.slow
@@ -134,29 +146,107 @@ def test_double_checkpoint_survives_a_damaged_one(tmp_path):
         np.testing.assert_allclose(np.asarray(value), np.asarray(other), rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("damage", ["weights", "metadata", "state", "torn"])
-def test_damage_is_told(damage, tmp_path):
+def test_double_checkpoint_holds_two_on_a_disk_without_hard_links(tmp_path, monkeypatch):
+    def link(source, target):
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(os, "link", link)
+    wanted, _ = _whole()
     with pytest.raises(RuntimeError):
-        _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path), Boom(1)])
-    metadata = tmp_path / "training_metadata.json"
-    if damage == "weights":
-        (tmp_path / "latest.weights.h5").write_bytes(b"\x00" * 100)
-    elif damage == "metadata":
-        metadata.write_text('{"epoch": "one"}')
-    elif damage == "state":
-        (tmp_path / "training_state.npz").write_bytes(b"PK\x03\x04 no")
-    else:
-        metadata.write_text(json.dumps(json.loads(metadata.read_text()) | {"iterations": 3}))
-    with pytest.raises(ValueError, match=r"cannot be used.*Delete the folder"):
-        _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path)])
+        _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path, double_checkpoint=True), Boom(2)])
+    (tmp_path / "latest.weights.h5").unlink()
+    (tmp_path / "training_metadata.json").unlink()
+    got, rest = _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path, double_checkpoint=True)])
+    assert len(rest["loss"]) == 2
+    for value, other in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(np.asarray(value), np.asarray(other), rtol=1e-5, atol=1e-7)
 
 
-def test_a_pickle_in_the_state_is_not_loaded(tmp_path):
+def test_a_backup_in_three_files_is_taken_and_replaced_by_one(tmp_path):
+    wanted, history = _whole()
     with pytest.raises(RuntimeError):
-        _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path), Boom(1)])
-    np.savez(tmp_path / "training_state.npz", numpy=np.array([{"a": 1}], object))
-    with pytest.raises(ValueError, match="cannot be used"):
-        _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path)])
+        _fit(_model(), [compat.callbacks.BackupAndRestore(tmp_path, save_freq=1), BoomInBatch(1, 2)])
+    _in_three_files(tmp_path)
+    backup = compat.callbacks.BackupAndRestore(tmp_path, double_checkpoint=True, delete_checkpoint=False)
+    got, rest = _fit(_model(), [backup])
+    for value, other in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(np.asarray(value), np.asarray(other), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(rest["loss"], history["loss"][1:], rtol=1e-5)
+    names = ["latest.weights.h5", "training_metadata.json"]
+    assert sorted(os.listdir(tmp_path)) == [names[0], f"{names[0]}.bkp", names[1], f"{names[1]}.bkp"]
+
+
+def _change_group(path, name, value):
+    with h5py.File(path, "r+") as file:
+        del file["__training__"][name]
+        if value is not None:
+            file["__training__"][name] = value
+
+
+_TORN = b'{"epoch": 2, "batch": 0, "iterations": 3}'
+_RUIN_ONE = {
+    "weights": lambda path: path.write_bytes(bytes(100)),
+    "metadata": lambda path: _change_group(path, "metadata", np.frombuffer(b'{"epoch": "one"}', np.uint8)),
+    "deep metadata": lambda path: _change_group(path, "metadata", np.frombuffer(b"[" * 100_000, np.uint8)),
+    "list as metadata": lambda path: _change_group(path, "metadata", np.frombuffer(b"[]", np.uint8)),
+    "no metadata": lambda path: _change_group(path, "metadata", None),
+    "state": lambda path: _change_group(path, "numpy", np.zeros(3, np.uint32)),
+    "text in the state": lambda path: _change_group(path, "numpy", np.array([b"x"])),
+    "link in the state": lambda path: _change_group(path, "numpy", h5py.ExternalLink("other.h5", "/x")),
+    "torn": lambda path: _change_group(path, "metadata", np.frombuffer(_TORN, np.uint8)),
+}
+_RUIN_THREE = {
+    "weights": lambda folder: (folder / "latest.weights.h5").write_bytes(bytes(100)),
+    "no weights": lambda folder: (folder / "latest.weights.h5").unlink(),
+    "metadata": lambda folder: (folder / "training_metadata.json").write_text('{"epoch": "one"}'),
+    "list of logs": lambda folder: (folder / "training_metadata.json").write_text(
+        '{"epoch": 1, "batch": 0, "logs": [1]}'
+    ),
+    "state": lambda folder: (folder / "training_state.npz").write_bytes(b"PK\x03\x04 no"),
+    "pickle": lambda folder: np.savez(folder / "training_state.npz", numpy=np.array([{"a": 1}], object)),
+    "half a state": lambda folder: np.savez(folder / "training_state.npz", numpy=np.zeros(624, np.uint32)),
+    "torn": lambda folder: (folder / "training_metadata.json").write_bytes(_TORN),
+}
+
+
+def _refused(folder, match=""):
+    backup = compat.callbacks.BackupAndRestore(folder)
+    backup.set_model(_model())
+    with pytest.raises(ValueError, match=rf"cannot be used.*{match}.*Delete the folder"):
+        backup.on_train_begin()
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("interrupted")
+    with pytest.raises(RuntimeError):
+        _fit(_model(), [compat.callbacks.BackupAndRestore(folder), Boom(1)])
+    return folder
+
+
+@pytest.mark.parametrize("damage", _RUIN_ONE)
+def test_damage_is_told(damage, tmp_path, interrupted):
+    shutil.copytree(interrupted, tmp_path, dirs_exist_ok=True)
+    _RUIN_ONE[damage](tmp_path / "latest.weights.h5")
+    _refused(tmp_path)
+
+
+@pytest.mark.parametrize("damage", _RUIN_THREE)
+def test_damage_in_three_files_is_told(damage, tmp_path, interrupted):
+    shutil.copytree(interrupted, tmp_path, dirs_exist_ok=True)
+    _in_three_files(tmp_path)
+    _RUIN_THREE[damage](tmp_path)
+    _refused(tmp_path)
+
+
+def test_an_array_that_declares_more_than_the_file_holds_is_refused(tmp_path, interrupted):
+    shutil.copytree(interrupted, tmp_path, dirs_exist_ok=True)
+    _in_three_files(tmp_path)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<u4", "fortran_order": False, "shape": (1 << 38,)})
+    with zipfile.ZipFile(tmp_path / "training_state.npz", "w") as archive:
+        archive.writestr("numpy.npy", header.getvalue())
+    _refused(tmp_path, match="declares the shape")
 
 
 @pytest.mark.parametrize(("writer", "reader"), [(keras, compat), (compat, keras)], ids=["from_keras", "to_keras"])
