@@ -47,14 +47,21 @@ def images(draw, n, data_format, sizes=(7, 6, 5), channels=4, batch=2):
 
 
 def agree(f, g, *arguments, order=1):
-    """Values, and for `order` 1 the gradients of a non-linear function of them, are those of `g`."""
+    """Values, and for `order` 1 what they send back for a vector as large as they are, are those of `g`.
 
-    def both(f, *a):
+    The vector is one for both: made of each one's own values it would multiply their rounding.
+    """
+
+    def both(f, vector, *a):
         y, back = jax.vjp(f, *a)
-        return (y, *back(jnp.cos(y))) if order else (y,)
+        return (y, *back(vector)) if order else (y,)
+
+    def compared(*a):
+        vector = jnp.cos(g(*a)) if order else None
+        return both(f, vector, *a), both(g, vector, *a)
 
     arguments = [jnp.asarray(a, jnp.float32) for a in arguments]
-    ours, theirs = jax.jit(lambda *a: (both(f, *a), both(g, *a)))(*arguments)
+    ours, theirs = jax.jit(compared)(*arguments)
     for got, expected in zip(ours, theirs, strict=True):
         assert got.dtype == expected.dtype
         assert got.shape == expected.shape
