@@ -36,6 +36,13 @@ def _scope():
     return SymbolicScope()
 
 
+_MOST_SYMBOLS = 8  # of one array: JAX compares products of theirs in all combinations of their bounds
+
+
+def _too_many(axis: int) -> Any:
+    raise NotImplementedError("too many unknown sizes for symbolic ones")
+
+
 def _is_spec(x: Any) -> bool:
     return isinstance(x, Spec)
 
@@ -57,11 +64,11 @@ def evaluate(function: Callable, *specs: Any) -> Any:
     Returns:
         A pytree of `Spec`, None where a size depends on an unknown one.
     """
-    known = all(None not in s.shape for s in jax.tree.leaves(specs, is_leaf=_is_spec) if _is_spec(s))
-    if known:
+    unknown = max((s.shape.count(None) for s in jax.tree.leaves(specs, is_leaf=_is_spec) if _is_spec(s)), default=0)
+    if unknown == 0:
         return _run(function, specs, int)
     try:
-        return _run(function, specs, _symbol)
+        return _run(function, specs, _symbol if unknown <= _MOST_SYMBOLS else _too_many)
     except UnknownSizeError:
         raise
     except Exception as refused:

@@ -15,6 +15,7 @@ from compat.core.persistence import opened
 from compat.core.seeds import SeedGenerator
 from compat.core.tracking import constraint_of, regularizer_of
 from compat.initializers import new_seed
+from compat.serialization.registry import lend_for
 from kfun import dtypes, ops
 from kfun.layer import Layer as Definition
 from kfun.layer import Weight
@@ -55,6 +56,7 @@ class Generated(Layer):
     _ready = False  # whether it is built as soon as it is made, unless a subclass has a `build` of its own
     _wide = False  # whether inputs and variables keep their types, and only the outputs get the compute type
     _optional: tuple[str, ...] = ()  # weights that are None where the layer goes without
+    _sized: tuple[str, ...] = ()  # arguments by which constants are made as soon as the output's shape is asked for
     supports_masking = True
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -73,6 +75,8 @@ class Generated(Layer):
                 object.__setattr__(self, name, getattr(self.definition, name))
         if self._random and (self._seeded == "last" or (self._seeded == "if drawn" and self._draws())):
             self.seed_generator = SeedGenerator(self.seed)
+        for name in self._sized:
+            lend_for(getattr(self, name), f"{type(self).__name__} with {name}={getattr(self, name)!r:.40}")
         if self._ready and type(self).build is Generated.build:
             self.built = True
 

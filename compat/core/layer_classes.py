@@ -32,6 +32,7 @@ def layer_class(
     ready: bool = False,
     wide: bool = False,
     hidden: str = "",
+    sized: str = "",
 ) -> type:
     """A Keras layer class of a definition.
 
@@ -53,6 +54,7 @@ def layer_class(
         optional: weights that are None where the layer goes without, beside bias, beta and gamma.
         ready: whether the layer is built as soon as it is made.
         hidden: arguments that are taken and, like Keras's, not in the signature; "kwargs" among them.
+        sized: arguments by which constants are made as soon as the output's shape is asked for.
         wide: whether inputs and variables keep their types, and only the outputs get the compute type.
     """
     fields = faces.parameters_of(definition)
@@ -70,6 +72,7 @@ def layer_class(
         "_random": "seed" in parameters,
         "_ready": ready,
         "_wide": wide,
+        "_sized": tuple(sized.split()),
         "_optional": (*optional.split(), *(n for n in _OPTIONAL if f"{n}_initializer" in parameters and not children)),
         "supports_masking": masking,
         "__doc__": faces.text_of(definition),

@@ -179,8 +179,15 @@ class TorchModuleWrapper(_Native):
         raise ValueError(_NO_CONFIG.format(layer="TorchModuleWrapper", what="a torch module"))
 
     @classmethod
+    def from_config(cls, config: dict) -> Any:
+        """The layer of a config whose module is an object; what a file holds of one is refused."""
+        if isinstance(config.get("module"), (str, bytes, dict)):
+            raise ValueError(f"TorchModuleWrapper: {cls._refusal(config)}. Make the layer in Python")
+        return cls(**config)
+
+    @classmethod
     def _refusal(cls, config: dict) -> str | None:
-        return "a torch module in a file is a pickle, which may run any code"
+        return "a pickled torch module may run any code"
 
 
 class TFSMLayer(_Native):
@@ -225,6 +232,11 @@ class TFSMLayer(_Native):
             "call_endpoint": own.call_endpoint,
             "call_training_endpoint": own.call_training_endpoint,
         }
+
+    @classmethod
+    def from_config(cls, config: dict) -> Any:
+        """Not possible: a config may be a file's."""
+        raise ValueError(f"TFSMLayer: {cls._refusal(config)}. If you trust it, make the layer in Python")
 
     @classmethod
     def _refusal(cls, config: dict) -> str | None:

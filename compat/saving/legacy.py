@@ -17,6 +17,8 @@ from compat.saving.archives import parse
 from compat.saving.hdf5 import Group, opened
 from compat.saving.legacy_config import modern, modern_training
 from compat.saving.serialization import serialize_keras_object
+from compat.serialization.parts import part
+from compat.serialization.registry import CustomObjectScope
 from kfun.atomic import atomic_file
 
 _HEADER = 64512  # bytes that a list of names may have in one attribute
@@ -79,10 +81,10 @@ def _write_arrays(group: Any, variables: list[Any]) -> None:
 def _write_names(group: Any, name: str, names: list[str]) -> None:
     data = np.asarray([n.encode() for n in names]) if names else np.zeros((0,))
     parts = 1
-    while any(part.nbytes > _HEADER for part in np.array_split(data, parts)):
+    while any(piece.nbytes > _HEADER for piece in np.array_split(data, parts)):
         parts += 1
-    for i, part in enumerate(np.array_split(data, parts)):
-        group.attrs[name if parts == 1 else f"{name}{i}"] = part
+    for i, piece in enumerate(np.array_split(data, parts)):
+        group.attrs[name if parts == 1 else f"{name}{i}"] = piece
 
 
 def _names(group: Group, name: str) -> list[str]:
@@ -138,22 +140,13 @@ def _data(file: Group, name: str) -> Any:
 
 def _translated(file: Group, name: str, translate: Callable) -> Any:
     """The data of an attribute in the form of today."""
-    try:
+    with part(f"{name} of the file"):
         return translate(_data(file, name))
-    except (TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise ValueError(
-            f"{name} of the file cannot be used ({type(error).__name__}: {error}): it is damaged"
-        ) from error
 
 
 def _compile(model: Any, config: dict, custom_objects: dict | None) -> None:
-    from compat.saving import CustomObjectScope
-
-    try:
-        with CustomObjectScope(custom_objects or {}):
-            model.compile_from_config(config)
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"the file's training configuration cannot be used: {error}; pass compile=False") from error
+    with part("the training configuration (compile=False does without)"), CustomObjectScope(custom_objects):
+        model.compile_from_config(config)
 
 
 def _fill_optimizer(model: Any, group: Any) -> None:

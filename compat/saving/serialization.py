@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from compat.serialization.parts import part
 from compat.serialization.registry import (
     CustomObjectScope,
     builtin,
@@ -19,6 +20,7 @@ from compat.serialization.registry import (
     get_custom_objects,
     get_registered_name,
     get_registered_object,
+    is_reading,
     listed_names,
     name_registered,
     public_module,
@@ -145,7 +147,8 @@ def deserialize_keras_object(
         raise TypeError(f"deserialize_keras_object: unknown arguments {sorted(kwargs)}")
     if config is None or isinstance(config, (bool, int, float, str)):
         return config
-    with CustomObjectScope(custom_objects) if custom_objects else contextlib.nullcontext(), reading(allowance):
+    outermost = contextlib.nullcontext() if is_reading() else part("the data")
+    with outermost, CustomObjectScope(custom_objects), reading(allowance):
         return _object_of(config)
 
 

@@ -6,6 +6,10 @@ import contextlib
 from collections.abc import Iterator
 
 
+class UnreadableTypeError(ValueError, TypeError):
+    """Data that do not fit a class: a ValueError, as for all that is wrong with a file, and Keras's TypeError."""
+
+
 @contextlib.contextmanager
 def part(where: str) -> Iterator[None]:
     """What goes wrong inside becomes a ValueError that names the part; one that is a ValueError gets a note.
@@ -21,4 +25,5 @@ def part(where: str) -> Iterator[None]:
         raise
     except Exception as error:
         said = str(error) or "no memory is left" if isinstance(error, MemoryError) else str(error)
-        raise ValueError(f"{where}: {type(error).__name__}: {said}") from error
+        kind = UnreadableTypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{where}: {type(error).__name__}: {said}") from error

@@ -144,6 +144,23 @@ def lend(nbytes: int, what: str) -> None:
         allowance.check(nbytes, what)
 
 
+_UNIT = 32  # bytes of constants for each unit of a size
+
+
+def lend_for(sizes: Any, what: str, unit: int = _UNIT) -> None:
+    """`lend` for constants as long as each whole number in nested lists and tuples, of `unit` bytes an element."""
+    for number in _numbers(sizes):
+        lend(unit * abs(number), what)
+
+
+def _numbers(value: Any) -> Iterator[int]:
+    if type(value) is int:
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _numbers(item)
+
+
 def public_module(cls: type) -> str:
     """The module that files name a class by: Keras's public one for what compat provides."""
     module = cls.__module__

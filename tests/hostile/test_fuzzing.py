@@ -7,24 +7,26 @@ import shutil
 
 import pytest
 
+from tests.hostile.fuzzing import corpus as corpora
 from tests.hostile.fuzzing import run
 from tests.hostile.fuzzing.configs import Case
-
-SAMPLE = ["measured", "sizes", "foreign", "dict_io", "lstm_masked", "stacked_cells", "subclassed_nested", "layer_policies"]
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     """A few of the corpus's models."""
-    return run.made(tmp_path_factory.mktemp("corpus"), SAMPLE)
+    return run.made(tmp_path_factory.mktemp("corpus"), corpora.SAMPLE)
 
 
 def _findings(kind, seed, cases, folder, *options):
     return [r for r in run.results(kind, seed, list(range(cases)), folder, *options) if r.fault()]
 
 
-@pytest.mark.parametrize(("kind", "cases"), [("configs", 120), ("hdf5", 60), ("archives", 60)])
+@pytest.mark.parametrize(("kind", "cases"), [("configs", 120), ("hdf5", 60), ("archives", 60), ("orbax", 30)])
 def test_a_sample(kind, cases, corpus):
+    """Played again with --sample."""
+    if kind == "orbax":
+        pytest.importorskip("orbax.checkpoint")
     groups = run.grouped(_findings(kind, 11, cases, corpus))
     assert not groups, "\n".join(run.told(g) for g in groups)
 
@@ -33,6 +35,8 @@ def test_a_sample(kind, cases, corpus):
 @pytest.mark.parametrize("kind", run.KINDS)
 def test_ten_thousand(kind, tmp_path):
     """The whole corpus; what is found says how to play it again."""
+    if kind == "orbax":
+        pytest.importorskip("orbax.checkpoint")
     groups = run.grouped(_findings(kind, 11, 10_000, run.made(tmp_path)))
     assert not groups, "\n".join(run.told(g) for g in groups)
 

@@ -8,7 +8,7 @@ import pytest
 import compat as keras
 from compat import layers
 from tests.hostile import configs, readers
-from tests.hostile.confined import accepted, refused
+from tests.hostile.confined import accepted, attempt, refused
 
 BIG = 10**9
 
@@ -192,3 +192,17 @@ def test_what_an_honest_file_lacks_may_be_drawn(tmp_path):
     assert not loaded.optimizer.variables[2].drawn or float(np.sum(loaded.optimizer.variables[2].numpy())) == 0
     x = np.ones((4, 3), "float32")
     loaded.fit(x, np.ones((4, 2)), verbose=0)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: layers.Dense(2, name="d"), lambda: layers.Flatten(name="d"), lambda: layers.Reshape((-1,), name="d"),
+    lambda: keras.ops.softmax, lambda: lambda x: keras.ops.reshape(x, (-1, 3)),
+])  # fmt: skip
+def test_many_unknown_sizes(make, tmp_path):
+    """Symbolic sizes are compared in all combinations of their bounds."""
+    model = configs.functional(layers.Dense(3, name="e"), make())
+    config = _changed(model, "InputLayer", batch_shape=[None] * 40 + [3])
+    for entry in config["config"]["layers"]:
+        entry.pop("build_config", None)
+    found = attempt(readers.load_model, configs.write(model, config, tmp_path))
+    assert found.error is None or "ValueError" in found.error
