@@ -223,7 +223,6 @@ class StackedRNNCells(Generated):
         Layer.__init__(self, **kwargs)
         if not isinstance(cells, (list, tuple)) or not cells:
             raise ValueError(f"StackedRNNCells: cells: expected one cell or more in a list; received {cells!r}")
-        claim(_PROGRAM * len(cells), f"StackedRNNCells of {len(cells):,} cells")
         self.cells = list(cells)
         object.__setattr__(
             self, "_kf_definition", _kfun.StackedRNNCells(tuple(definition_of(c, self.name) for c in cells))
@@ -265,9 +264,16 @@ class StackedRNNCells(Generated):
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> Any:
         """The layer of a config, the cells included."""
-        from compat.saving import deserialize_keras_object
+        return cls(**config | {"cells": cells_of(config["cells"], custom_objects)})
 
-        return cls(**config | {"cells": deserialize_keras_object(config["cells"], custom_objects=custom_objects)})
+
+def cells_of(data: Any, custom_objects: dict | None) -> Any:
+    """The cell, or the cells, of data; there may not be any number of them."""
+    from compat.saving import deserialize_keras_object
+
+    if isinstance(data, (list, tuple)):
+        claim(_PROGRAM * len(data), f"a stack of {len(data):,} cells")
+    return deserialize_keras_object(data, custom_objects=custom_objects)
 
 
 def _first_states(cell: Any, batch_size: int | None, dtype: str) -> Any:

@@ -10,6 +10,7 @@ from compat.core.generated import Generated, Part, new_part
 from compat.layers._cells import (
     StackedRNNCells,
     advance_seeds,
+    cells_of,
     definition_of,
     flat,
     keys_of,
@@ -169,9 +170,7 @@ class OverCell(Recurrent, metaclass=abc.ABCMeta):
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> Any:
         """The layer of a config, the cell included."""
-        from compat.saving import deserialize_keras_object
-
-        return cls(**config | {"cell": deserialize_keras_object(config["cell"], custom_objects=custom_objects)})
+        return cls(**config | {"cell": cells_of(config["cell"], custom_objects)})
 
     def _field(self, value: Any) -> Any:
         return definition_of(value) if value is self.__dict__.get("cell") else super()._field(value)
