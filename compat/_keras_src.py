@@ -11,7 +11,7 @@ _REGISTERED = (
     "register_keras_serializable", "get_registered_name", "get_registered_object", "get_custom_objects",
     "CustomObjectScope", "custom_object_scope",
 )  # fmt: skip
-_REGISTRY = dict.fromkeys(_REGISTERED, "compat.saving.serialization")
+_REGISTRY = dict.fromkeys(_REGISTERED, "compat.serialization.registry")
 _FILES = dict.fromkeys(("save_model", "load_model", "save_weights", "load_weights"), "compat.saving")
 _MASKS = {"get_keras_mask": "compat.core.masks:get", "set_keras_mask": "compat.core.masks:put"}
 _DTYPES = dict.fromkeys(("standardize_dtype", "is_float_dtype", "is_int_dtype", "result_type"), "compat.backend")

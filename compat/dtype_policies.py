@@ -9,6 +9,7 @@ from typing import Any
 from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.core.policy import DTypePolicy as DTypePolicy
 from compat.core.policy import get as get
+from compat.serialization.patterns import check_pattern
 
 
 class FloatDTypePolicy(DTypePolicy):
@@ -60,6 +61,7 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
         return self._policies[fitting[0]] if fitting else self.default_policy
 
     def __setitem__(self, key: str, policy: Any) -> None:
+        check_pattern(key)
         if key in self._policies:
             raise ValueError(f"the DTypePolicyMap has {key!r} already, with {self._policies[key]}; delete it first")
         self._policies[key] = get(policy)

@@ -43,10 +43,13 @@ def atomic_file(path: str) -> Iterator[Any]:
     What fails or is killed leaves the old file; of concurrent saves the last one stays, whole. The disk is not
     waited for: that takes longer than the writing.
     """
+    path = os.path.realpath(path)  # what a link leads to is replaced, not the link
     with beside(path) as folder:
         temporary = os.path.join(folder, os.path.basename(path))
         with open(temporary, "x+b") as file:
             yield file
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copymode(path, temporary)
         os.replace(temporary, path)
 
 

@@ -28,6 +28,7 @@ from kfun.folders import SteadyFolder, of_one_save, put_right
 FORMAT, VERSION = "kfun-checkpoint", 1
 _INDEX = "checkpoint.json"
 _TEXT_LIMIT = 100 << 20  # bytes of a header or the index
+_CONTAINERS = 1 << 21
 _HELD = 256  # files that are open from the start, so that they can be read though a save replaces the folder
 _DTYPES = {
     "F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16, "I64": np.int64,
@@ -157,6 +158,8 @@ def _loaded(folder: SteadyFolder, like: Any, convert: Callable[[str, np.ndarray]
     for file in index["files"]:
         opened = held[file] if file in held else _file(folder, file)
         for name, array in _arrays(opened, os.path.join(folder.path, file)):
+            if name in found:
+                raise ValueError(f"the checkpoint has the array {name!r} twice: it is damaged")
             if wanted is not None:
                 _agree(name, array, wanted)
             found[name] = convert(name, array) if convert is not None else ops.convert_to_tensor(np.array(array))
@@ -202,6 +205,8 @@ def _index(folder: SteadyFolder) -> dict[str, Any]:
         isinstance(f, str) and re.fullmatch(r"arrays-\d+\.safetensors", f) for f in files
     ):
         raise ValueError(f"{where!r} names files that are none of a checkpoint's: {files!r:.80}")
+    if len(set(files)) != len(files):
+        raise ValueError(f"{where!r} names a file twice: it is damaged")
     return index
 
 
@@ -221,16 +226,20 @@ def load_definition(path: str | os.PathLike, objects: Mapping[str, Definition] |
         raise ValueError(f"{os.fspath(path)!r} was saved without a definition")
     try:
         return from_config(config, objects)
-    except (TypeError, KeyError, OverflowError, RecursionError) as error:
+    except (ImportError, OSError, ValueError):
+        raise
+    except Exception as error:
         raise ValueError(f"{os.fspath(path)!r}: the definition is damaged: {type(error).__name__}: {error}") from error
 
 
 def _parsed(content: bytes, where: str) -> dict[str, Any]:
     if len(content) > _TEXT_LIMIT:
         raise ValueError(f"{where!r} is larger than {_TEXT_LIMIT:,} bytes, which is refused")
+    if content.count(b"{") + content.count(b"[") > _CONTAINERS:  # each costs twenty times the bytes that say it
+        raise ValueError(f"{where!r} has more than {_CONTAINERS:,} lists and dicts, which is refused")
     try:
         found = json.loads(content)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"{where!r} cannot be read ({error}): it is damaged") from error
     if not isinstance(found, dict):
         raise ValueError(f"{where!r} holds no object: it is damaged")

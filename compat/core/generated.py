@@ -21,7 +21,7 @@ from compat.core.tracking import constraint_of, regularizer_of
 from compat.initializers import new_seed
 from compat.serialization.registry import lend_for
 from kfun import dtypes, ops
-from kfun.graph import SymbolicTensor
+from kfun.graph import SymbolicTensor, tensors
 from kfun.layer import Layer as Definition
 from kfun.layer import Weight
 from kfun.spec import Spec
@@ -240,6 +240,10 @@ class Generated(Layer):
 
     def _run_abstract(self, args: tuple, kwargs: dict) -> Any:
         """The specs of the outputs; layers of one definition on inputs of one form share one run."""
+        for name in self._sized:
+            longest = max((n for t in tensors((args, kwargs)) for n in t.shape if n is not None), default=1)
+            unit = 4 * longest * (longest if name == "size" else 1)  # from each place to each new one
+            lend_for(getattr(self, name), f"{type(self).__name__} on an axis of {longest:,}", unit)
         if self._sublayers() or not self._is_own():
             return super()._run_abstract(args, kwargs)
         form = _form((args, kwargs))

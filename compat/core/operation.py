@@ -8,6 +8,8 @@ from typing import Any, Self
 
 from compat.core import naming, remat
 from compat.core.tracebacks import filtered
+from compat.serialization.patterns import LONGEST_NAME
+from compat.serialization.registry import is_reading
 from kfun.errors import nearest
 from kfun.graph import SymbolicTensor, infer, is_symbolic, record, replace, tensors
 from kfun.spec import Spec
@@ -44,6 +46,8 @@ class Operation:
     def _init_name(self, name: str | None) -> None:
         if name is not None and (not isinstance(name, str) or "/" in name):
             raise ValueError(f"{type(self).__name__}: expected a name without '/'; received {name!r}")
+        if name is not None and len(name) > LONGEST_NAME and is_reading():
+            raise ValueError(f"{type(self).__name__}: a name of {len(name):,} characters; {LONGEST_NAME} are read")
         self.name = name or naming.auto_name(type(self).__name__)
 
     @filtered

@@ -169,7 +169,10 @@ class Variable:
         Raises:
             ValueError: if the shape differs.
         """
-        value = ops.convert_to_tensor(value.value if isinstance(value, Variable) else value)
+        value = value.value if isinstance(value, Variable) else value
+        if isinstance(value, np.ndarray) and value.dtype != self.dtype:
+            value = self._as_own(value)
+        value = ops.convert_to_tensor(value)
         if tuple(value.shape) != self.shape:
             raise ValueError(
                 "assign: the shapes of the variable and of its new value must "
@@ -184,6 +187,13 @@ class Variable:
         else:
             self._value = value
         return value
+
+    def _as_own(self, value: np.ndarray) -> np.ndarray:
+        """An array in the variable's type, before 64 bits are cut to 32."""
+        if value.dtype.kind == "c" and not self.dtype.startswith("complex"):
+            raise ValueError(f"assign: {self.path!r} is {self.dtype}; received complex numbers")
+        with np.errstate(over="ignore", invalid="ignore"):
+            return value.astype(np.dtype(self.dtype))
 
     def assign_add(self, value: Any) -> Any:
         """Adds to the value."""

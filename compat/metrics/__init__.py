@@ -56,7 +56,7 @@ class _Generated(Metric):
         if is_reading():
             shapes = jax.tree.leaves(jax.eval_shape(lambda: self.definition.init(**data)))
             nbytes = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in shapes)
-            claim(_COPIES * nbytes, f"{type(self).__name__} {self.name!r}")
+            claim(nbytes, f"{type(self).__name__} {self.name!r}")
         with jax.ensure_compile_time_eval():
             state = self.definition.init(**data)
         self._tree = {}
@@ -157,7 +157,6 @@ def _sized_by_data(definition: Any) -> bool:
 
 _NOTHING = object()
 _NUMBER = 64  # bytes that a number in a Python tuple takes, and one in an array beside it
-_COPIES = 3  # of a metric's state: its first value, what it is reset to, the variable
 
 # Variables under the attribute's name that Keras gives them.
 _OF_STATE = {"total_cm": "total_confusion_matrix"}

@@ -12,6 +12,7 @@ from compat.core import naming, scope
 from compat.core.functional_net import _by_path
 from compat.core.variable import Variable
 from compat.optimizers import _overwriting as overwriting
+from compat.serialization.patterns import check_pattern
 from kfun import ops, tree
 from kfun import optim as _kfun
 
@@ -272,6 +273,9 @@ class Base:
         from compat.saving import deserialize_keras_object
 
         config = {k: deserialize_keras_object(v) if isinstance(v, dict) else v for k, v in config.items()}
+        for pattern in (config.get("exclude_layers") or (), config.get("exclude_from_weight_decay") or ()):
+            for part in pattern if isinstance(pattern, (list, tuple)) else [pattern]:
+                check_pattern(part)
         return cls(**config)
 
     def save_own_variables(self, store: Any) -> None:

@@ -14,6 +14,7 @@ from compat.core.variable import Variable
 from compat.optimizers._loss_scale import LossScaleOptimizer
 from compat.optimizers._optax import Optax
 from compat.optimizers._optimizer import Optimizer
+from compat.serialization.patterns import check_pattern
 from kfun import optim as _kfun
 
 
@@ -57,6 +58,7 @@ class OptimizerMap(MutableMapping):
     def __setitem__(self, key: str, optimizer: Any) -> None:
         if not isinstance(key, str):
             raise ValueError(f"OptimizerMap: expected a string as the key; received {key!r}")
+        check_pattern(key)
         if key in self._optimizers:
             raise ValueError(f"the OptimizerMap has {key!r} already; delete it first")
         optimizer = _of_optax(optimizer)

@@ -173,7 +173,7 @@ def load_model(
         safe_mode: Keras runs code of the file if this is False; here no code of a file is run, whatever it
             says, so a file that holds some is refused in any case.
         allowance: bytes of memory that the file may ask for beyond what it stores, for metrics and weights that it
-            lacks; 128 MiB by default.
+            lacks; 256 MiB by default.
 
     Raises:
         MissingFileError: if there is no such file: a FileNotFoundError and a ValueError.
@@ -222,6 +222,8 @@ def _existing(filepath: Any) -> str:
     put_right(path)
     if not os.path.exists(path):
         raise MissingFileError(f"File not found: filepath={path}: there is no such file or folder")
+    if not os.path.isfile(path) and not os.path.isdir(path):
+        raise ValueError(f"expected a file or a folder; {path!r} is a pipe or a device")
     return path
 
 

@@ -62,15 +62,17 @@ class _Store:
         self.headers = headers
         self.stored_left = headers.size
         self.expanded_left = max(_EXPANSION * headers.size, _LEAST)
-        self.charged: set[int] = set()
+        self.charged: dict[int, str] = {}
 
-    def charge(self, address: int, label: str, stored: int, expanded: int) -> None:
-        """Books an array, each once."""
+    def charge(self, address: int, path: str, label: str, stored: int, expanded: int) -> None:
+        """Books an array, each once; one that is in two places would be read for each of them."""
         if expanded > _DEFLATE * stored:
             raise ValueError(f"{label} declares {expanded:,} bytes, far more than the {stored:,} that the file stores")
         if address in self.charged:
+            if self.charged[address] != path:
+                raise ValueError(f"{label} is in two places of the file, also at {self.charged[address]!r}: refused")
             return
-        self.charged.add(address)
+        self.charged[address] = path
         self.stored_left -= stored
         self.expanded_left -= expanded
         if self.stored_left < 0:
@@ -199,7 +201,7 @@ class Group:
             raise ValueError(f"{label}: {name!r} is not a dataset")
         dataset = h5d.open(holder.handle, name.encode())
         _check(dataset, name, label, shape)
-        value = _read(self.store, dataset, address, f"{label}: variable {name}")
+        value = _read(self.store, dataset, (address, f"{holder.path}/{name}"), f"{label}: variable {name}")
         if _texts(self.store, address, f"{label}: variable {name}", "dtype") == ["bfloat16"]:
             import ml_dtypes
 
@@ -226,13 +228,13 @@ def _check(dataset: Any, name: str, label: str, shape: tuple | None) -> None:
         raise ValueError(f"{label}: variable {name} has shape {tuple(shape)}; the file has {dataset.shape} for it")
 
 
-def _read(store: _Store, dataset: Any, address: int, label: str) -> np.ndarray:
+def _read(store: _Store, dataset: Any, place: tuple[int, str], label: str) -> np.ndarray:
     count = _product(dataset.shape)
     stored, expanded = count * dataset.get_type().get_size(), count * dataset.dtype.itemsize
     creation = dataset.get_create_plist()
     if creation.get_layout() == h5d.CHUNKED and count:
         chunks = _Chunks(store.headers, dataset, creation, label)
-        store.charge(address, label, chunks.stored, expanded)
+        store.charge(*place, label, chunks.stored, expanded)
         value = _aligned(dataset.shape, dataset.dtype)
         chunks.read(value)
         return value
@@ -240,7 +242,7 @@ def _read(store: _Store, dataset: Any, address: int, label: str) -> np.ndarray:
         offset = dataset.get_offset()
         if offset is None or offset + stored > store.headers.size:
             raise ValueError(f"{label} declares {stored:,} bytes, far more than the file stores")
-    store.charge(address, label, stored, expanded)
+    store.charge(*place, label, stored, expanded)
     value = _aligned(dataset.shape, dataset.dtype)
     if count:
         dataset.read(h5s.ALL, h5s.ALL, value)

@@ -121,13 +121,7 @@ def _object(obj: Any) -> dict:
     return data
 
 
-def deserialize_keras_object(
-    config: Any,
-    custom_objects: dict | None = None,
-    safe_mode: bool = True,
-    allowance: float | None = None,
-    **kwargs: Any,
-) -> Any:
+def deserialize_keras_object(config: Any, custom_objects: dict | None = None, safe_mode: bool = True, **kwargs) -> Any:
     """The object of JSON data: instances of classes, and functions, which are not called.
 
     Args:
@@ -135,14 +129,14 @@ def deserialize_keras_object(
         custom_objects: `{name: class or function}` that the data may name; `{layer name: layer}` for a layer that
             data cannot make, since it opens other files or runs foreign code.
         safe_mode: changes nothing: data with code in them (lambdas) are refused in any case.
-        allowance: bytes of memory that the data may take beyond their own size, for arrays and metrics; 128 MiB by
-            default.
-        kwargs: nothing; unknown names are refused.
+        kwargs: `allowance`, bytes of memory that the data may take beyond their own size, for arrays and metrics;
+            256 MiB by default.
 
     Raises:
         ValueError: for a class or function that is not registered, a class where an object is wanted, data with
             code, or more memory than is allowed.
     """
+    allowance = kwargs.pop("allowance", None)
     if kwargs:
         raise TypeError(f"deserialize_keras_object: unknown arguments {sorted(kwargs)}")
     if config is None or isinstance(config, (bool, int, float, str)):

@@ -132,8 +132,9 @@ class Entry:
         return group.array(key, self.label, self.shapes.get(key))
 
     def tensor(self, key: str) -> Any:
-        """The array as one of JAX, which takes over the memory that was read."""
-        return jax.device_put(self[key], may_alias=True)
+        """The array as one of JAX, which takes over the memory that was read; as it is if it is wider."""
+        value = self[key]
+        return value if value.dtype.itemsize > 4 else jax.device_put(value, may_alias=True)
 
     def __contains__(self, key: object) -> bool:
         return any(key in g for g in self.groups)

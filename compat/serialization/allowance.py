@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-DEFAULT = 1 << 27  # bytes: a confusion matrix of 5,792 classes
+DEFAULT = 1 << 28  # bytes: a confusion matrix of 8,192 classes
 
 
 class Allowance:
@@ -16,6 +16,8 @@ class Allowance:
     """
 
     def __init__(self, nbytes: float | None = None):
+        if nbytes is not None and (isinstance(nbytes, bool) or not isinstance(nbytes, (int, float)) or nbytes < 0):
+            raise ValueError(f"allowance: expected a number of bytes, 0 or more; received {nbytes!r}")
         self.whole = self.left = DEFAULT if nbytes is None else nbytes
 
     def claim(self, nbytes: int, what: str) -> None:

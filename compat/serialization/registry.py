@@ -144,21 +144,22 @@ def lend(nbytes: int, what: str) -> None:
         allowance.check(nbytes, what)
 
 
-_UNIT = 32  # bytes of constants for each unit of a size
+_UNIT = 64  # bytes of constants for each unit of a size
 
 
 def lend_for(sizes: Any, what: str, unit: int = _UNIT) -> None:
     """`lend` for constants as long as each whole number in nested lists and tuples, of `unit` bytes an element."""
-    for number in _numbers(sizes):
+    for number in numbers_in(sizes):
         lend(unit * abs(number), what)
 
 
-def _numbers(value: Any) -> Iterator[int]:
-    if type(value) is int:
+def numbers_in(value: Any, kinds: tuple[type, ...] = (int,)) -> Iterator[Any]:
+    """The numbers of these types in nested lists and tuples."""
+    if type(value) in kinds:
         yield value
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _numbers(item)
+            yield from numbers_in(item, kinds)
 
 
 def public_module(cls: type) -> str:

@@ -21,8 +21,9 @@ class _IoUBase(Metric):
     axis = -1
 
     def check(self):
-        wrong = [i for i in self.targets() if not 0 <= i < self.num_classes]
-        if wrong or not self.targets():
+        targets = self.targets()
+        wrong = not isinstance(targets, range) and [i for i in targets if not 0 <= i < self.num_classes]
+        if wrong or not targets:
             raise ValueError(
                 f"{type(self).__name__}: expected target_class_ids in [0, {self.num_classes}); "
                 f"received {self.targets()}"
@@ -126,7 +127,7 @@ class MeanIoU(_IoUBase):
     axis: int = -1
 
     def targets(self):
-        return tuple(range(self.num_classes))
+        return range(self.num_classes)
 
 
 class BinaryIoU(_IoUBase):
@@ -185,4 +186,4 @@ class OneHotMeanIoU(_IoUBase):
     sparse_y_true = False
 
     def targets(self):
-        return tuple(range(self.num_classes))
+        return range(self.num_classes)

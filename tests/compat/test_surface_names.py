@@ -59,6 +59,7 @@ OTHER_SIGNATURES = {
     "ops.amax": "takes `initial` besides, as max does", "ops.numpy.amax": "takes `initial` besides, as max does",
     "ops.amin": "takes `initial` besides, as min does", "ops.numpy.amin": "takes `initial` besides, as min does",
     "losses.circle": "80.0 for 80",
+    **dict.fromkeys(("models.load_model", "saving.load_model"), "takes `allowance` besides, of memory"),
     **dict.fromkeys(
         ("ops.einsum", "ops.numpy.einsum", "ops.layer_normalization", "ops.nn.layer_normalization", "ops.multi_hot",
          "ops.nn.multi_hot", "random.SeedGenerator"),

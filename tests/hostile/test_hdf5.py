@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+import compat as keras
 from tests.hostile import readers
 from tests.hostile.confined import accepted, refused
 
@@ -352,3 +353,51 @@ def test_any_byte_may_be_wrong(libver, value, path):
     used = [i for i in range(len(content)) if any(content[max(i - 4, 0) : i + 5])]
     chosen = np.random.default_rng(value).choice(used, 300, replace=False)
     accepted(readers.edit_changed, path, sorted(int(i) for i in chosen), value)
+
+
+@pytest.mark.parametrize("kind", ["array", "group"])
+def test_one_array_for_many_layers(kind, tmp_path):
+    """Each layer would read it: the file is as large as one, the memory as all of them."""
+    model = keras.Sequential([keras.Input((4,)), *(keras.layers.Dense(4, name=f"d{i}") for i in range(3))])
+    path = str(tmp_path / "m.weights.h5")
+    model.save_weights(path)
+    with h5py.File(path, "a") as file:
+        layers = file["layers"]
+        first, *others = layers
+        for name in others:
+            if kind == "group":
+                del layers[name]
+                layers[name] = layers[first]
+            else:
+                del layers[name]["vars"]["0"]
+                layers[name]["vars"]["0"] = layers[first]["vars"]["0"]
+    with pytest.raises(ValueError, match="two places"):
+        model.load_weights(path)
+
+
+@pytest.mark.parametrize(("value", "expected"), [
+    (np.array([2**31 + 5, 2**40], "int64"), [2.0**31, 2.0**40]), (np.array([1.5, -2.0], "float64"), [1.5, -2.0]),
+    (np.array([2**33, 1], "uint64"), [2.0**33, 1.0]),
+])  # fmt: skip
+def test_wide_numbers_keep_their_value(value, expected, tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="d")])
+    path = str(tmp_path / "m.weights.h5")
+    model.save_weights(path)
+    with h5py.File(path, "a") as file:
+        group = file["layers/dense/vars"] if "layers/dense/vars" in file else file["layers/d/vars"]
+        del group["1"]
+        group["1"] = value
+    model.load_weights(path)
+    np.testing.assert_allclose(model.layers[0].bias.numpy(), expected, rtol=1e-6)
+
+
+def test_complex_numbers_for_real_ones(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="d")])
+    path = str(tmp_path / "m.weights.h5")
+    model.save_weights(path)
+    with h5py.File(path, "a") as file:
+        group = file["layers/dense/vars"] if "layers/dense/vars" in file else file["layers/d/vars"]
+        del group["1"]
+        group["1"] = np.array([1 + 5j, 2], "complex64")
+    with pytest.raises(ValueError, match="complex"):
+        model.load_weights(path)

@@ -7,6 +7,8 @@ import pytest
 
 import compat as keras
 from compat import layers
+from compat.saving.op_sizes import check_sizes
+from compat.serialization.registry import reading
 from tests.hostile import configs, readers
 from tests.hostile.confined import accepted, attempt, refused
 
@@ -69,25 +71,25 @@ def test_metrics_have_a_cap(name, form, tmp_path):
 
 
 def test_the_cap_can_be_raised(tmp_path):
-    config = _changed(configs.compiled(keras.metrics.MeanIoU(5)), "MeanIoU", num_classes=4000)
+    config = _changed(configs.compiled(keras.metrics.MeanIoU(5)), "MeanIoU", num_classes=9000)
     path = configs.write(configs.compiled(keras.metrics.MeanIoU(5)), config, tmp_path)
-    with pytest.raises(ValueError, match="192,000,000 bytes"):
+    with pytest.raises(ValueError, match="324,000,000 bytes"):
         keras.saving.load_model(path)
-    loaded = keras.saving.load_model(path, allowance=1 << 28)
-    assert loaded.get_compile_config()["metrics"][0]["config"]["num_classes"] == 4000
+    loaded = keras.saving.load_model(path, allowance=1 << 29)
+    assert loaded.get_compile_config()["metrics"][0]["config"]["num_classes"] == 9000
     metric = config["compile_config"]["metrics"][0]
     with pytest.raises(ValueError, match="allowance"):
         keras.saving.deserialize_keras_object(metric)
-    assert keras.saving.deserialize_keras_object(metric, allowance=1 << 28).num_classes == 4000
+    assert keras.saving.deserialize_keras_object(metric, allowance=1 << 29).num_classes == 9000
 
 
 def test_what_is_not_read_from_data_has_no_cap():
-    model = configs.compiled(keras.metrics.MeanIoU(4000))
-    assert keras.models.clone_model(model).get_compile_config()["metrics"][0]["config"]["num_classes"] == 4000
+    model = configs.compiled(keras.metrics.MeanIoU(9000))
+    assert keras.models.clone_model(model).get_compile_config()["metrics"][0]["config"]["num_classes"] == 9000
 
 
 def test_the_cap_is_for_all_together(tmp_path):
-    config = _changed(configs.compiled(keras.metrics.MeanIoU(5)), "MeanIoU", num_classes=2500)
+    config = _changed(configs.compiled(keras.metrics.MeanIoU(5)), "MeanIoU", num_classes=5000)
     config["compile_config"]["metrics"] *= 3
     with pytest.raises(ValueError, match="are left"):
         keras.saving.deserialize_keras_object(config["compile_config"])
@@ -206,3 +208,72 @@ def test_many_unknown_sizes(make, tmp_path):
         entry.pop("build_config", None)
     found = attempt(readers.load_model, configs.write(model, config, tmp_path))
     assert found.error is None or "ValueError" in found.error
+
+
+GRAPHS = {  # constants that follow from a layer or an op and the size of its input together
+    "rows": (lambda: layers.UpSampling1D(2, name="u"), "UpSampling1D", {"size": 10**9}),
+    "a matrix": (lambda: layers.UpSampling2D(2, interpolation="bilinear", name="u"), "UpSampling2D",
+                 {"size": [4 * 10**6, 4 * 10**6], "interpolation": "lanczos5"}),
+    "windows": (lambda: layers.AdaptiveAveragePooling2D(2, name="u"), "AdaptiveAveragePooling2D",
+                {"output_size": [10**8, 10**8]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_layers_that_resize(name, tmp_path):
+    make, class_name, changes = GRAPHS[name]
+    x = keras.Input((4, 3) if class_name.endswith("1D") else (4, 4, 3))
+    model = keras.Model(x, layers.Dense(2)(make()(x)))
+    found = attempt(readers.load_model, configs.write(model, _changed(model, class_name, **changes), tmp_path))
+    assert found.error is None or "ValueError" in found.error
+
+
+@pytest.mark.parametrize(("op", "settings"), [
+    ("gaussian_blur", {"kernel_size": (8000, 8000)}), ("elastic_transform", {"sigma": 2e7}),
+    ("elastic_transform", {"sigma": 10**9}), ("ssim", {"filter_size": 10**5}), ("diff", {"n": 10**6}),
+    ("unstack", {"num": None, "axis": 0}), ("pad", {"pad_width": [[0, 4 * 10**6], [0, 0]], "mode": "reflect"}),
+    ("one_hot", {"num_classes": 10**9}), ("fold", {"output_size": (10**9, 3)}),
+])  # fmt: skip
+def test_prices_of_ops(op, settings):
+    x = keras.KerasTensor((10**6, 3) if op == "unstack" else (2, 3))
+    with reading(), pytest.raises(ValueError, match="allowance"):
+        check_sizes(op, settings, (x,))
+
+
+@pytest.mark.parametrize(("op", "settings"), [
+    ("clip", {"x_min": 0, "x_max": 10**9}), ("pad", {"pad_width": [[0, 0], [3, 3]], "mode": "reflect"}),
+    ("reshape", {"newshape": [-1, 10**7]}), ("roll", {"shift": 10**9}), ("unstack", {"num": 100, "axis": 0}),
+    ("gaussian_blur", {"kernel_size": (21, 21)}), ("one_hot", {"num_classes": 100_000}),
+])  # fmt: skip
+def test_values_have_no_price_and_honest_sizes_fit(op, settings):
+    with reading():
+        check_sizes(op, settings, (keras.KerasTensor((None, 3)),))
+
+
+SGD = {"module": "keras.optimizers", "class_name": "SGD", "config": {}}
+
+
+@pytest.mark.parametrize("data", [
+    {"module": "keras.dtype_policies", "class_name": "DTypePolicyMap", "config": {"policy_map": {"(a+)+$": "float32"}}},
+    {"module": "keras.optimizers", "class_name": "Muon", "config": {"exclude_layers": ["(a+)+X"]}},
+    {"module": "keras.optimizers", "class_name": "OptimizerMap", "config": {
+        "default_optimizer": SGD, "optimizer_map": {".*a.*b.*c.*d": SGD},
+    }},
+])  # fmt: skip
+def test_patterns_that_take_for_ever(data):
+    refused(readers.deserialize, data, match="pattern")
+
+
+def test_honest_patterns_are_read():
+    data = {
+        "module": "keras.optimizers",
+        "class_name": "Muon",
+        "config": {"exclude_layers": ["dense_[12]", ".*norm.*"]},
+    }
+    assert keras.saving.deserialize_keras_object(data).get_config()["exclude_layers"] == ["dense_[12]", ".*norm.*"]
+
+
+def test_long_names(tmp_path):
+    config = configs.config_of(configs.sequential())
+    configs.entry(config, "Dense")["config"]["name"] = "a" * 300
+    refused(readers.load_model, configs.write(configs.sequential(), config, tmp_path), match="characters")
