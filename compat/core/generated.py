@@ -6,12 +6,13 @@ values of its variables, and puts the new state back. No mathematics happens her
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from typing import Any
 
 import jax
 
-from compat.core import faces, one_program, remat, rows, settings
+from compat.core import faces, one_program, remat, rows, scope, settings
 from compat.core.layer import Layer, call_plan
 from compat.core.operation import Operation
 from compat.core.own import ours
@@ -137,7 +138,10 @@ class Generated(Layer):
         self._make_variables(input_shape)
 
     def _make_variables(self, *shapes: Any) -> None:
-        self._adopt(self.definition.weights(*map(Spec, self._flat_shapes(shapes))), set())
+        # A layer of the user's inside is run on specs for it: nothing is drawn for that.
+        with contextlib.nullcontext() if scope.current() is not None else scope.Scope(abstract=True):
+            declared = self.definition.weights(*map(Spec, self._flat_shapes(shapes)))
+        self._adopt(declared, set())
         for name in self._optional:
             if name not in self.__dict__:
                 object.__setattr__(self, name, None)

@@ -277,3 +277,27 @@ def test_long_names(tmp_path):
     config = configs.config_of(configs.sequential())
     configs.entry(config, "Dense")["config"]["name"] = "a" * 300
     refused(readers.load_model, configs.write(configs.sequential(), config, tmp_path), match="characters")
+
+
+@keras.saving.register_keras_serializable("sizes")
+class Widened(layers.Layer):
+    """A layer of the user's that makes its own weight."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight((input_shape[-1], self.units))
+        self.built = True
+
+    def call(self, x):
+        return keras.ops.matmul(x, self.kernel)
+
+
+def test_nothing_is_drawn_to_find_a_shape():
+    model = keras.Sequential([keras.Input((4, 3)), layers.TimeDistributed(Widened(2))])
+    config = _changed(model, "Widened", units=10**9)
+    loaded = keras.saving.deserialize_keras_object(config)
+    assert loaded.output_shape == (None, 4, 10**9)
+    assert not any(variable.drawn for variable in loaded.variables)
