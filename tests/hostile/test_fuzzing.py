@@ -22,7 +22,7 @@ def _findings(kind, seed, cases, folder, *options):
     return [r for r in run.results(kind, seed, list(range(cases)), folder, *options) if r.fault()]
 
 
-@pytest.mark.parametrize(("kind", "cases"), [("configs", 120), ("hdf5", 60), ("archives", 60), ("orbax", 30)])
+@pytest.mark.parametrize(("kind", "cases"), [("configs", 40), ("hdf5", 20), ("archives", 20), ("orbax", 10)])
 def test_a_sample(kind, cases, corpus):
     """Played again with --sample."""
     if kind == "orbax":

@@ -125,7 +125,7 @@ def test_stacked_cells(tmp_path):
     model = keras.Model(x, layers.RNN([layers.SimpleRNNCell(2), layers.SimpleRNNCell(2)])(x))
     config = configs.config_of(model)
     cells = configs.entry(config, "StackedRNNCells")["config"]["cells"]
-    cells *= 4000
+    cells *= 1000
     refused(readers.load_model, configs.write(model, config, tmp_path), match="cells")
 
 
@@ -182,7 +182,7 @@ def test_ops_on_no_output_of_a_layer_are_not_run(op, args, config, tmp_path):
 
 @pytest.mark.parametrize("order", [list, lambda made: made[::-1], lambda made: made[::2] + made[1::2]])
 def test_layers_in_any_order_take_time_as_they_are_many(order, tmp_path):
-    model, config = configs.chain(3000, order)
+    model, config = configs.chain(2000, order)
     accepted(readers.load_model, configs.write(model, config, tmp_path))
 
 
