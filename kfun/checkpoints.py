@@ -13,7 +13,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -22,11 +22,13 @@ import numpy as np
 
 from kfun import ops, tree
 from kfun.atomic import atomic_folder
-from kfun.definition import Definition
+from kfun.definition import Definition, from_config
+from kfun.folders import SteadyFolder, of_one_save, put_right
 
 FORMAT, VERSION = "kfun-checkpoint", 1
 _INDEX = "checkpoint.json"
 _TEXT_LIMIT = 100 << 20  # bytes of a header or the index
+_HELD = 256  # files that are open from the start, so that they can be read though a save replaces the folder
 _DTYPES = {
     "F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16, "I64": np.int64,
     "I32": np.int32, "I16": np.int16, "I8": np.int8, "U64": np.uint64, "U32": np.uint32, "U16": np.uint16,
@@ -144,16 +146,22 @@ def load(path: str | os.PathLike, like: Any = None, convert: Callable[[str, np.n
         FileNotFoundError: if there is no such folder.
         ValueError: if it is no checkpoint, of a newer version, damaged, or of another form than `like`.
     """
-    index = describe(path)
+    return _read(path, lambda folder: _loaded(folder, like, convert))
+
+
+def _loaded(folder: SteadyFolder, like: Any, convert: Callable[[str, np.ndarray], Any] | None) -> Any:
+    index = _index(folder)
+    held = {file: _file(folder, file) for file in index["files"][:_HELD]}
     wanted = None if like is None else tree.flatten(like)
     found: dict[str, Any] = {}
     for file in index["files"]:
-        for name, array in _arrays(os.path.join(path, file)):
+        opened = held[file] if file in held else _file(folder, file)
+        for name, array in _arrays(opened, os.path.join(folder.path, file)):
             if wanted is not None:
                 _agree(name, array, wanted)
             found[name] = convert(name, array) if convert is not None else ops.convert_to_tensor(np.array(array))
     if wanted is None:
-        return _of_form(index["form"], found)
+        return _of_form(index.get("form"), found)
     missing = [n for n in wanted if n not in found]
     if missing:
         raise ValueError(f"the checkpoint has no array for {missing[:8]}; it has {list(found)[:8]}")
@@ -167,11 +175,24 @@ def describe(path: str | os.PathLike) -> dict[str, Any]:
         FileNotFoundError: if there is no such folder.
         ValueError: if it is no checkpoint, of a newer version, or damaged.
     """
-    where = os.path.join(path, _INDEX)
-    if not os.path.isfile(where):
-        raise FileNotFoundError(f"{os.fspath(path)!r} holds no checkpoint: there is no {_INDEX} in it")
-    with open(where, "rb") as file:
-        index = _parsed(file.read(_TEXT_LIMIT + 1), where)
+    return _read(path, _index)
+
+
+def _read(path: str | os.PathLike, read: Callable[[SteadyFolder], Any]) -> Any:
+    path = os.fspath(path)
+    put_right(path)
+    if not os.path.isdir(path):
+        raise FileNotFoundError(f"{path!r} holds no checkpoint: there is no such folder")
+    return of_one_save(path, read)
+
+
+def _index(folder: SteadyFolder) -> dict[str, Any]:
+    where = os.path.join(folder.path, _INDEX)
+    try:
+        file = folder.open(_INDEX)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{folder.path!r} holds no checkpoint: there is no {_INDEX} in it") from None
+    index = _parsed(file.read(min(os.fstat(file.fileno()).st_size, _TEXT_LIMIT) + 1), where)
     if index.get("format") != FORMAT or not isinstance(index.get("version"), int):
         raise ValueError(f"{where!r} does not describe a {FORMAT}")
     if index["version"] > VERSION:
@@ -184,18 +205,24 @@ def describe(path: str | os.PathLike) -> dict[str, Any]:
     return index
 
 
-def load_definition(path: str | os.PathLike) -> Definition:
+def load_definition(path: str | os.PathLike, objects: Mapping[str, Definition] | None = None) -> Definition:
     """The definition of the net that was saved; only registered definitions can be named.
 
-    Raises:
-        ValueError: if there is none, or it names what is not registered.
-    """
-    from kfun.definition import from_config
+    Args:
+        path: of the folder.
+        objects: `{registered name: definition}` to take for those that a file may not make, because they open other
+            files or run foreign code (SavedModels, modules of other libraries).
 
+    Raises:
+        ValueError: if there is none, or it names what is not registered or may not be made from a file.
+    """
     config = describe(path).get("definition")
     if config is None:
         raise ValueError(f"{os.fspath(path)!r} was saved without a definition")
-    return from_config(config)
+    try:
+        return from_config(config, objects)
+    except (TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{os.fspath(path)!r}: the definition is damaged: {type(error).__name__}: {error}") from error
 
 
 def _parsed(content: bytes, where: str) -> dict[str, Any]:
@@ -210,16 +237,21 @@ def _parsed(content: bytes, where: str) -> dict[str, Any]:
     return found
 
 
-def _arrays(path: str) -> Iterator[tuple[str, np.ndarray]]:
+def _file(folder: SteadyFolder, name: str) -> Any:
+    try:
+        return folder.open(name)
+    except FileNotFoundError:
+        raise ValueError(f"{os.path.join(folder.path, name)!r} is missing: the checkpoint is not whole") from None
+
+
+def _arrays(file: Any, path: str) -> Iterator[tuple[str, np.ndarray]]:
     """The arrays of a safetensors file, which show its bytes, after all was checked."""
-    if not os.path.isfile(path) or os.path.islink(path):
-        raise ValueError(f"{path!r} is missing, or a link: the checkpoint is not whole")
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if size < 8 or length > min(size - 8, _TEXT_LIMIT):
-            raise ValueError(f"{path!r} is cut off or damaged: its header has {length:,} bytes, the file {size:,}")
-        header = _parsed(file.read(length), path)
+    size = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or length > min(size - 8, _TEXT_LIMIT):
+        raise ValueError(f"{path!r} is cut off or damaged: its header has {length:,} bytes, the file {size:,}")
+    header = _parsed(file.read(length), path)
     header.pop("__metadata__", None)
     start, end, checked = 8 + length, 0, []
     for name, entry in sorted(header.items(), key=lambda item: str(item[1])):
@@ -230,7 +262,7 @@ def _arrays(path: str) -> Iterator[tuple[str, np.ndarray]]:
         end = last
     if start + end != size:
         raise ValueError(f"{path!r} has {size - start:,} bytes of arrays, and says {end:,}: it is cut off or damaged")
-    data = np.memmap(path, np.uint8, "r", offset=start) if end else np.zeros(0, np.uint8)
+    data = np.memmap(file, np.uint8, "r", offset=start) if end else np.zeros(0, np.uint8)
     for name, dtype, shape, first, last in checked:
         yield name, data[first:last].view(dtype).reshape(shape)
 
@@ -261,7 +293,7 @@ def _of_form(form: Any, leaves: dict[str, Any]) -> Any:
     kind, inner = next(iter(form.items()))
     if kind == "none":
         return None
-    if kind == "leaf" and inner in leaves:
+    if kind == "leaf" and isinstance(inner, str) and inner in leaves:
         return leaves[inner]
     if kind == "dict" and isinstance(inner, dict):
         return {k: _of_form(v, leaves) for k, v in inner.items()}

@@ -172,7 +172,7 @@ def from_config(config: dict, objects: Mapping[str, Definition] | None = None) -
     name, fields = config["class_name"], config["config"]
     if not isinstance(name, str) or not isinstance(fields, dict):
         raise ValueError(f"expected the name of a class and a dict of fields; received {name!r:.80}, {fields!r:.80}")
-    if name in (objects or {}):
+    if objects is not None and name in objects:
         return objects[name]
     cls = REGISTRY.get(name)
     if cls is None:

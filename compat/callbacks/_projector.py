@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from kfun.atomic import atomic_file
+
 
 class Projector:
     """Writes the tables of a model's `Embedding` layers, and the projector's settings that name them.
@@ -40,14 +42,15 @@ class Projector:
                 lines.append(f"  metadata_path: {_quoted(labels[layer.name])}")
             parts.append("embeddings {\n" + "\n".join(lines) + "\n}\n")
         os.makedirs(self.folder, exist_ok=True)
-        with open(os.path.join(self.folder, "projector_config.pbtxt"), "w", encoding="utf-8") as file:
-            file.write("".join(parts))
+        with atomic_file(os.path.join(self.folder, "projector_config.pbtxt")) as file:
+            file.write("".join(parts).encode())
 
     def write(self) -> None:
         """Writes the tables as they are now."""
         for layer in self.layers:
             table = np.asarray(layer.embeddings, np.float32)
-            np.savetxt(os.path.join(self.folder, _file_name(layer)), table, fmt="%.6g", delimiter="\t")
+            with atomic_file(os.path.join(self.folder, _file_name(layer))) as file:
+                np.savetxt(file, table, fmt="%.6g", delimiter="\t")
 
 
 def _file_name(layer: Any) -> str:

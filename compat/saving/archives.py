@@ -18,6 +18,7 @@ from compat.saving import checksums
 from compat.saving.bounded import Budget, UnsafeArchiveError
 from compat.saving.checksums import Summed
 from compat.saving.zips import DEFLATED, STORED, Member, Zip
+from kfun.folders import SteadyFolder
 
 WEIGHTS, CONFIG, METADATA = "model.weights.h5", "config.json", "metadata.json"
 _TEXT_LIMIT = 64 << 20
@@ -53,25 +54,32 @@ def write_member(archive: zipfile.ZipFile, name: str, fill: Any) -> None:
 
 
 class Folder:
-    """The parts of a model that was saved with `zipped=False`."""
+    """The parts of a model that was saved with `zipped=False`, all of one save.
 
-    def __init__(self, path: str):
-        self.path = path
-        missing = [n for n in (CONFIG, WEIGHTS) if not os.path.isfile(os.path.join(path, n))]
+    Args:
+        folder: in which they are.
+    """
+
+    def __init__(self, folder: SteadyFolder):
+        self.path, self._folder = folder.path, folder
+        self._files: dict[str, Any] = {}  # open before a save that replaces the folder removes them
+        for name in (CONFIG, WEIGHTS):
+            with contextlib.suppress(FileNotFoundError):
+                self._files[name] = folder.open(name)
+        missing = [name for name in (CONFIG, WEIGHTS) if name not in self._files]
         if missing:
-            raise ValueError(f"{path!r} is no folder of a saved model: it lacks {', '.join(missing)}")
+            raise ValueError(f"{self.path!r} is no folder of a saved model: it lacks {', '.join(missing)}")
 
     def text(self, name: str) -> Any:
         """The JSON data of a part."""
-        with open(self._own(name), "rb") as file:
-            content = file.read(min(os.fstat(file.fileno()).st_size, _TEXT_LIMIT) + 1)
-        return parse(name, content)
+        file = self._files[name] if name in self._files else self._folder.open(name)
+        file.seek(0)
+        return parse(name, file.read(min(os.fstat(file.fileno()).st_size, _TEXT_LIMIT) + 1))
 
     @contextlib.contextmanager
     def weights(self) -> Iterator[Any]:
         """The weights as a seekable file."""
-        with open(self._own(WEIGHTS), "rb") as file:
-            yield file
+        yield self._files[WEIGHTS]
 
     @contextlib.contextmanager
     def assets(self) -> Iterator[str | None]:
@@ -84,15 +92,9 @@ class Folder:
                     raise ValueError(f"{self.path!r}: the asset {name!r} is a link, which is refused")
                 if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
                     raise ValueError(f"{self.path!r}: the asset {name!r} is neither a file nor a folder")
-        yield folder if os.path.isdir(folder) and not os.path.islink(folder) else None
-
-    def _own(self, name: str) -> str:
-        path = os.path.join(self.path, name)
-        if os.path.islink(path):
-            raise ValueError(f"{self.path!r}: {name} is a link, which is refused")
-        if not os.path.isfile(path):  # a pipe would be waited for
-            raise ValueError(f"{self.path!r}: {name} is no file")
-        return path
+        found = os.path.isdir(folder) and not os.path.islink(folder)
+        self._folder.by_path |= found
+        yield folder if found else None
 
 
 class Archive:

@@ -26,6 +26,7 @@ from compat.saving.serialization import deserialize_keras_object, serialize_kera
 from compat.serialization.parts import part
 from compat.serialization.registry import claim, reading
 from kfun.atomic import atomic_file, atomic_folder
+from kfun.folders import of_one_save, put_right
 
 _OLD = (".h5", ".hdf5")
 
@@ -191,7 +192,7 @@ def _loaded(filepath: Any, custom_objects: dict | None, compile: bool) -> Any:
     if orbax.is_checkpoint(path):
         return orbax.load_model(path, custom_objects, compile)
     if os.path.isdir(path):
-        return _load(Folder(path), custom_objects, compile)
+        return of_one_save(path, lambda folder: _load(Folder(folder), custom_objects, compile))
     if path.endswith(_OLD):
         from compat.saving import legacy
 
@@ -218,6 +219,7 @@ def _claim_missing(model: Any) -> None:
 
 def _existing(filepath: Any) -> str:
     path = _path(filepath)
+    put_right(path)
     if not os.path.exists(path):
         raise MissingFileError(f"File not found: filepath={path}: there is no such file or folder")
     return path

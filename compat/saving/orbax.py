@@ -1,7 +1,8 @@
 """Orbax checkpoints in the layout that Keras gives them: a folder per step with a pytree and the model's config.
 
-Reading looks at the folder before orbax does: no links, no names that are paths. It builds the model from
-its config as `load_model` does, and compares every array's shape with its variable's before it is read.
+Reading looks at the folder before orbax does: no links, no names that are paths, no data that is missing or
+unpacks to more than it should. It builds the model from its config as `load_model` does, and compares every
+array's shape with its variable's before it is read.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ import numpy as np
 
 from compat.saving import assets
 from compat.saving.archives import parse
+from compat.saving.ocdbt import MANIFEST, Files, values
+from compat.saving.orbax_paths import Nearest, numbered
+from compat.saving.zarr_arrays import check_arrays
 from kfun.errors import MissingExtraError
 from kfun.tree import flatten
 
@@ -29,8 +33,7 @@ _TREE = "_METADATA"
 _MOST_ASSETS = 1 << 32  # bytes
 _MOST_TEXT = 64 << 20  # bytes of a JSON file
 _EXPANSION = 100  # how much larger than what is stored assets may be
-_SMALL_CHUNK = 1 << 20  # bytes that a chunk may have, however small its array is
-_LONGEST = 4096  # letters of a variable's path
+_ARRAYS = ("jax.Array", "np.ndarray")  # what a tree calls leaves that have data in files
 
 
 def orbax(purpose: str) -> Any:
@@ -88,41 +91,12 @@ def _groups(model: Any) -> dict[str, list[Any]]:
 
 def _nested(variables: list[Any]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
-    for variable, parts in _paths(variables):
+    for variable, parts in numbered(variables):
         inner = tree
         for part in parts[:-1]:
             inner = inner.setdefault(part, {})
         inner[parts[-1]] = jax.numpy.copy(variable.value)
     return tree
-
-
-def _paths(variables: list[Any]) -> Iterator[tuple[Any, list[str]]]:
-    """Each variable with the parts of its path, numbered so that none is another's or begins it."""
-    used: set[str] = set()
-    begun: set[str] = set()  # what used paths begin with
-    folders: dict[str, int] = {}
-    names: dict[str, int] = {}
-    for variable in variables:
-        *parents, last = variable.path.split("/")
-        inner = ""
-        for part in parents:
-            folder = _free(f"{inner}{part}", folders, used)
-            begun.add(folder)
-            inner = f"{folder}/"
-        path = _free(f"{inner}{last}", names, used, begun)
-        used.add(path)
-        yield variable, path.split("/")
-
-
-def _free(path: str, numbers: dict[str, int], *taken: set[str]) -> str:
-    """A path, with the next number if it is taken; what was taken stays so, and is not tried again."""
-    n = numbers.get(path, 0)
-    found = f"{path}_{n}" if n else path
-    while any(found in other for other in taken):
-        n += 1
-        found = f"{path}_{n}"
-    numbers[path] = n
-    return found
 
 
 @contextlib.contextmanager
@@ -133,9 +107,12 @@ def _reading(folder: str) -> Iterator[None]:
     except (ValueError, MissingExtraError):
         raise
     except Exception as error:
+        first: BaseException = error
+        while first.__cause__ or first.__context__:
+            first = first.__cause__ or first.__context__
         raise ValueError(
-            f"{folder!r} cannot be read as an Orbax checkpoint of a model ({type(error).__name__}: {error}): it is "
-            "damaged or of something else"
+            f"{folder!r} cannot be read as an Orbax checkpoint of a model ({type(first).__name__}: {first!s:.500}): "
+            "it is damaged or of something else"
         ) from error
 
 
@@ -146,6 +123,7 @@ def _step(path: Any) -> str:
         raise ValueError(f"{os.fspath(path)!r} holds no Orbax checkpoint")
     if folder != os.path.abspath(os.fspath(path)) and os.path.islink(folder):
         raise ValueError(f"{folder!r} is a link, which is refused: pass the folder that it leads to")
+    parts: dict[str, set[str]] = {}
     for where, folders, files in os.walk(folder):
         for name in (*folders, *files):
             inner = os.path.join(where, name)
@@ -153,21 +131,42 @@ def _step(path: Any) -> str:
             if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
                 found = "a link" if stat.S_ISLNK(kind) else "neither a file nor a folder"
                 raise ValueError(f"{inner!r} in the checkpoint is {found}, which is refused")
-        if _TREE in files:
-            _check_tree(os.path.join(where, _TREE))
+        names = _array_names(os.path.join(where, _TREE)) if _TREE in files else set()
+        if folder in (where, os.path.dirname(where)):
+            parts[where] = names
+    for part, names in parts.items():
+        _check_data(part, names)
     return folder
 
 
-def _check_tree(path: str) -> None:
-    """The names of a tree, which orbax joins to paths of files, must be names."""
+def _array_names(path: str) -> set[str]:
+    """The names of a tree's arrays, of parts which orbax joins to paths of files: they must be names."""
+    arrays = set()
     with open(path, "rb") as file:
         tree = parse(path, file.read(min(os.fstat(file.fileno()).st_size, _MOST_TEXT) + 1))
     with _reading(path):
         for entry in tree["tree_metadata"].values():
-            for key in entry["key_metadata"]:
-                name = str(key["key"])
+            parts = [str(key["key"]) for key in entry["key_metadata"]]
+            for name in parts:
                 if "/" in name or "\0" in name or name in ("", ".", ".."):
                     raise ValueError(f"{path!r} gives an array the name {name!r}, which leads out: refused")
+            if entry["value_metadata"]["value_type"] in _ARRAYS:
+                arrays.add(".".join(parts))
+    return arrays
+
+
+def _check_data(folder: str, names: set[str]) -> None:
+    """The arrays of a part, which has them in a database or as files, must be there, whole and not too large."""
+    with _reading(folder), Files(folder) as files:
+        found = check_arrays(repr(folder), {name: files.piece(name) for name in files.names()})
+        if os.path.isfile(os.path.join(folder, MANIFEST)):
+            found += check_arrays(repr(folder), values(files))
+    missing = sorted(names.difference(found))
+    if missing:
+        raise ValueError(
+            f"{folder!r} has no data of {len(missing):,} of its {len(names):,} arrays, the first of which is "
+            f"{missing[0]!r}: copy the checkpoint again, whole"
+        )
 
 
 def load_weights(model: Any, path: Any) -> None:
@@ -177,7 +176,10 @@ def load_weights(model: Any, path: Any) -> None:
         ValueError: if there is no checkpoint, or its arrays are not those of the model.
     """
     v1 = orbax("Reading an Orbax checkpoint")
-    folder = _step(path)
+    _read_weights(model, v1, _step(path))
+
+
+def _read_weights(model: Any, v1: Any, folder: str) -> None:
     with _reading(folder):
         saved = v1.checkpointables_metadata(folder).metadata["pytree"]
         stored = flatten({name: saved[name] for name in saved})
@@ -198,8 +200,8 @@ def _places(model: Any, folder: str, stored: dict[str, Any]) -> list[tuple[Any, 
         own = {path.partition("/")[2]: leaf for path, leaf in stored.items() if path.startswith(f"{name}/")}
         if name not in _WEIGHTS and not own:
             continue
-        nearest = _Nearest(own, by_name=name not in _WEIGHTS)
-        for variable, parts in _paths(variables):
+        nearest = Nearest(own, by_name=name not in _WEIGHTS)
+        for variable, parts in numbered(variables):
             path = nearest.to("/".join(parts))
             if path is None:
                 raise ValueError(f"{folder!r} has no array for the variable {variable.path!r}")
@@ -211,15 +213,8 @@ def _places(model: Any, folder: str, stored: dict[str, Any]) -> list[tuple[Any, 
 
 
 def _check_array(label: str, leaf: Any) -> None:
-    """Chunks are read whole, so that one must not be larger than its array."""
-    declared = int(np.prod(leaf.shape, dtype=object))
     if leaf.dtype.kind not in "biufcV":
         raise ValueError(f"{label} has dtype {leaf.dtype}, which is no number")
-    chunks = getattr(leaf, "storage_metadata", None)
-    for shape in (getattr(chunks, "chunk_shape", None), getattr(chunks, "write_shape", None)):
-        numbers = int(np.prod(shape if shape is not None else (), dtype=object))
-        if numbers * leaf.dtype.itemsize > max(declared * leaf.dtype.itemsize, _SMALL_CHUNK):
-            raise ValueError(f"{label} has shape {leaf.shape} and chunks of {shape}, far more, which is refused")
 
 
 def _arrays(v1: Any, folder: str, name: str, declared: Any) -> Any:
@@ -227,49 +222,6 @@ def _arrays(v1: Any, folder: str, name: str, declared: Any) -> Any:
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     wanted = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), declared)
     return v1.load_checkpointables(folder, {name: wanted})[name]
-
-
-class _Nearest:
-    """Finds the path of a variable in a checkpoint, whose model may have stood under another name.
-
-    A path is near another that it ends with, up to a "/" or "_". Optimizers, which have names of their own,
-    join the paths of weights by "_" into one name, so that `by_name` the last part decides if the whole does not.
-    """
-
-    def __init__(self, stored: dict[str, Any], by_name: bool):
-        self.stored = stored
-        self.indices = [_by_ending({path: [path] for path in stored})]
-        if by_name:
-            names: dict[str, list[str]] = {}
-            for path in stored:
-                names.setdefault(path.rpartition("/")[2], []).append(path)
-            self.indices.append(_by_ending(names))
-
-    def to(self, path: str) -> str | None:
-        """The only path in the checkpoint that is the same or near, None if there is none."""
-        if path in self.stored:
-            return path
-        for (whole, endings), key in zip(self.indices, (path, path.rpartition("/")[2]), strict=False):
-            found = [other for name in _endings(key) for other in whole.get(name, ())] + endings.get(key, [])
-            if len(found) == 1:
-                return found[0]
-        return None
-
-
-def _by_ending(names: dict[str, list[str]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Paths by their name, and by what their name ends with."""
-    endings: dict[str, list[str]] = {}
-    for name, paths in names.items():
-        for ending in _endings(name)[1:]:
-            endings.setdefault(ending, []).extend(paths)
-    return names, endings
-
-
-def _endings(name: str) -> list[str]:
-    """A name and what it ends with after each "/" and "_"."""
-    if len(name) > _LONGEST:
-        raise ValueError(f"a variable's path has {len(name):,} letters, more than {_LONGEST:,}: {name[:80]!r}...")
-    return [name, *(name[found.end() :] for found in re.finditer("[/_]", name))]
 
 
 def _refuse_others(stored: dict[str, Any], places: list[tuple[Any, str]]) -> None:
@@ -302,7 +254,7 @@ def load_model(path: Any, custom_objects: dict | None = None, compile: bool = Tr
     if not compile:
         config.pop("compile_config", None)
     model = made(config, custom_objects)
-    load_weights(model, folder)
+    _read_weights(model, v1, folder)
     if os.path.isdir(os.path.join(folder, "assets")):
         _load_assets(model, v1, folder)
     return model

@@ -29,15 +29,16 @@ _TRIES = 100  # to open an index and its files while saves go on
 def write(root: Any, path: str, max_shard_size: float, skipped: Iterable[Any] | None = None) -> None:
     """Writes all variables under `root` but those of `skipped` to files of at most `max_shard_size` GB each.
 
-    The files have names of this save alone, and the index is replaced last: whoever reads has all of one save. What
-    the index named before goes then.
+    The files have names of this save alone, and the index is replaced last: whoever reads has all of one save. The
+    files of former saves from here go then. Those that an index of Keras names stay, because it may come from a
+    stranger, and name what is somebody's own; only the first one is emptied, as Keras replaces it too.
 
     Raises:
         ValueError: if one variable alone is larger.
     """
     stem = path.removesuffix(INDEX).removesuffix(".weights.h5")
     target, (folder, name) = f"{stem}{INDEX}", os.path.split(stem)
-    former = _named(target) or set()
+    with_first = _is_run(stem, _named(target) or set())
     try:
         with beside(target) as unfinished:
             writer = _Writer(unfinished, f"{name}_save-{_mark(unfinished)}", int(max_shard_size * (1 << 30)))
@@ -54,7 +55,14 @@ def write(root: Any, path: str, max_shard_size: float, skipped: Iterable[Any] | 
                 json.dump(index, file, indent=4)
             os.replace(file.name, target)
     finally:
-        _sweep(stem, former)
+        _sweep(stem, with_first)
+
+
+def _is_run(stem: str, names: set[str]) -> bool:
+    """Whether names are those of all files of a save by Keras, which are there."""
+    folder, name = os.path.split(stem)
+    run = {f"{name}_{i:05d}.weights.h5" for i in range(len(names))}
+    return bool(names) and names == run and all(os.path.isfile(os.path.join(folder, file)) for file in run)
 
 
 def _mark(unfinished: str) -> str:
@@ -92,11 +100,15 @@ def _is_own(index: str, name: str) -> bool:
     return re.fullmatch(rf"{stem}_(?:save-[0-9a-f]{{8}}_)?\d+\.weights\.h5", name) is not None
 
 
-def _sweep(stem: str, former: set[str]) -> None:
-    """Removes what the former index named, and what killed saves left, but nothing that is or will be in the index.
+def _sweep(stem: str, with_first: bool) -> None:
+    """Removes files of former and killed saves, but nothing that is or will be in the index.
 
     The order is what makes that true: files that are seen first and whose save is not under way any more are in the
     index that is read last, or in none that is to come.
+
+    Args:
+        stem: of the index and its files.
+        with_first: whether the first file of Keras's is emptied, unless the index still names it.
     """
     target, (folder, name) = f"{stem}{INDEX}", os.path.split(stem)
     with_mark = re.compile(rf"{re.escape(name)}_save-([0-9a-f]{{8}})_\d+\.weights\.h5")
@@ -105,12 +117,10 @@ def _sweep(stem: str, former: set[str]) -> None:
     present = _named(target)
     if present is None:
         return
-    left = {file for file in marks if marks[file] not in under_way} | {f for f in former if not with_mark.fullmatch(f)}
-    first = os.path.basename(_first(stem))
-    for file in left - present - {first}:
+    for file in {file for file in marks if marks[file] not in under_way} - present:
         with contextlib.suppress(OSError):  # a concurrent save was quicker, or someone has it open
             os.remove(os.path.join(folder, file))
-    if first in left - present:
+    if with_first and os.path.basename(_first(stem)) not in present:
         with beside(target) as unfinished:
             _write_first(unfinished, stem)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -14,6 +13,7 @@ from compat.saving.bounded import Budget, decompressed
 from compat.saving.bounded import UnsafeArchiveError as UnsafeArchiveError
 from compat.saving.zips import BZIP2, DEFLATED, LZMA, STORED, Zip, directory
 from compat.utils import _tars
+from kfun.atomic import atomic_folder
 
 MOST_BYTES = 1 << 40
 MOST_FILES = 10_000_000
@@ -53,24 +53,9 @@ def unpack(archive: Path, target: Path, formats: Any) -> bool:
             members = _of_zip(file, budget)
         else:
             return False
-        partial = _new_folder(target)
-        try:
-            _write(members, partial, budget, min(MOST_FILES, max(_FEW_FILES, size // _LEAST)))
-            if target.is_dir() and not target.is_symlink():
-                shutil.rmtree(target)
-            elif target.exists() or target.is_symlink():
-                target.unlink()
-            os.replace(partial, target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        with atomic_folder(str(target)) as folder:
+            _write(members, Path(folder), budget, min(MOST_FILES, max(_FEW_FILES, size // _LEAST)))
     return True
-
-
-def _new_folder(target: Path) -> Path:
-    """A folder beside another one, with the permissions that the process gives to what it makes."""
-    folder = target.parent / f".{target.name}.{secrets.token_hex(8)}.part"
-    folder.mkdir()
-    return folder
 
 
 def _write(members: Iterator[tuple[str, Any]], folder: Path, budget: Budget, most: int) -> None:

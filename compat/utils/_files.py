@@ -7,7 +7,6 @@ import hashlib
 import http.client
 import os
 import re
-import secrets
 import shutil
 import stat
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 
 from compat.core import messages
 from compat.utils._archives import unpack
+from kfun.atomic import atomic_file
 
 _BLOCK = 1 << 20
 _SCHEMES = ("http", "https", "file", "ftp")
@@ -82,9 +82,11 @@ def get_file(
     elif extract:
         target = folder / f"{re.sub(r'[.]tar$', '', Path(name).stem)}_extracted"
     fresh = force_download or not archive.is_file()
-    if not fresh and file_hash is not None and not _matches(archive, file_hash, hash_algorithm):
-        messages.say(f"{archive} has another hash than {file_hash}: it is downloaded again.")
-        fresh = True
+    if not fresh and file_hash is not None:
+        with open(archive, "rb") as file:
+            fresh = not _matches(file, file_hash, hash_algorithm)
+        if fresh:
+            messages.say(f"{archive} has another hash than {file_hash}: it is downloaded again.")
     if fresh:
         messages.say(f"Downloading data from {origin}")
         _download(origin, archive, file_hash, hash_algorithm)
@@ -145,26 +147,22 @@ def _algorithm(expected: str, algorithm: str) -> str:
     return algorithm if algorithm != "auto" else "sha256" if len(expected) == 64 else "md5"
 
 
-def _matches(path: Path, expected: str, algorithm: str) -> bool:
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, _algorithm(expected, algorithm))
+def _matches(file: Any, expected: str, algorithm: str) -> bool:
+    file.seek(0)
+    found = hashlib.file_digest(file, _algorithm(expected, algorithm))
     return found.hexdigest() == expected.strip().lower()
 
 
 def _download(origin: str, path: Path, expected: str | None, algorithm: str) -> None:
     """Writes the file of a URL to a path, whole and checked or not at all."""
-    partial = path.parent / f".{path.name}.{secrets.token_hex(8)}.part"
-    try:
-        with open(partial, "xb") as file:  # with the permissions that the process gives to what it makes
-            _fetch(origin, file)
-        if expected is not None and not _matches(partial, expected, algorithm):
+    with atomic_file(str(path)) as file:
+        _fetch(origin, file)
+        file.flush()
+        if expected is not None and not _matches(file, expected, algorithm):
             raise ValueError(
                 f"get_file: what {origin} gave has not the {_algorithm(expected, algorithm)} hash {expected}: it is "
                 "incomplete, or another file"
             )
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _fetch(origin: str, file: Any) -> None:

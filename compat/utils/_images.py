@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from compat.config import floatx, image_data_format
+from kfun.atomic import atomic_file
 from kfun.errors import MissingExtraError, nearest
 from kfun.resampling import resize_image
 
@@ -132,7 +133,7 @@ def array_to_img(x: Any, data_format: str | None = None, scale: bool = True, dty
 def save_img(
     path: Any, x: Any, data_format: str | None = None, file_format: str | None = None, scale: bool = True, **kwargs: Any
 ) -> None:
-    """Writes an array as an image file.
+    """Writes an array as an image file, which replaces another one when it is complete.
 
     Args:
         path: a path or a file object.
@@ -146,7 +147,12 @@ def save_img(
     named = str(path).rpartition(".")[2].lower() if isinstance(path, (str, os.PathLike)) else None
     if img.mode == "RGBA" and (file_format or named) in ("jpg", "jpeg"):
         img = img.convert("RGB")  # JPEG has no transparency
-    img.save(path, format="jpeg" if file_format == "jpg" else file_format, **kwargs)
+    file_format = "jpeg" if file_format == "jpg" else file_format
+    if named is None or kwargs.get("append"):  # a page more in a file that is there
+        img.save(path, format=file_format, **kwargs)
+        return
+    with atomic_file(os.fspath(path)) as file:
+        img.save(file, format=file_format, **kwargs)
 
 
 def smart_resize(

@@ -7,11 +7,13 @@ probabilities = compile("digits.onnx")(images)
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
+import mmap
 import os
 import pathlib
-import tempfile
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ import jax
 import numpy as np
 
 from kfun import tree
+from kfun.atomic import beside, sweep
 from kfun.errors import MissingExtraError
 from kfun.export._signature import inputs_of, outputs_of
 from kfun.ops._kinds import backend
@@ -89,14 +92,15 @@ def export(
 ) -> pathlib.Path:
     """Writes a layer as `path` (`.onnx`).
 
-    It is written whole elsewhere and then put in place: if anything fails, a file that was there
-    before is as it was.
+    It is written whole elsewhere and then put in place: if anything fails, or the process is killed,
+    a model that was there before is as it was.
 
     Args:
         layer, params, state, specs, names, metadata: as in `trace`.
         path: ends in `.onnx`.
         external_data: whether the weights go to a file of their own beside the model, named as it
-            with `.data` added; by default where they are too large for one file, about 2 GB.
+            with `.data` added, or eight digits and `.data` if there is such a file; by default where
+            they are too large for one file, about 2 GB. The model says which; the former one goes.
 
     Returns:
         The path of the model.
@@ -118,14 +122,48 @@ def save(model: ir.Model, path: str | os.PathLike, external_data: bool | None = 
     """
     ir, path = _module("onnx_ir", "save"), pathlib.Path(path)
     apart = _size(model) > _LARGEST if external_data is None else external_data
-    data = f"{path.name}.data" if apart else None
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
+    plain = f"{path.name}.data"
+    superseded = apart or _is_named(path, plain)
+    with beside(os.fspath(path)) as folder:
+        # A name that no other save takes: the model that is there needs its file until it is replaced.
+        taken = os.path.lexists(path.parent / plain) or sweep(os.fspath(path)) != [folder]
+        data = f"{path.name}.{folder[-8:]}.data" if taken else plain
         written = pathlib.Path(folder) / path.name
-        ir.save(model, written, external_data=data)
-        if data is not None and (written.parent / data).exists():
+        ir.save(model, written, external_data=data if apart else None)
+        if (written.parent / data).exists():
             os.replace(written.parent / data, path.parent / data)
         os.replace(written, path)
+    _sweep_data(path, superseded)
     return path
+
+
+def _is_named(path: pathlib.Path, data: str) -> bool:
+    """Whether a model's file, if there is one, holds the name of a file of weights."""
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(data.encode()) >= 0
+    except (FileNotFoundError, ValueError):  # there is none, or it is empty
+        return False
+
+
+def _sweep_data(path: pathlib.Path, with_plain: bool) -> None:
+    """Removes files of weights that the model does not name.
+
+    Those that are seen first, and when no save is under way any more, are named by the model in place or by none.
+
+    Args:
+        path: of the model.
+        with_plain: whether the file without digits in its name may be one.
+    """
+    with_digits = re.compile(rf"{re.escape(path.name)}\.[0-9a-f]{{8}}\.data")
+    seen = [name for name in os.listdir(path.parent) if with_digits.fullmatch(name)]
+    seen += [f"{path.name}.data"] if with_plain else []
+    if sweep(os.fspath(path)):
+        return
+    for name in seen:
+        if not _is_named(path, name):
+            with contextlib.suppress(OSError):  # it is not there, or someone has it open
+                os.remove(path.parent / name)
 
 
 def _size(model: ir.Model) -> int:

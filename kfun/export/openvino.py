@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import os
 import pathlib
-import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ import jax
 import numpy as np
 
 from kfun import tree
+from kfun.atomic import beside
 from kfun.errors import MissingExtraError
 from kfun.export._signature import inputs_of, outputs_of
 from kfun.ops._kinds import backend
@@ -94,8 +94,10 @@ def export(
 ) -> pathlib.Path:
     """Writes a layer as OpenVINO's `path` (`.xml`) and the weights beside it (`.bin`).
 
-    Both files are written whole elsewhere and then put in place: if anything fails, files that
-    were there before are as they were.
+    Both files are written whole elsewhere and then put in place: if the writing fails, files that were
+    there before are as they were. OpenVINO finds the weights by their name alone, so that the two
+    cannot be replaced in one step: a process that is killed between the two leaves the new weights
+    beside the old graph. Where that matters, export to a new name.
 
     Args:
         layer, params, state, specs, names: as in `trace`.
@@ -121,7 +123,7 @@ def save(model: ov.Model, path: str | os.PathLike, compress_to_fp16: bool = Fals
         FileNotFoundError: if the folder of `path` does not exist.
     """
     ov, path = _openvino("save"), pathlib.Path(path)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
+    with beside(os.fspath(path)) as folder:
         written = pathlib.Path(folder) / path.name
         ov.save_model(model, written, compress_to_fp16=compress_to_fp16)
         os.replace(written.with_suffix(".bin"), path.with_suffix(".bin"))

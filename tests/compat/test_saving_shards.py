@@ -55,17 +55,42 @@ def test_names_are_new_for_each_save_and_former_ones_go(tmp_path):
         seen.append(named)
 
 
-def test_the_files_of_keras_go_when_theirs_is_replaced(tmp_path):
+def test_the_files_of_keras_stay_and_do_no_harm_when_theirs_is_replaced(tmp_path):
     path = tmp_path / "w.weights.json"
     _model(keras, 1).save_weights(path, max_shard_size=_SIZE)
-    assert (tmp_path / "w_00003.weights.h5").exists()
+    before = {name: (tmp_path / name).read_bytes() for name in _named(path)}
+    assert sorted(before) == [f"w_0000{i}.weights.h5" for i in range(4)]
     _model(compat, 2).save_weights(path, max_shard_size=_SIZE, overwrite=True)
-    assert set(os.listdir(tmp_path)) == {path.name, "w_00000.weights.h5", *_named(path)}
+    assert set(os.listdir(tmp_path)) == {path.name, *before, *_named(path)}
+    assert all((tmp_path / name).read_bytes() == before[name] for name in sorted(before)[1:])
     with h5py.File(tmp_path / "w_00000.weights.h5") as first:
         assert list(first) == []
-    target = _model(keras, 0)
-    target.load_weights(path)
-    assert _values(target) == [2 + i for i in range(8)]
+    for api in (keras, compat):
+        target = _model(api, 0)
+        target.load_weights(path)
+        assert _values(target) == [2 + i for i in range(8)]
+
+
+@pytest.mark.parametrize("numbers", [(0, 2), (1,), (0, 1, 7), (20240101,)])
+def test_an_index_from_elsewhere_that_names_files_of_the_user_makes_none_go(numbers, tmp_path):
+    path = tmp_path / "w.weights.json"
+    mine = [f"w_{i:05d}.weights.h5" for i in numbers]
+    for name in mine:
+        (tmp_path / name).write_text(name)
+    path.write_text(json.dumps({"metadata": {}, "weight_map": {f"/x{i}": [name] for i, name in enumerate(mine)}}))
+    for value in (1, 2):
+        _model(compat, value).save_weights(path, max_shard_size=_SIZE, overwrite=True)
+        assert all((tmp_path / name).read_text() == name for name in mine)
+        assert set(os.listdir(tmp_path)) == {path.name, "w_00000.weights.h5", *mine, *_named(path)}
+
+
+def test_a_run_that_is_not_whole_stays_as_it_is(tmp_path):
+    path = tmp_path / "w.weights.json"
+    _model(keras, 1).save_weights(path, max_shard_size=_SIZE)
+    (tmp_path / "w_00002.weights.h5").unlink()
+    before = (tmp_path / "w_00000.weights.h5").read_bytes()
+    _model(compat, 2).save_weights(path, max_shard_size=_SIZE, overwrite=True)
+    assert (tmp_path / "w_00000.weights.h5").read_bytes() == before
 
 
 def test_only_left_overs_of_the_same_weights_are_swept(tmp_path):

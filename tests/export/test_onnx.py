@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -87,6 +89,52 @@ def test_weights_in_a_file_of_their_own(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["apart.onnx", "apart.onnx.data", "whole.onnx"]
     assert apart.stat().st_size < whole.stat().st_size / 10
     np.testing.assert_array_equal(compile(apart)(floats(2, 256)), compile(whole)(floats(2, 256)))
+
+
+def _wide(seed=0):
+    layer, spec = layers.Dense(3), Spec((None, 256))
+    return trace(layer, *layer.init(random.key(seed), spec), spec)
+
+
+def _listed(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_weights_apart_have_a_name_that_the_former_model_does_not_need(tmp_path):
+    path, model = tmp_path / "m.onnx", _wide()
+    others = ["m.onnx.0123ABCD.data", "m.onnx.0123abcde.data", "m.onnx.data.data", "xm.onnx.0123abcd.data"]
+    for name in others:
+        (tmp_path / name).write_text(name)
+    (tmp_path / "m.onnx.0123abcd.data").write_text("of a save that was killed")
+    expected = run(model, floats(2, 256))
+    for i in range(4):
+        save(model, path, external_data=True)
+        (data,) = set(_listed(tmp_path)) - {"m.onnx", *others}
+        assert re.fullmatch(r"m\.onnx\.[0-9a-f]{8}\.data" if i % 2 else r"m\.onnx\.data", data)
+        np.testing.assert_array_equal(run(path, floats(2, 256)), expected)
+    save(model, path, external_data=False)
+    assert _listed(tmp_path) == sorted(["m.onnx", *others])
+    np.testing.assert_array_equal(run(path, floats(2, 256)), expected)
+
+
+def test_a_file_that_no_model_names_stays_beside_one_of_one_piece(tmp_path):
+    (tmp_path / "m.onnx.data").write_text("mine")
+    for _ in range(2):
+        save(trace(*dense(), Spec((None, 4))), tmp_path / "m.onnx")
+    assert _listed(tmp_path) == ["m.onnx", "m.onnx.data"]
+    assert (tmp_path / "m.onnx.data").read_text() == "mine"
+
+
+def test_concurrent_exports_with_weights_apart(tmp_path):
+    path = tmp_path / "m.onnx"
+    models = [_wide(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        for _ in threads.map(lambda i: save(models[i % 4], path, external_data=True), range(40)):
+            pass
+    received = run(path, floats(2, 256))
+    assert any(np.array_equal(received, run(model, floats(2, 256))) for model in models)
+    save(models[0], path, external_data=True)
+    assert len(_listed(tmp_path)) == 2
 
 
 def test_a_failed_export_leaves_the_old_files(tmp_path, monkeypatch):

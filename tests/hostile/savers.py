@@ -16,6 +16,7 @@ import compat
 from compat.saving import shards
 from kfun import checkpoints
 from kfun.atomic import atomic_file, atomic_folder
+from tests.hostile import outputs
 
 NAMES = {"keras": "m.keras", "folder": "m", "weights": "m.weights.h5", "shards": "m.weights.json", "h5": "m.h5"}
 PLAIN = {"file": "m.bin", "plain folder": "m", "plain shards": "m.weights.json", "checkpoint": "m"}  # need no JAX
@@ -55,8 +56,10 @@ def save(form: str, path: str, version: int) -> None:
     elif form == "plain shards":
         shards.write(Root(version), path, 5000 / (1 << 30))
     elif form == "checkpoint":
-        values = {f"x{i}": np.full(1000, version, np.int32) for i in range(4)}
-        checkpoints.save(path, values, metadata=version, max_shard_size=5000)
+        values = {f"{i} {version}": np.full(1000, version, np.int32) for i in range(4)}
+        checkpoints.save(path, values, max_shard_size=5000)
+    elif form in outputs.NAMES:
+        outputs.save(form, path, version)
     elif form == "plain folder":
         with atomic_folder(path) as folder:
             for i in range(4):
@@ -86,7 +89,9 @@ def versions(form: str, path: str) -> set[int]:
             return _values([group.array(name, "the root") for group in groups("vars") for name in group], 4)
     if form == "checkpoint":
         arrays = checkpoints.load(path, convert=lambda name, array: np.array(array))
-        return {checkpoints.describe(path)["metadata"]} | _values(list(arrays.values()), 4)
+        return {int(name.split()[1]) for name in arrays} | _values(list(arrays.values()), 4)
+    if form in outputs.NAMES:
+        return outputs.versions(form, path)
     files = [path] if form == "file" else [os.path.join(path, f"{i}.json") for i in range(4)]
     return {version for file in files for version in _read(file)}
 
@@ -103,6 +108,8 @@ def _values(arrays: list[np.ndarray], count: int) -> set[int]:
 
 def expected_files(form: str, path: str) -> set[str]:
     """What the folder of a target holds when nothing is left over."""
+    if form in outputs.NAMES:
+        return outputs.expected_files(form, path)
     if "shards" not in form:
         return {os.path.basename(path)}
     with open(path, encoding="utf-8") as file:
@@ -110,7 +117,7 @@ def expected_files(form: str, path: str) -> set[str]:
     return {os.path.basename(path), "m_00000.weights.h5", *named}
 
 
-def train(begun: Any, cache: str, folder: str | None, options: dict) -> tuple[list[bytes], list[float]]:
+def train(begun: Any, cache: str, folder: str | None, options: dict, epochs: int) -> tuple[list[bytes], list[float]]:
     """Trains with everything that a trajectory hangs on; gives the weights and the losses of the epochs run."""
 
     class Begun(compat.callbacks.Callback):
@@ -128,7 +135,7 @@ def train(begun: Any, cache: str, folder: str | None, options: dict) -> tuple[li
     trained.compile("adam", "mse", metrics=["mae"])
     x = np.linspace(0, 1, 60, dtype="float32").reshape(20, 3)
     backups = [] if folder is None else [compat.callbacks.BackupAndRestore(folder, **options)]
-    history = trained.fit(x, x[:, :1], batch_size=6, epochs=40, verbose=0, callbacks=[Begun(), *backups])
+    history = trained.fit(x, x[:, :1], batch_size=6, epochs=epochs, verbose=0, callbacks=[Begun(), *backups])
     values = [*trained.get_weights(), *trained.optimizer.variables]
     return [np.asarray(value).tobytes() for value in values], history.history.get("loss", [])
 
