@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from compat.serialization.registry import CustomObjectScope, get_registered_name, get_registered_object
 from kfun.errors import nearest
 
 
@@ -14,7 +15,6 @@ def serialize_keras_object(instance: Any) -> Any:
         ValueError: if it has neither a config nor a name.
     """
     from compat.saving.serialization import serialize_keras_object
-    from compat.serialization.registry import get_registered_name
 
     if instance is None:
         return None
@@ -60,8 +60,6 @@ def deserialize_keras_object(
             return found(**config)
         if not custom_objects:
             return found.from_config(config)
-        from compat.serialization.registry import CustomObjectScope
-
         with CustomObjectScope(custom_objects):
             return found.from_config(config)
     if isinstance(identifier, str):
@@ -73,8 +71,6 @@ def deserialize_keras_object(
 
 
 def _named(name: str, module_objects: dict | None, custom_objects: dict | None, what: str) -> Any:
-    from compat.serialization.registry import get_registered_object
-
     found = get_registered_object(name, custom_objects, module_objects)
     if found is None:
         known = [*(custom_objects or {}), *(n for n in module_objects or {} if not n.startswith("_"))]
