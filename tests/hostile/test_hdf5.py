@@ -375,29 +375,29 @@ def test_one_array_for_many_layers(kind, tmp_path):
         model.load_weights(path)
 
 
-@pytest.mark.parametrize(("value", "expected"), [
-    (np.array([2**31 + 5, 2**40], "int64"), [2.0**31, 2.0**40]), (np.array([1.5, -2.0], "float64"), [1.5, -2.0]),
-    (np.array([2**33, 1], "uint64"), [2.0**33, 1.0]),
-])  # fmt: skip
-def test_wide_numbers_keep_their_value(value, expected, tmp_path):
+def _with_bias(value, folder):
+    """A model of one Dense layer, and a file of its weights with another bias."""
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="d")])
-    path = str(tmp_path / "m.weights.h5")
+    path = str(folder / "m.weights.h5")
     model.save_weights(path)
     with h5py.File(path, "a") as file:
         group = file["layers/dense/vars"] if "layers/dense/vars" in file else file["layers/d/vars"]
         del group["1"]
         group["1"] = value
+    return model, path
+
+
+@pytest.mark.parametrize(("value", "expected"), [
+    (np.array([2**31 + 5, 2**40], "int64"), [2.0**31, 2.0**40]), (np.array([1.5, -2.0], "float64"), [1.5, -2.0]),
+    (np.array([2**33, 1], "uint64"), [2.0**33, 1.0]),
+])  # fmt: skip
+def test_wide_numbers_keep_their_value(value, expected, tmp_path):
+    model, path = _with_bias(value, tmp_path)
     model.load_weights(path)
     np.testing.assert_allclose(model.layers[0].bias.numpy(), expected, rtol=1e-6)
 
 
 def test_complex_numbers_for_real_ones(tmp_path):
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="d")])
-    path = str(tmp_path / "m.weights.h5")
-    model.save_weights(path)
-    with h5py.File(path, "a") as file:
-        group = file["layers/dense/vars"] if "layers/dense/vars" in file else file["layers/d/vars"]
-        del group["1"]
-        group["1"] = np.array([1 + 5j, 2], "complex64")
+    model, path = _with_bias(np.array([1 + 5j, 2], "complex64"), tmp_path)
     with pytest.raises(ValueError, match="complex"):
         model.load_weights(path)
