@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 
 import numpy as np
 import pytest
@@ -14,21 +13,6 @@ from compat.saving import orbax
 from tests.hostile import readers
 from tests.hostile.confined import refused
 from tests.hostile.orbax_files import declare, frame, rewrite, shard
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """An Orbax checkpoint of readers.small_model."""
-    from orbax.checkpoint import v1
-
-    folder = tmp_path_factory.mktemp("checkpoint") / "steps" / "3"
-    v1.save_checkpointables(str(folder), orbax.checkpointables(readers.small_model(), False))
-    return folder
-
-
-@pytest.fixture
-def copied(checkpoint, tmp_path):
-    return shutil.copytree(checkpoint, tmp_path / "steps" / "3")
 
 
 @pytest.mark.parametrize("path", ["_METADATA", "pytree/_METADATA", "pytree/d", "pytree/manifest.ocdbt", "pytree", "."])

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pytest
 
-from compat.saving import orbax
 from tests.hostile import readers
 from tests.hostile.confined import refused
 from tests.hostile.orbax_files import KERNEL, ONE_NODE, frame, in_chunks, node, rewrite, saved, shard, store
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """An Orbax checkpoint of readers.small_model."""
-    from orbax.checkpoint import v1
-
-    folder = tmp_path_factory.mktemp("checkpoint") / "steps" / "3"
-    v1.save_checkpointables(str(folder), orbax.checkpointables(readers.small_model(), False))
-    return folder
-
-
-@pytest.fixture
-def copied(checkpoint, tmp_path):
-    return shutil.copytree(checkpoint, tmp_path / "steps" / "3")
 
 
 def test_a_chunk_that_unpacks_without_end(copied):
