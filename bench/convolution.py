@@ -23,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kfun.backends._jax_convolution import conv as kfun_conv
-from kfun.backends._jax_convolution import max_pool as kfun_max_pool
+from kfun.backends.jax.convolution import conv as kfun_conv
+from kfun.backends.jax.convolution import max_pool as kfun_max_pool
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 # batch, size, channels, features, kernel, stride, padding

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 
 from kfun import initializers, ops, random, tree
-from kfun.backends._tree import leaves
+from kfun.backends.common.tree import leaves
 from kfun.ops._dispatch import Op
 from kfun.ops._kinds import Kind, register
 

@@ -1,1 +1,1 @@
-"""One adapter a file: the rule table of each kind of array. Imported when such an array is met."""
+"""A folder for each adapter: the rule tables of a kind of array. Imported when such an array is met."""

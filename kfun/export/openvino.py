@@ -70,7 +70,7 @@ def trace(layer: Any, params: Any, state: Any, *specs: Any, names: Sequence[str]
 
 def _openvino(function: str) -> Any:
     try:
-        from kfun.backends import _openvino_import  # noqa: F401 - without its telemetry
+        from kfun.backends.openvino import loading  # noqa: F401 - without its telemetry
 
         return importlib.import_module("openvino")
     except ImportError as error:

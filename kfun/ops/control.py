@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from kfun.backends._tree import fill, leaves, tree_map
+from kfun.backends.common.tree import fill, leaves, tree_map
 from kfun.ops import creation as c
 from kfun.ops import elementwise as e
 from kfun.ops import shaping as s

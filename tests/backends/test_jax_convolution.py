@@ -13,8 +13,8 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
 from kfun import ops
-from kfun.backends import _jax_sweep
-from kfun.backends._windows import each
+from kfun.backends.common.windows import each
+from kfun.backends.jax import sweep
 
 LAYOUTS = {"channels_last": {1: "NWC", 2: "NHWC", 3: "NDHWC"}, "channels_first": {1: "NCW", 2: "NCHW", 3: "NCDHW"}}
 KERNEL = {1: "WIO", 2: "HWIO", 3: "DHWIO"}
@@ -327,7 +327,7 @@ def test_export_to_several_platforms_keeps_the_gradient():
 def test_other_platforms_compute_the_same(groups):
     """What is lowered for them, run here."""
     draw = np.random.default_rng(0)
-    sweep = _jax_sweep.Sweep((7, 6), (3, 2), (3, 3), (2, 2), (1, 1), (0, 0), groups)
+    plan = sweep.Sweep((7, 6), (3, 2), (3, 3), (2, 2), (1, 1), (0, 0), groups)
     arrays = {
         "x": draw.normal(size=(2, 7, 6, 4)),
         "w": draw.normal(size=(3, 2, 4 // groups, 8)),
@@ -335,8 +335,8 @@ def test_other_platforms_compute_the_same(groups):
     }
     for role, (a, b) in {"forward": "xw", "input": "yw", "kernel": "xy"}.items():
         a, b = (jnp.asarray(arrays[k], jnp.float32) for k in (a, b))
-        got = _jax_sweep.sweep_bind(role, sweep, a, b)
-        np.testing.assert_allclose(got, _jax_sweep._elsewhere(a, b, role=role, sweep=sweep), rtol=1e-4, atol=1e-4)
+        got = sweep.sweep_bind(role, plan, a, b)
+        np.testing.assert_allclose(got, sweep._elsewhere(a, b, role=role, sweep=plan), rtol=1e-4, atol=1e-4)
 
 
 def test_inside_shard_map():

@@ -11,7 +11,7 @@ import pytest
 
 import kfun
 from kfun import ops
-from kfun.backends._tree import leaves
+from kfun.backends.common.tree import leaves
 from kfun.ops._dispatch import OPS
 from tests.backends import cases
 

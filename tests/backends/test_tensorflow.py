@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import kfun
 from kfun import ops, random
-from kfun.backends import _tensorflow_convolution as convolution
+from kfun.backends.tensorflow import convolution as convolution
 from kfun.ops._dispatch import OPS
 from tests.backends import cases
 from tests.backends.tensorflow_tools import close, normals, scalar, tensor

@@ -13,8 +13,8 @@ import torch
 
 import kfun
 from kfun import ops, random
-from kfun.backends._torch_array import convert, convert_to_numpy
-from kfun.backends._tree import leaves, tree_map
+from kfun.backends.common.tree import leaves, tree_map
+from kfun.backends.torch.arrays import convert, convert_to_numpy
 from kfun.ops._dispatch import OPS
 from tests.backends import cases, function_cases
 from tests.backends.function_cases import INPUT, PARAMS, control, net
@@ -200,7 +200,7 @@ def test_transformations_are_those_of_jax(name):
 
 
 def test_arguments_that_torch_cannot_honour():
-    from kfun.backends._torch_transforms import TRANSFORMS
+    from kfun.backends.torch.transforms import TRANSFORMS
 
     for name, options in (("vmap", {"axis_name": "i"}), ("grad", {"holomorphic": True}), ("checkpoint", {"policy": 1})):
         with pytest.raises(TypeError, match=f"PyTorch does not take {next(iter(options))}"):

@@ -1,0 +1,1 @@
+"""What several adapters share: no framework is imported here."""

@@ -1,0 +1,1 @@
+"""What the adapters that build graphs share: formulas and rules over graph values."""

@@ -1,0 +1,278 @@
+"""Creation, shape and order on ONNX. Sizes may be ints and `Dim`s, mixed."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kfun import dtypes
+from kfun.backends.graphs.graph_rules import axes_of, check_reshape, known, pad_pairs
+from kfun.backends.onnx.value import Dim, Value, as_value, cast, constant, emit, integers, known_size, promoted
+from kfun.errors import UnsupportedOp
+
+NO_DATA = "graph values have no data before the model runs; run it and convert its results"
+
+
+def convert_to_numpy(x):
+    value = as_value(x)
+    if value.constant is None:
+        raise UnsupportedOp("convert_to_numpy", "onnx", NO_DATA)
+    return value.constant
+
+
+def _sizes(shape: Any) -> list:
+    if isinstance(shape, Value):
+        return [shape[i] for i in range(len(shape))]
+    return [shape] if isinstance(shape, (int, np.integer, Dim)) else list(shape)
+
+
+def claim(sizes: Sequence[Any]) -> list:
+    """What sizes say of a shape: nothing where they are values of the graph."""
+    return [int(s) if isinstance(s, (int, np.integer)) else s if isinstance(s, Dim) else None for s in sizes]
+
+
+def full(shape, fill_value, dtype=None):
+    fill = as_value(fill_value, dtype)
+    sizes = _sizes(shape)
+    if fill.constant is not None and known(sizes):
+        return constant(np.broadcast_to(fill.constant, sizes), fill.dtype)
+    return broadcast_to(fill, sizes)
+
+
+def zeros(shape, dtype="float32"):
+    return full(shape, 0, dtype or "float32")
+
+
+def ones(shape, dtype="float32"):
+    return full(shape, 1, dtype or "float32")
+
+
+def full_like(x, fill_value, dtype=None):
+    x = as_value(x)
+    return full(x.shape, fill_value, dtype or x.dtype)
+
+
+def arange(start, stop=None, step=1, dtype=None):
+    start, stop = (0, start) if stop is None else (start, stop)
+    name = dtypes.name(dtype) if dtype else promoted(start, stop, step)
+    if all(isinstance(v, (int, float, np.generic)) for v in (start, stop, step)):
+        return constant(np.arange(start, stop, step), name)
+    length = [stop] if isinstance(stop, Dim) and type(start) is type(step) is int and (start, step) == (0, 1) else None
+    return emit("Range", *[as_value(v, name) for v in (start, stop, step)], shape=length)
+
+
+def eye(N, M=None, k=0, dtype="float32"):
+    M = N if M is None else M
+    if known((N, M)):
+        return constant(np.eye(N, M, k), dtype)
+    rows = emit("Add", arange(0, N, 1, "int64"), as_value(k, "int64"))
+    return cast(emit("Equal", expand_dims(rows, 1), arange(0, M, 1, "int64")), dtype)
+
+
+def reshape(x, newshape):
+    x = as_value(x)
+    sizes = _sizes(newshape)
+    check_reshape(x.shape, sizes)
+    if x.constant is not None and known(sizes):
+        return constant(x.constant.reshape(sizes), x.dtype)
+    shape = _resolved(x.shape, sizes)
+    unknown = [i for i, s in enumerate(sizes) if not isinstance(s, (int, np.integer))]
+    if len(unknown) == 1 and all(i in unknown or s > 0 for i, s in enumerate(sizes)):
+        sizes[unknown[0]] = -1  # the one size that is open follows from the others
+    none = any(isinstance(s, (int, np.integer)) and s == 0 for s in sizes)
+    return emit("Reshape", x, integers(sizes), shape=shape, allowzero=int(none))
+
+
+def _resolved(shape: Sequence[Any], sizes: Sequence[Any]) -> list:
+    """The sizes of a reshape as far as they are known, -1 worked out where all open sizes of `shape` are kept."""
+    found = claim(sizes)
+    if -1 not in found:
+        return found
+    before, after = ([s for s in part if isinstance(s, int) and s != -1] for part in (shape, found))
+    opens, kept = (collections.Counter(id(s) for s in part if not isinstance(s, int)) for part in (shape, found))
+    known_rest = opens == kept and math.prod(after)
+    found[found.index(-1)] = math.prod(before) // math.prod(after) if known_rest else None
+    return found
+
+
+def transpose(x, axes=None):
+    x = as_value(x)
+    order = axes_of(tuple(axes), x.ndim) if axes is not None else list(range(x.ndim))[::-1]
+    if order == list(range(x.ndim)):
+        return x
+    if x.constant is not None:
+        return constant(x.constant.transpose(order), x.dtype)
+    return emit("Transpose", x, perm=order)
+
+
+def expand_dims(x, axis):
+    x = as_value(x)
+    several = isinstance(axis, (list, tuple))
+    axes = axes_of(axis if several else [axis], x.ndim + (len(axis) if several else 1))
+    if x.constant is not None:
+        return constant(np.expand_dims(x.constant, tuple(axes)), x.dtype)
+    return emit("Unsqueeze", x, integers(axes))
+
+
+def squeeze(x, axis=None):
+    """With `axis` None, axes whose size is only known at run time stay."""
+    x = as_value(x)
+    ones = [i for i, s in enumerate(x.shape) if isinstance(s, int) and s == 1]
+    axes = ones if axis is None else axes_of(axis, x.ndim)
+    for a in axes:
+        if isinstance(x.shape[a], int) and x.shape[a] != 1:
+            raise ValueError(f"ops.squeeze: axis {a} of shape {x.shape} is not 1")
+    if not axes:
+        return x
+    return emit("Squeeze", x, integers(axes), shape=[n for i, n in enumerate(x.shape) if i not in axes])
+
+
+def broadcast_to(x, shape):
+    sizes = _sizes(shape)
+    return emit("Expand", as_value(x), integers(sizes), shape=claim(sizes))
+
+
+def concatenate(xs, axis=0):
+    dtype = promoted(*xs)
+    values = [as_value(x, dtype) for x in xs]
+    (axis,) = axes_of([axis], values[0].ndim)
+    return emit("Concat", *values, axis=axis)
+
+
+def stack(x, axis=0):
+    dtype = promoted(*x)
+    values = [as_value(e, dtype) for e in x]
+    (axis,) = axes_of([axis], values[0].ndim + 1)
+    return emit("Concat", *[expand_dims(e, axis) for e in values], axis=axis)
+
+
+def split(x, indices_or_sections, axis=0):
+    x = as_value(x)
+    (axis,) = axes_of([axis], x.ndim)
+    size = x.shape[axis]
+    if isinstance(indices_or_sections, (int, np.integer, Dim)):
+        n = known_size(indices_or_sections, "the number of parts of ops.split or ops.unstack")
+        if n < 1 or (isinstance(size, int) and size % n):
+            raise ValueError(f"ops.split: axis {axis} of {x!r} does not divide into {n} equal parts")
+        parts = emit("Split", x, outputs=n, axis=axis, num_outputs=n)
+        return [parts] if n == 1 else parts
+    cuts = [0, *_sizes(indices_or_sections), size]
+    lengths = [after - before for before, after in itertools.pairwise(cuts)]
+    parts = emit("Split", x, integers(lengths), outputs=len(lengths), axis=axis)
+    return [parts] if len(lengths) == 1 else parts
+
+
+def pad(x, pad_width, mode="constant", constant_values=None):
+    x = as_value(x)
+    pairs = pad_pairs(pad_width, x.ndim)
+    if mode not in ("constant", "reflect", "symmetric", "edge"):
+        raise ValueError(f"ops.pad: expected mode 'constant', 'reflect', 'symmetric' or 'edge'; received {mode!r}")
+    if mode == "symmetric":
+        return _mirrored(x, pairs)
+    widths = integers([p[i] for i in (0, 1) for p in pairs])
+    fill = as_value(0 if constant_values is None else constant_values, x.dtype) if mode == "constant" else None
+    shape = [n if _is_zero(p) else None for n, p in zip(x.shape, pairs, strict=True)]
+    return emit("Pad", x, widths, fill, mode=mode, shape=shape)
+
+
+def _is_zero(pair: Sequence[Any]) -> bool:
+    return known(pair) and tuple(pair) == (0, 0)
+
+
+def _mirrored(x: Value, pairs: Sequence[tuple]) -> Value:
+    """ONNX has no padding that repeats the edge: the mirrored ends are joined on."""
+    for axis, (before, after) in enumerate(pairs):
+        if not _is_zero((before, after)):
+            size = x.shape[axis]
+            ends = _slice(x, axis, 0, before), _slice(x, axis, size - after, size)
+            x = emit("Concat", flip(ends[0], axis), x, flip(ends[1], axis), axis=axis)
+    return x
+
+
+def _slice(x: Value, axis: int, start: Any, stop: Any) -> Value:
+    kept = [n if i != axis else None for i, n in enumerate(x.shape)]
+    return emit("Slice", x, integers([start]), integers([stop]), integers([axis]), shape=kept)
+
+
+def tile(x, repeats):
+    x = as_value(x)
+    counts = _sizes(repeats)
+    counts = [1] * (x.ndim - len(counts)) + counts
+    if len(counts) > x.ndim:
+        x = expand_dims(x, list(range(len(counts) - x.ndim)))
+    shape = [n if isinstance(c, int) and c == 1 else None for n, c in zip(x.shape, counts, strict=True)]
+    return emit("Tile", x, integers(counts), shape=shape)
+
+
+def repeat(x, repeats, axis=None):
+    x = as_value(x)
+    if axis is None:
+        x, axis = reshape(x, (-1,)), 0
+    (axis,) = axes_of([axis], x.ndim)
+    shape = list(x.shape)
+    copies = broadcast_to(expand_dims(x, axis + 1), [*shape[: axis + 1], repeats, *shape[axis + 1 :]])
+    return reshape(copies, [*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :]])
+
+
+def flip(x, axis=None):
+    x = as_value(x)
+    axes = axes_of(axis, x.ndim)
+    if not axes:
+        return x
+    ends, back = [np.iinfo(np.int32).min] * len(axes), [-1] * len(axes)
+    return emit("Slice", x, integers(back), integers(ends), integers(axes), integers(back), shape=x.shape)
+
+
+def roll(x, shift, axis=None):
+    x = as_value(x)
+    if axis is None:
+        return reshape(roll(reshape(x, (-1,)), shift, 0), x.shape)
+    axes = axes_of(axis, x.ndim)
+    shifts = [shift] * len(axes) if isinstance(shift, (int, np.integer, Dim)) else list(shift)
+    shape = x.shape
+    for by, at in zip(shifts, axes, strict=True):
+        size = shape[at]
+        if isinstance(size, int) and size == 0:
+            continue
+        cut = (size - by) % size
+        x = emit("Concat", _slice(x, at, cut, size), _slice(x, at, 0, cut), axis=at, shape=shape)
+    return x
+
+
+def _triangle(upper: int) -> Any:
+    return lambda x, k=0: emit("Trilu", as_value(x), as_value(k, "int64"), upper=upper)
+
+
+RULES = {
+    "convert_to_tensor": as_value,
+    "convert_to_numpy": convert_to_numpy,
+    "shape": lambda x: as_value(x).shape,
+    "zeros": zeros,
+    "ones": ones,
+    "full": full,
+    "arange": arange,
+    "eye": eye,
+    "zeros_like": lambda x, dtype=None: full_like(x, 0, dtype),
+    "ones_like": lambda x, dtype=None: full_like(x, 1, dtype),
+    "full_like": full_like,
+    "reshape": reshape,
+    "transpose": transpose,
+    "expand_dims": expand_dims,
+    "squeeze": squeeze,
+    "broadcast_to": broadcast_to,
+    "concatenate": concatenate,
+    "stack": stack,
+    "split": split,
+    "pad": pad,
+    "tile": tile,
+    "repeat": repeat,
+    "flip": flip,
+    "roll": roll,
+    "tril": _triangle(0),
+    "triu": _triangle(1),
+}

@@ -1,0 +1,52 @@
+"""The OpenVINO adapter: ops on graph values build a graph, so that export is a layer's `apply`.
+
+Sizes that are known only at run time are `Dim`s and may stand wherever an op takes a size. Where
+the CPU differs from the other backends: int64 and uint32 are computed as int32, sums of integers
+as float32; relu, clip and the extremes over an axis may give a number for NaN; and the maximum of
+a row of minus infinities is finite.
+"""
+
+from __future__ import annotations
+
+from kfun.backends.openvino import (
+    activation,
+    control,
+    convolution,
+    elementwise,
+    functional,
+    indexing,
+    matrix,
+    numeric,
+    reduction,
+    rnn,
+    select,
+    shaping,
+)
+from kfun.backends.openvino.evaluate import evaluate
+from kfun.backends.openvino.value import Dim, Value, as_value
+from kfun.ops._kinds import Kind, register
+
+RULES = {
+    **numeric.RULES,
+    **select.RULES,
+    **matrix.RULES,
+    **functional.RULES,
+    **elementwise.RULES,
+    **activation.RULES,
+    **shaping.RULES,
+    **indexing.RULES,
+    **reduction.RULES,
+    **convolution.RULES,
+    **control.RULES,
+    **rnn.RULES,
+}
+
+_RANDOM = "random numbers are drawn before export; dropout and noise are inactive at inference (training=False)"
+REASONS = {f"random_{name}": _RANDOM for name in ("split", "fold_in", "bits", "uniform", "normal", "truncated_normal")}
+REASONS |= {f"random_{name}": _RANDOM for name in ("randint", "permutation", "bernoulli", "categorical")}
+REASONS["convert_to_numpy"] = shaping.NO_DATA  # constants have data, so there is a rule as well
+REASONS |= numeric.REASONS | select.REASONS | matrix.REASONS | functional.REASONS
+
+TRANSFORMS = {"evaluate": evaluate, **functional.TRANSFORMS}
+
+KIND = register(Kind("openvino", (Value, Dim), RULES, as_value, priority=10, reasons=REASONS, transforms=TRANSFORMS))

@@ -1,0 +1,52 @@
+"""Special functions and bits on OpenVINO."""
+
+from __future__ import annotations
+
+from openvino import opset16 as o
+
+from kfun import dtypes
+from kfun.backends.openvino.elementwise import elementwise, unary
+from kfun.backends.openvino.value import promoted
+from kfun.ops._dispatch import OPS
+
+_NATIVE = {
+    "tan": o.tan,
+    "arcsin": o.asin,
+    "arccos": o.acos,
+    "arctan": o.atan,
+    "sinh": o.sinh,
+    "cosh": o.cosh,
+    "arcsinh": o.asinh,
+    "arccosh": o.acosh,
+    "arctanh": o.atanh,
+}
+
+
+def _binary(make):
+    return lambda x1, x2: elementwise(make, (x1, x2), promoted(x1, x2))
+
+
+def fmod(x1, x2):
+    if dtypes.is_float(promoted(x1, x2)):
+        return elementwise(o.mod, (x1, x2), promoted(x1, x2))
+    return OPS["fmod"].body(x1, x2)  # the CPU's remainder of integers is computed in float32
+
+
+RULES = {
+    **{name: unary(make) for name, make in _NATIVE.items()},
+    "fmod": fmod,
+    "bitwise_and": _binary(o.bitwise_and),
+    "bitwise_or": _binary(o.bitwise_or),
+    "bitwise_xor": _binary(o.bitwise_xor),
+    "bitwise_not": unary(o.bitwise_not, floating=False),
+    "bitwise_left_shift": _binary(o.bitwise_left_shift),
+    "bitwise_right_shift": _binary(o.bitwise_right_shift),
+}
+_NO_COMPLEX = "it has no complex type; keep real and imaginary parts as two arrays"
+REASONS: dict[str, str] = {
+    **dict.fromkeys(("complex", "real", "imag", "conj", "isreal", "angle", "polar"), _NO_COMPLEX),
+    "view_as_complex": _NO_COMPLEX,
+    "view_as_real": _NO_COMPLEX,
+    "view": "it does not read bits as another type; convert numbers with ops.cast, or bits before export",
+    "nextafter": "it has no neighbours of floats; compute them before export, or add a small number",
+}

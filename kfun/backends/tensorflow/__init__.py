@@ -1,0 +1,3 @@
+"""The TensorFlow adapter."""
+
+from kfun.backends.tensorflow.adapter import KIND as KIND

@@ -1,0 +1,3 @@
+"""The PyTorch adapter."""
+
+from kfun.backends.torch.adapter import KIND as KIND
