@@ -19,6 +19,7 @@ from kfun import dtypes, ops
 class Compiled:
     """The half of `Trainer` that says what is trained, on what, and what is measured."""
 
+    _measured_by_outer = False
     steps_per_execution = 1  # until `compile` says otherwise
     # Keras's names, which models of published packages read.
     _loss_tracker = property(lambda self: self.__dict__.get("_kf_loss_tracker"))
@@ -168,10 +169,7 @@ class Compiled:
             loss = self.__dict__.get("_kf_loss")
             found = [self.__dict__.get("_kf_loss_tracker"), self.__dict__.get("_kf_metrics")]
             found = [m for m in found if m is not None] + ([] if loss is None else list(loss.trackers.values()))
-        found += self._own_metrics()
-        for layer in self._sublayers():
-            if not isinstance(layer, Compiled):  # what is measured is said by the outermost model
-                found += layer.metrics
+        found += self._own_metrics() + self._metrics_below()
         return list({id(m): m for m in found}.values())
 
     @property

@@ -87,7 +87,7 @@ def _owned(variable: Variable) -> Any:
 
 def values_of(variables: list[Variable]) -> list[Any]:
     """The present values."""
-    return [v.value for v in variables]
+    return [v.value if v._value is None or v._live is not None else v._value for v in variables]
 
 
 def given(groups: list[tuple[list[Variable], Any]]) -> scope.Scope:

@@ -28,8 +28,13 @@ class Internals:
         self.losses: list[Any] = []
         self.build_shapes: Any = None
         self.remat = remat.current()
+        self.scan: Any = None  # what was found among the attributes, and in the tree of layers
+        self.tree: Any = None
         self.opened = self.building = False  # whether the layer's name is in paths, and whether `build` runs
         self.built_in = ""  # the path of names around the layer when it was built
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"scan": None, "tree": None}  # which count on this process's assignments
 
 
 class Operation:

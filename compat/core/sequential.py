@@ -13,6 +13,7 @@ from compat.core.model import Model
 from compat.core.policy import floatx
 from compat.core.shapes import is_data, replace_shapes, tuples
 from compat.core.tracebacks import filtered
+from compat.core.tree_reading import note_assignment
 from compat.serialization.parts import part
 from compat.serialization.registry import CustomObjectScope, reading
 from kfun.graph import SymbolicTensor, replace
@@ -59,6 +60,7 @@ class Sequential(Model):
         if shape is not None and not self._kf_layers:
             self._kf_layers.append(InputLayer(batch_shape=shape))
         self._kf_layers.append(layer)
+        note_assignment()
         if rebuild:
             self._rebuild()
 
@@ -67,6 +69,7 @@ class Sequential(Model):
         if not self._kf_layers:
             raise ValueError("Sequential: there is no layer to take off")
         layer = self._kf_layers.pop()
+        note_assignment()
         self.__dict__["_kf_graph"], self.built = None, False
         if rebuild:
             self._rebuild()
@@ -88,6 +91,7 @@ class Sequential(Model):
         inputs = x
         if isinstance(x, KerasTensor) and not isinstance(self._kf_layers[0], InputLayer):
             self._kf_layers.insert(0, x.node.target)  # so that layers may come and go
+            note_assignment()
         for layer, nodes in self.__dict__.get("_kf_calls", []):  # those of the graph before
             layer._kf.nodes[:] = [n for n in layer._kf.nodes if n not in nodes]
         known = [(layer, list(layer._kf.nodes)) for layer in self.layers]

@@ -9,7 +9,7 @@ from typing import Any
 from compat.core import data, live
 from compat.core.calling import call_plan
 from compat.core.preparing import Prepared
-from compat.core.running import one_step, to_numbers
+from compat.core.running import batch_alone
 from compat.core.tracebacks import filtered
 
 
@@ -31,9 +31,7 @@ class Steps(Prepared):
         self._need_compile("train_on_batch")
         feed = data.one_batch(x, y, sample_weight, class_weight)
         self._prepare(feed, "fit")
-        step = self._step("train")
-        with live.Live(*self._groups()) as state:
-            logs = to_numbers(one_step(step, state, feed.batch(), self._op_by_op))
+        logs = batch_alone(self._step("train"), self._groups(), feed.batch(), self._op_by_op)
         return logs if return_dict else self._listed(logs)
 
     @filtered
@@ -42,10 +40,8 @@ class Steps(Prepared):
         self._need_compile("test_on_batch")
         feed = data.one_batch(x, y, sample_weight, None)
         self._prepare(feed, "evaluate")
-        step = self._step("test")
-        groups = self._groups()
-        with live.Live(groups[0], groups[1], groups[3]) as state:
-            logs = to_numbers(one_step(step, state, feed.batch(), self._op_by_op))
+        trainable, others, _, metrics = self._groups()
+        logs = batch_alone(self._step("test"), [trainable, others, metrics], feed.batch(), self._op_by_op)
         return logs if return_dict else self._listed(logs)
 
     @filtered

@@ -52,6 +52,14 @@ class _Step:
         return jax.jit(self.run, donate_argnums=(0,))
 
     @functools.cached_property
+    def alone(self) -> Any:
+        """One compiled step on a batch alone, the metrics at their beginning: `(state, batch) -> (state, logs)`.
+
+        It takes the memory of nothing that it is given, so that the variables' values need not be copied for it.
+        """
+        return jax.jit(lambda state, batch: self.run(self.reset(state), batch))
+
+    @functools.cached_property
     def ahead(self) -> Ahead:
         """What runs several steps before their callbacks are called."""
         return Ahead(self)

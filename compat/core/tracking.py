@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 from compat.core import naming, one_program
 from compat.core.operation import Operation
+from compat.core.tree_reading import Scan, Tree, note_assignment
 from compat.core.variable import Variable
 from kfun import dtypes
 
@@ -15,14 +15,23 @@ from kfun import dtypes
 class Tracking(Operation):
     """Base of `Layer`: variables, its own and those of layers, metrics and seeds among its attributes."""
 
+    _measured_by_outer = True  # whether a model around counts its metrics
+
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Variable):
             self._track(value)
+        if _holds_parts(value) or _holds_parts(self.__dict__.get(name)):
+            note_assignment()
         object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        note_assignment()
+        object.__delattr__(self, name)
 
     def _track(self, variable: Variable) -> None:
         own = self._kf.trainable if variable.trainable else self._kf.other
         if not any(v is variable for v in (*self._kf.trainable, *self._kf.other)):
+            note_assignment()
             own.append(variable)
             if self.__dict__.get("built"):
                 one_program.note_change()
@@ -87,27 +96,37 @@ class Tracking(Operation):
 
     def _untrack_variable(self, variable: Variable) -> None:
         """Makes a variable no longer one of this object's; Keras's name for it, which published packages call."""
+        note_assignment()
         for own in (self._kf.trainable, self._kf.other):
             own[:] = [v for v in own if v is not variable]
         for name, value in list(self.__dict__.items()):
             if value is variable:
                 object.__setattr__(self, name, None)
 
-    def _parts(self) -> Iterator[Any]:
+    def _scan(self) -> Scan:
+        scan = self._kf.scan
+        if scan is None or not scan.holds():
+            scan = self._kf.scan = Scan(self.__dict__, _is_part)
+        return scan
+
+    def _parts(self) -> list[Any]:
         """Layers, metrics, seed generators and variables among the attributes, in order."""
-        seen: set[int] = set()
-        for name, value in list(self.__dict__.items()):
-            if not name.startswith("_kf"):
-                yield from _tracked(value, seen)
+        return self._scan().parts
 
     def _sublayers(self) -> list[Tracking]:
         return [p for p in self._parts() if isinstance(p, Tracking)]
 
+    def _tree(self) -> Tree:
+        tree = self._kf.tree
+        if tree is None or not tree.holds():
+            found = [self]
+            for layer in self._sublayers():
+                found += layer._tree().layers
+            tree = self._kf.tree = Tree(unique(found))
+        return tree
+
     def _all_layers(self) -> list[Any]:
-        found = [self]
-        for layer in self._sublayers():
-            found += layer._all_layers()
-        return unique(found)
+        return list(self._tree().layers)
 
     def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Tracking]:
         """This layer and its sublayers, each once; Keras's name for it, which published packages call."""
@@ -138,6 +157,9 @@ class Tracking(Operation):
     @property
     def variables(self) -> list[Variable]:
         """All variables: own, those of random seeds, and those of sublayers."""
+        return self._tree().result("variables", self._find_variables)
+
+    def _find_variables(self) -> list[Variable]:
         trainable, other = self._own()
         found = [*trainable, *other, *(seed.state for seed in self._seed_generators)]
         for layer in self._sublayers():
@@ -147,6 +169,9 @@ class Tracking(Operation):
     @property
     def weights(self) -> list[Variable]:
         """All variables but those of random seeds and metrics."""
+        return self._tree().result("weights", self._find_weights)
+
+    def _find_weights(self) -> list[Variable]:
         trainable, other = self._own()
         found = [*trainable, *other]
         for layer in self._sublayers():
@@ -211,9 +236,20 @@ class Tracking(Operation):
     @property
     def metrics(self) -> list[Any]:
         """The metrics of this layer and its sublayers."""
-        found = self._own_metrics()
+        return unique(self._own_metrics() + self._metrics_below())
+
+    def _metrics_below(self) -> list[Any]:
+        """The metrics of the sublayers; what is measured in a model inside is said by the outermost one."""
+        tree = self._tree()
+        if all(type(layer).metrics is Tracking.metrics for layer in tree.layers[1:]):
+            return tree.result("metrics below", self._find_metrics_below)
+        return self._find_metrics_below()  # a class of the user's may give others each time
+
+    def _find_metrics_below(self) -> list[Any]:
+        found = []
         for layer in self._sublayers():
-            found += layer.metrics
+            if layer._measured_by_outer:
+                found += layer.metrics
         return unique(found)
 
     def _own_metrics(self) -> list[Any]:
@@ -228,16 +264,13 @@ class Tracking(Operation):
         return [v for m in self.metrics for v in m.variables]
 
 
-def _tracked(value: Any, seen: set[int]) -> Iterator[Any]:
-    if isinstance(value, (list, tuple, dict)):
-        if id(value) in seen:  # it holds itself
-            return
-        seen.add(id(value))
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _tracked(item, seen)
-    elif (isinstance(value, (Variable, Tracking)) or hasattr(value, "_tracked_by_layers")) and id(value) not in seen:
-        seen.add(id(value))
-        yield value
+def _is_part(value: Any) -> bool:
+    return isinstance(value, (Variable, Tracking)) or hasattr(value, "_tracked_by_layers")
+
+
+def _holds_parts(value: Any) -> bool:
+    """Whether a value is a part, or may have some in it."""
+    return isinstance(value, (list, tuple, dict)) or _is_part(value)
 
 
 def unique(items: list[Any]) -> list[Any]:

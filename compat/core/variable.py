@@ -152,6 +152,15 @@ class Variable:
         return self._value is not None or self._live is not None
 
     @property
+    def is_view(self) -> bool:
+        """Whether a fit that is running has the value."""
+        return self._live is not None
+
+    def put(self, value: Any) -> None:
+        """Takes a value of the variable's own shape and dtype, as a compiled step gives it."""
+        self._value = value
+
+    @property
     def spec(self) -> Any:
         """Shape and dtype, as JAX takes them in place of an array."""
         return jax.ShapeDtypeStruct(self.shape, jax.dtypes.canonicalize_dtype(self.dtype))
