@@ -224,6 +224,11 @@ class CompileMetrics(metrics_face.Metric):
         self.built = False
         self._entries: list[tuple[str, str, Any, bool]] = []  # (shown name, output, metric, weighted)
 
+    def name_outputs(self, names: list[str] | None) -> None:
+        """Says what the model's outputs are called."""
+        if names != self.names:
+            self.names = names
+
     @property
     def metrics(self) -> list[Any]:
         """The metrics, in order."""

@@ -194,7 +194,7 @@ class Compiled:
         """Moves the metrics by a batch and gives all results; a subclass may override it."""
         compiled = self.__dict__.get("_kf_metrics")
         if compiled is not None and y is not None:
-            compiled.names = self._names()
+            compiled.name_outputs(self._names())
             compiled.update_state(y, y_pred, sample_weight)
         return self.get_metrics_result()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from compat.core import scope
@@ -29,7 +30,7 @@ class Live:
 
     def __init__(self, *variables: list[Variable]):
         self.variables = variables
-        self._state: Any = [[_owned(v) for v in group] for group in variables]
+        self._state: Any = _copies([values_of(group) for group in variables])  # memory that a step may take
         self.changed = False
         self.looks = 0  # how often a variable was read or written
         self.seen = False  # whether that was between two batches of an epoch
@@ -80,9 +81,9 @@ class Live:
         return self.state if changed else None
 
 
-def _owned(variable: Variable) -> Any:
-    """The variable's value in memory of its own, which a step may take."""
-    return jnp.copy(variable.value)
+@jax.jit
+def _copies(values: Any) -> Any:
+    return jax.tree.map(jnp.copy, values)
 
 
 def values_of(variables: list[Variable]) -> list[Any]:

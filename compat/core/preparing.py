@@ -81,7 +81,7 @@ class Prepared(Compiled):
         if loss is not None and not loss.built:
             loss.build(outputs, self._names())
         if compiled is not None and not compiled.built:
-            compiled.names = self._names()
+            compiled.name_outputs(self._names())
             compiled.build(y, outputs, abstractly=not self._op_by_op)
 
     def _compute_loss_abstractly(self, *specs: Any) -> None:

@@ -57,7 +57,7 @@ class Scan:
 
     def holds(self) -> bool:
         """Whether the layer has these parts still."""
-        return self.assignments == _assignments[0] and all(_same(*w) for w in self.watched)
+        return self.assignments == _assignments[0] and _unchanged(self.watched)
 
 
 class Tree:
@@ -77,7 +77,7 @@ class Tree:
 
     def holds(self) -> bool:
         """Whether the tree is the same still."""
-        return self.assignments == _assignments[0] and all(_same(*w) for w in self.watched)
+        return self.assignments == _assignments[0] and _unchanged(self.watched)
 
     def result(self, name: str, compute: Callable[[], list[Any]]) -> list[Any]:
         """A list that follows from the tree alone."""
@@ -94,10 +94,17 @@ def _picture(items: list[Any], is_part: Callable[[Any], bool]) -> Any:
     return len(items), [(i, id(item)) for i, item in enumerate(items) if is_part(item)]
 
 
-def _same(container: Any, picture: Any) -> bool:
-    if type(picture) is int:
-        return len(container) == picture
-    items = list(container.values() if isinstance(container, dict) else container)
+def _unchanged(watched: list[tuple[Any, Any]]) -> bool:
+    for container, picture in watched:
+        if type(picture) is int:
+            if len(container) != picture:
+                return False
+        elif not _same(list(container.values() if isinstance(container, dict) else container), picture):
+            return False
+    return True
+
+
+def _same(items: list[Any], picture: Any) -> bool:
     if type(picture) is list:
         return list(map(id, items)) == picture
     return len(items) == picture[0] and all(id(items[i]) == known for i, known in picture[1])

@@ -9,6 +9,7 @@ import jax
 
 from compat.core import naming, scope
 from compat.core import policy as policies
+from compat.core.tree_reading import Scan, note_assignment
 from compat.core.variable import Variable, unwrap
 from compat.initializers import definition_of as _initializer
 from kfun import abstract, dtypes, ops
@@ -34,7 +35,12 @@ class Metric:
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Variable) and not any(v is value for v in self.__dict__.get("_own", [])):
             self._own.append(value)
+        if isinstance(value, (Variable, Metric, list, tuple, dict)):
+            note_assignment()
         object.__setattr__(self, name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_kf_scan"}  # it counts on this process's assignments
 
     @property
     def dtype(self) -> str:
@@ -44,9 +50,13 @@ class Metric:
     @property
     def variables(self) -> list[Variable]:
         """The variables, with those in attributes that are metrics, lists, tuples or dicts."""
+        scan = self.__dict__.get("_kf_scan")
+        if scan is None or not scan.holds():
+            self.__dict__.setdefault("_kf_scan", None)  # so that the number of attributes stays
+            scan = self.__dict__["_kf_scan"] = Scan(self.__dict__, _is_part)
         found = {id(v): v for v in self._own}
-        for value in list(self.__dict__.values()):
-            found |= {id(v): v for v in _variables_in(value)}
+        for part in scan.parts:
+            found |= {id(v): v for v in ([part] if isinstance(part, Variable) else part.variables)}
         return list(found.values())
 
     def add_variable(
@@ -59,6 +69,7 @@ class Metric:
             )
         if not any(v is variable for v in self._own):
             self._own.append(variable)
+            note_assignment()
         return variable
 
     def add_weight(
@@ -135,11 +146,5 @@ class Metric:
         return f"<{type(self).__name__} name={self.name}>"
 
 
-def _variables_in(value: Any) -> list[Variable]:
-    if isinstance(value, Variable):
-        return [value]
-    if isinstance(value, Metric):
-        return value.variables
-    if isinstance(value, (list, tuple, dict)):
-        return [v for part in (value.values() if isinstance(value, dict) else value) for v in _variables_in(part)]
-    return []
+def _is_part(value: Any) -> bool:
+    return isinstance(value, (Variable, Metric))
