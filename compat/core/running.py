@@ -86,19 +86,19 @@ def _eager(step: Any) -> Callable:
     return lambda state, batch: step.run(state, jax.tree.map(ops.convert_to_tensor, batch))
 
 
-def batch_alone(step: Any, groups: list[list[Any]], batch: Any, op_by_op: bool) -> dict[str, Any]:
+def batch_alone(step: Any, groups: list[list[Any]], feed: Any, op_by_op: bool) -> dict[str, Any]:
     """One step on one batch with the metrics at their beginning; gives its logs as numbers.
 
     Args:
         step: what runs.
         groups: the variables in the order of the step's state.
-        batch: of arrays.
+        feed: of the batch.
         op_by_op: whether nothing is compiled.
     """
     if op_by_op or any(group and group[0].is_view for group in groups):
         with live.Live(*groups) as state:
-            return to_numbers(_step_by_hand(step, state, batch, op_by_op))
-    new, logs = step.alone([live.values_of(group) for group in groups], batch)
+            return to_numbers(_step_by_hand(step, state, feed.batch(), op_by_op))
+    new, logs = step.alone([live.values_of(group) for group in groups], feed.inner.data)
     for group, values in zip(groups, new, strict=True):
         for variable, value in zip(group, values, strict=True):
             variable.put(value)

@@ -6,6 +6,8 @@ import functools
 import inspect
 from typing import Any
 
+import numpy as np
+
 from compat.core import data, live
 from compat.core.calling import call_plan
 from compat.core.preparing import Prepared
@@ -31,7 +33,7 @@ class Steps(Prepared):
         self._need_compile("train_on_batch")
         feed = data.one_batch(x, y, sample_weight, class_weight)
         self._prepare(feed, "fit")
-        logs = batch_alone(self._step("train"), self._groups(), feed.batch(), self._op_by_op)
+        logs = batch_alone(self._step("train"), self._groups(), feed, self._op_by_op)
         return logs if return_dict else self._listed(logs)
 
     @filtered
@@ -41,15 +43,20 @@ class Steps(Prepared):
         feed = data.one_batch(x, y, sample_weight, None)
         self._prepare(feed, "evaluate")
         trainable, others, _, metrics = self._groups()
-        logs = batch_alone(self._step("test"), [trainable, others, metrics], feed.batch(), self._op_by_op)
+        logs = batch_alone(self._step("test"), [trainable, others, metrics], feed, self._op_by_op)
         return logs if return_dict else self._listed(logs)
 
     @filtered
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as NumPy arrays."""
+        step = self._step("predict")
+        if type(x) is np.ndarray and x.ndim:
+            outputs = step.direct(x, len(x))
+            if outputs is not None:
+                return outputs
         feed = data.one_batch(x, None, None, None)
         self._prepare(feed, "predict")
-        return self._step("predict").batch(data.unpack(feed.batch())[0])
+        return step.batch(data.unpack(feed.batch())[0])
 
     # ---- steps; a subclass may override them ----
 

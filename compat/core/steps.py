@@ -186,19 +186,13 @@ class PredictStep(_Step):
         return jax.tree.map(np.array, outputs)  # of its own: it may be written to
 
     def _values(self) -> tuple[list, list]:
-        model = self.model
-        key = (model._trainable, len(model.__dict__))
-        cached = self.__dict__.get("_variables")
-        if cached is None or cached[0] != key or cached[3]:
-            found = model.trainable_variables, model.non_trainable_variables
-            cached = self.__dict__["_variables"] = (key, *found, model._op_by_op)
-        return [v.value for v in cached[1]], [v.value for v in cached[2]]
+        self._variables = self.model.trainable_variables, self.model.non_trainable_variables
+        return live.values_of(self._variables[0]), live.values_of(self._variables[1])
 
     def _put(self, changed: dict[int, Any]) -> None:
         """Keeps what the forward pass changed: states of stateful layers, seeds."""
-        variables = self.__dict__["_variables"][2]
         for place, value in changed.items():
-            variables[place].assign(value)
+            self._variables[1][place].assign(value)
 
     def direct(self, x: np.ndarray, batch_size: int) -> Any:
         """The outputs of an array that is one batch; None where the general way must be taken."""
