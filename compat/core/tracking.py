@@ -20,7 +20,8 @@ class Tracking(Operation):
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Variable):
             self._track(value)
-        if _holds_parts(value) or _holds_parts(self.__dict__.get(name)):
+        old = self.__dict__.get(name)
+        if (type(value) not in _PLAIN and _holds_parts(value)) or (type(old) not in _PLAIN and _holds_parts(old)):
             note_assignment()
         object.__setattr__(self, name, value)
 
@@ -262,6 +263,9 @@ class Tracking(Operation):
     def metrics_variables(self) -> list[Variable]:
         """The variables of the metrics."""
         return [v for m in self.metrics for v in m.variables]
+
+
+_PLAIN = frozenset((type(None), bool, int, float, str))
 
 
 def _is_part(value: Any) -> bool:
