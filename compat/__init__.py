@@ -3,26 +3,36 @@
 import importlib
 from typing import Any
 
-_NAMES = {
-    "Variable": "compat.core.variable", "Layer": "compat.core.layer", "Model": "compat.core.model",
-    "Function": "compat.core.function",
-    "Functional": "compat.core.functional", "Sequential": "compat.core.sequential", "Input": "compat.core.input_layer",
-    "InputSpec": "compat.core.input_spec", "KerasTensor": "compat.core.keras_tensor",
-    "Operation": "compat.core.operation",
-    "Initializer": "compat.initializers", "Regularizer": "compat.regularizers", "Loss": "compat.losses",
-    "install": "compat._install", "uninstall": "compat._install",
-    "Metric": "compat.metrics", "Optimizer": "compat.optimizers",
-    "DTypePolicy": "compat.core.policy", "FloatDTypePolicy": "compat.dtype_policies",
-    "StatelessScope": "compat.core.scopes", "SymbolicScope": "compat.core.scopes", "name_scope": "compat.core.scopes",
-    "device": "compat.core.scopes", "remat": "compat.core.remat", "RematScope": "compat.core.remat",
-}  # fmt: skip
+from compat.state.settings import KERAS_VERSION as __version__
+
+_PLACES = {
+    "compat.variables.variable": "Variable",
+    "compat.engine.layer": "Layer",
+    "compat.models.model": "Model",
+    "compat.engine.function": "Function",
+    "compat.models.functional": "Functional",
+    "compat.models.sequential": "Sequential",
+    "compat.engine.input_layer": "Input",
+    "compat.engine.input_spec": "InputSpec",
+    "compat.state.keras_tensor": "KerasTensor",
+    "compat.engine.operation": "Operation",
+    "compat.initializers": "Initializer",
+    "compat.regularizers": "Regularizer",
+    "compat.losses": "Loss",
+    "compat._install": "install uninstall",
+    "compat.metrics": "Metric",
+    "compat.optimizers": "Optimizer",
+    "compat.state.policy": "DTypePolicy",
+    "compat.dtype_policies": "FloatDTypePolicy",
+    "compat.variables.public_scopes": "StatelessScope SymbolicScope name_scope device",
+    "compat.state.remat": "remat RematScope",
+}
+_NAMES = {name: module for module, names in _PLACES.items() for name in names.split()}
 _MODULES = (
     "activations", "applications", "backend", "callbacks", "config", "constraints", "datasets", "dtype_policies",
     "export", "initializers", "layers", "legacy", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers",
     "preprocessing", "random", "regularizers", "saving", "tree", "utils", "visualization", "wrappers",
 )  # fmt: skip
-
-__version__ = "3.15.1"
 
 
 def version() -> str:
@@ -41,7 +51,7 @@ def __getattr__(name: str) -> Any:
                 raise
             raise AttributeError(f"module 'compat' has no attribute {name!r} yet") from None
     else:
-        from kfun.errors import nearest
+        from kfun.errors import nearest  # which brings JAX
 
         raise AttributeError(f"module 'compat' has no attribute {name!r}; {nearest(name, [*_NAMES, *_MODULES])}")
     globals()[name] = value

@@ -6,17 +6,18 @@ import importlib
 from types import ModuleType
 from typing import Any
 
-_SERIALIZATION = dict.fromkeys(("serialize_keras_object", "deserialize_keras_object"), "compat.saving.serialization")
+_SERIALIZATION = dict.fromkeys(("serialize_keras_object", "deserialize_keras_object"), "compat.serialization.objects")
 _REGISTERED = (
     "register_keras_serializable", "get_registered_name", "get_registered_object", "get_custom_objects",
     "CustomObjectScope", "custom_object_scope",
 )  # fmt: skip
 _REGISTRY = dict.fromkeys(_REGISTERED, "compat.serialization.registry")
 _FILES = dict.fromkeys(("save_model", "load_model", "save_weights", "load_weights"), "compat.saving")
-_MASKS = {"get_keras_mask": "compat.core.masks:get", "set_keras_mask": "compat.core.masks:put"}
+_MASKS = {"get_keras_mask": "compat.state.masks:get", "set_keras_mask": "compat.state.masks:put"}
 _DTYPES = dict.fromkeys(("standardize_dtype", "is_float_dtype", "is_int_dtype", "result_type"), "compat.backend")
-_STATELESS = {"StatelessScope": "compat.core.scopes"}
-_TENSORS = {"KerasTensor": "compat.core.keras_tensor", "is_keras_tensor": "compat.backend"}
+_SCOPES = dict.fromkeys(("StatelessScope", "SymbolicScope", "name_scope", "device"), "compat.variables.public_scopes")
+_STATELESS = {"StatelessScope": _SCOPES["StatelessScope"]}
+_TENSORS = {"KerasTensor": "compat.state.keras_tensor", "is_keras_tensor": "compat.backend"}
 
 # Module -> {name: where it is}; "*" stands for all public names of a module.
 PROVIDED: dict[str, dict[str, str]] = {
@@ -25,18 +26,17 @@ PROVIDED: dict[str, dict[str, str]] = {
     "saving.saving_api": _FILES,
     "saving.saving_lib": {n: _FILES[n] for n in ("save_model", "load_model")},
     "saving": _SERIALIZATION | _REGISTRY | {"load_model": "compat.saving"},
-    "backend": {"*": "compat.backend"} | _MASKS | _STATELESS | _TENSORS
-    | {"SymbolicScope": "compat.core.scopes", "name_scope": "compat.core.scopes", "device": "compat.core.scopes",
-       "convert_to_tensor": "compat.ops", "convert_to_numpy": "compat.ops", "cast": "compat.ops",
+    "backend": {"*": "compat.backend"} | _MASKS | _SCOPES | _TENSORS
+    | {"convert_to_tensor": "compat.ops", "convert_to_numpy": "compat.ops", "cast": "compat.ops",
        "is_tensor": "compat.ops", "shape": "compat.ops"},
     "backend.config": {"*": "compat.backend"},
-    "backend.common": _DTYPES | {"name_scope": "compat.core.scopes"},
+    "backend.common": _DTYPES | {"name_scope": _SCOPES["name_scope"]},
     "backend.common.masking": _MASKS,
     "backend.common.keras_tensor": _TENSORS,
     "backend.common.stateless_scope": _STATELESS,
-    "backend.common.name_scope": {"name_scope": "compat.core.scopes"},
+    "backend.common.name_scope": {"name_scope": _SCOPES["name_scope"]},
     "backend.common.dtypes": {"result_type": "compat.backend"},
-    "backend.common.variables": {"Variable": "compat.core.variable", "standardize_dtype": "compat.backend"},
+    "backend.common.variables": {"Variable": "compat.variables.variable", "standardize_dtype": "compat.backend"},
     "losses": {"*": "compat.losses"},
     "losses.loss": {"Loss": "compat.losses"},
     "losses.losses": {"*": "compat.losses", "LossFunctionWrapper": "compat.losses"},
@@ -45,7 +45,7 @@ PROVIDED: dict[str, dict[str, str]] = {
     "distribution": {},
     "distribution.distribution_lib": {"distribution": "compat._keras_src"},
     "models": {},
-    "models.functional": {"Functional": "compat.core.functional"},
+    "models.functional": {"Functional": "compat.models.functional"},
     "": {},
     "version": {"__version__": "compat"},
 }  # fmt: skip

@@ -7,9 +7,11 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from compat._unknown import unknown_names_of as _unknown_names_of
-from compat.core.policy import DTypePolicy as DTypePolicy
-from compat.core.policy import get as get
+from compat.serialization.objects import deserialize_keras_object as _deserialize_keras_object
+from compat.serialization.objects import serialize_keras_object as _serialize_keras_object
 from compat.serialization.patterns import check_pattern
+from compat.state.policy import DTypePolicy as DTypePolicy
+from compat.state.policy import get as get
 
 
 class FloatDTypePolicy(DTypePolicy):
@@ -83,12 +85,10 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
 
     def get_config(self) -> dict:
         """The constructor's arguments. Unlike Keras, policies keep their names: nothing is lost in a file."""
-        from compat.saving import serialize_keras_object
-
         default = self._default_given
         return {
             "default_policy": default if default is None or isinstance(default, str) else serialize(get(default)),
-            "policy_map": {key: serialize_keras_object(policy) for key, policy in self._policies.items()},
+            "policy_map": {key: _serialize_keras_object(policy) for key, policy in self._policies.items()},
         }
 
     @classmethod
@@ -110,16 +110,12 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
 
 def serialize(dtype_policy: Any) -> Any:
     """The policy as JSON data."""
-    from compat.saving import serialize_keras_object
-
-    return serialize_keras_object(dtype_policy)
+    return _serialize_keras_object(dtype_policy)
 
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     """The policy of JSON data."""
-    from compat.saving import deserialize_keras_object
-
-    return deserialize_keras_object(config, custom_objects=custom_objects)
+    return _deserialize_keras_object(config, custom_objects=custom_objects)
 
 
 __getattr__ = _unknown_names_of(globals())

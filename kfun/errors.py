@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class MixedBackendsError(TypeError):
@@ -56,3 +57,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return f"did you mean {' or '.join(repr(c) for c in close)}?"
     shown = ", ".join(known[:40]) + (", ..." if len(known) > 40 else "")
     return f"known: {shown}"
+
+
+def refuse_unknown(name: str, unknown: Any, known: Any) -> None:
+    """Raises TypeError if there are unknown keyword arguments, naming the nearest known ones."""
+    for key in unknown:
+        raise TypeError(f"{name}: unknown argument {key!r}; {nearest(key, known)}")

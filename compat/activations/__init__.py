@@ -1,42 +1,110 @@
 """Activation functions."""
 
-from typing import Any
+from compat._unknown import unknown_names_of as _unknown_names_of
+from compat.activations._activations import (
+    celu as celu,
+)
+from compat.activations._activations import (
+    deserialize as deserialize,
+)
+from compat.activations._activations import (
+    elu as elu,
+)
+from compat.activations._activations import (
+    exponential as exponential,
+)
+from compat.activations._activations import (
+    gelu as gelu,
+)
+from compat.activations._activations import (
+    get as get,
+)
+from compat.activations._activations import (
+    glu as glu,
+)
+from compat.activations._activations import (
+    hard_shrink as hard_shrink,
+)
+from compat.activations._activations import (
+    hard_sigmoid as hard_sigmoid,
+)
+from compat.activations._activations import (
+    hard_silu as hard_silu,
+)
+from compat.activations._activations import (
+    hard_swish as hard_swish,
+)
+from compat.activations._activations import (
+    hard_tanh as hard_tanh,
+)
+from compat.activations._activations import (
+    leaky_relu as leaky_relu,
+)
+from compat.activations._activations import (
+    linear as linear,
+)
+from compat.activations._activations import (
+    log_sigmoid as log_sigmoid,
+)
+from compat.activations._activations import (
+    log_softmax as log_softmax,
+)
+from compat.activations._activations import (
+    mish as mish,
+)
+from compat.activations._activations import (
+    relu as relu,
+)
+from compat.activations._activations import (
+    relu6 as relu6,
+)
+from compat.activations._activations import (
+    selu as selu,
+)
+from compat.activations._activations import (
+    serialize as serialize,
+)
+from compat.activations._activations import (
+    sigmoid as sigmoid,
+)
+from compat.activations._activations import (
+    silu as silu,
+)
+from compat.activations._activations import (
+    soft_shrink as soft_shrink,
+)
+from compat.activations._activations import (
+    softmax as softmax,
+)
+from compat.activations._activations import (
+    softplus as softplus,
+)
+from compat.activations._activations import (
+    softsign as softsign,
+)
+from compat.activations._activations import (
+    sparse_plus as sparse_plus,
+)
+from compat.activations._activations import (
+    sparse_sigmoid as sparse_sigmoid,
+)
+from compat.activations._activations import (
+    sparsemax as sparsemax,
+)
+from compat.activations._activations import (
+    squareplus as squareplus,
+)
+from compat.activations._activations import (
+    swish as swish,
+)
+from compat.activations._activations import (
+    tanh as tanh,
+)
+from compat.activations._activations import (
+    tanh_shrink as tanh_shrink,
+)
+from compat.activations._activations import (
+    threshold as threshold,
+)
 
-from compat._unknown import unknown_names_of
-from kfun import activations as _kfun
-from kfun.activations import get as _get
-
-globals().update(_kfun._BY_NAME)
-
-
-def get(identifier: Any) -> Any:
-    """The activation for a name, a function, a config, or None (linear)."""
-    if isinstance(identifier, dict):
-        from compat.saving import deserialize_keras_object
-
-        return deserialize_keras_object(identifier)
-    if isinstance(identifier, str) and identifier not in _kfun._BY_NAME:
-        from compat.saving import registered
-
-        found = registered(identifier)
-        if found is not None:
-            return found() if isinstance(found, type) else found
-    return _get(identifier)
-
-
-def serialize(activation: Any) -> Any:
-    """The activation as JSON data: its name."""
-    from compat.saving import serialize_keras_object
-
-    return serialize_keras_object(activation)
-
-
-def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The activation of JSON data."""
-    from compat.saving import deserialize_keras_object
-
-    found = deserialize_keras_object(config, custom_objects=custom_objects)
-    return get(found) if isinstance(found, str) else found
-
-
-__getattr__ = unknown_names_of(globals())
+__getattr__ = _unknown_names_of(globals())

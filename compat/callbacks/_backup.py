@@ -14,13 +14,14 @@ from typing import Any
 import h5py
 import numpy as np
 
-from compat.callbacks._base import Callback, only_if
 from compat.callbacks._checkpoint import BatchCounter, checked_frequency
-from compat.core import resume, seeds
 from compat.saving.archives import parse
 from compat.saving.hdf5 import opened
 from compat.saving.npz import read_npz
 from compat.saving.stores import Entry
+from compat.training import resume
+from compat.training.callbacks.callback import Callback, only_if
+from compat.variables import seeds
 from kfun.atomic import beside, sweep
 
 # Keras's names. One file, which is replaced in one step, has all: the weights where Keras looks for them, and the rest

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from compat.callbacks._base import only_if
 from compat.callbacks._monitor import Monitor
-from compat.core.messages import say
+from compat.state.messages import say
+from compat.training.callbacks.callback import only_if
 
 
 class BatchCounter:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.callbacks._base import Callback
 from compat.callbacks._rates import innermost
+from compat.training.callbacks.callback import Callback
 
 
 class SwapEMAWeights(Callback):

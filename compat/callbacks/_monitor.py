@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from compat.callbacks._base import Callback, in_groups
 from compat.callbacks._rates import rate_of, rated, rates
-from compat.core.messages import say
+from compat.state.messages import say
+from compat.training.callbacks.callback import Callback, in_groups
 from kfun.errors import nearest
 
 # Which way a metric improves goes by its class: the classes of Keras, and what derives from them.

@@ -7,9 +7,9 @@ from typing import Any
 
 import jax
 
-from compat.callbacks._base import only_if
 from compat.callbacks._checkpoint import BestKeeper
 from compat.saving import orbax as files
+from compat.training.callbacks.callback import only_if
 
 
 class OrbaxCheckpoint(BestKeeper):

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from compat.callbacks._base import Callback
 from compat.callbacks._rates import rate_of, rated, rates
-from compat.core.messages import say
+from compat.optimizers.schedules import LearningRateSchedule
+from compat.state.messages import say
+from compat.training.callbacks.callback import Callback
 from kfun.errors import nearest
 
 
@@ -80,8 +81,6 @@ class LearningRateScheduler(Callback):
 
 
 def _takes_two(schedule: Callable) -> bool:
-    from compat.optimizers.schedules import LearningRateSchedule
-
     if isinstance(schedule, LearningRateSchedule):
         return False
     try:

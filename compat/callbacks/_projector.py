@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from compat.layers import Embedding
 from kfun.atomic import atomic_file
 
 
@@ -23,8 +24,6 @@ class Projector:
     """
 
     def __init__(self, folder: str, model: Any, metadata: Any = None):
-        from compat.layers import Embedding
-
         self.folder = folder
         self.layers = [layer for layer in model._all_layers() if isinstance(layer, Embedding)]
         names = [layer.name for layer in self.layers]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from compat.callbacks._base import Callback
+from compat.training.callbacks.callback import Callback
 from kfun.errors import MissingExtraError
 
 

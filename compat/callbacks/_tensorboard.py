@@ -7,12 +7,13 @@ import time
 import warnings
 from typing import Any
 
+import jax
 import numpy as np
 
-from compat.callbacks._base import Callback, only_if
 from compat.callbacks._event_files import EventFile, weight_images
 from compat.callbacks._projector import Projector
 from compat.callbacks._rates import rates
+from compat.training.callbacks.callback import Callback, only_if
 
 
 def _each_batch(callback: TensorBoard) -> bool:
@@ -191,16 +192,12 @@ class TensorBoard(Callback):
     # ---- profile ----
 
     def _start_profile(self) -> None:
-        import jax
-
         jax.profiler.start_trace(self.log_dir)
         self._profiling = True
 
     def _stop_profile(self) -> None:
         if not self._profiling:
             return
-        import jax
-
         jax.block_until_ready([v.value for v in self.model.trainable_variables])  # what was dispatched belongs to it
         jax.profiler.stop_trace()
         self._profiling, self._profiled = False, None

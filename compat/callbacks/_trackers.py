@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from compat.callbacks._base import Callback, only_if
 from compat.callbacks._checkpoint import BatchCounter
 from compat.callbacks._rates import rates
+from compat.training.callbacks.callback import Callback, only_if
 from kfun.errors import MissingExtraError
 
 

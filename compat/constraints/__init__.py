@@ -1,63 +1,44 @@
-"""Constraints, called on a weight."""
+"""Constraints: what a weight must be after each step."""
 
-from __future__ import annotations
+from compat._unknown import unknown_names_of as _unknown_names_of
+from compat.constraints._constraints import (
+    CLASSES as CLASSES,
+)
+from compat.constraints._constraints import (
+    Constraint as Constraint,
+)
+from compat.constraints._constraints import (
+    MaxNorm as MaxNorm,
+)
+from compat.constraints._constraints import (
+    MinMaxNorm as MinMaxNorm,
+)
+from compat.constraints._constraints import (
+    NonNeg as NonNeg,
+)
+from compat.constraints._constraints import (
+    UnitNorm as UnitNorm,
+)
+from compat.constraints._constraints import (
+    deserialize as deserialize,
+)
+from compat.constraints._constraints import (
+    get as get,
+)
+from compat.constraints._constraints import (
+    max_norm as max_norm,
+)
+from compat.constraints._constraints import (
+    min_max_norm as min_max_norm,
+)
+from compat.constraints._constraints import (
+    non_neg as non_neg,
+)
+from compat.constraints._constraints import (
+    serialize as serialize,
+)
+from compat.constraints._constraints import (
+    unit_norm as unit_norm,
+)
 
-from typing import Any
-
-from compat._unknown import unknown_names_of
-from compat.core.faces import Face, face, getter
-from kfun import constraints as _kfun
-
-
-class Constraint:
-    """Base of user-written constraints: give `__call__(w)`; that of the base gives the weight back."""
-
-    def __call__(self, w: Any) -> Any:
-        return w
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict) -> Constraint:
-        """The constraint of a config."""
-        return cls(**config)
-
-
-class _Generated(Face, Constraint):
-    """A face of a kfun constraint."""
-
-    def __call__(self, w: Any) -> Any:
-        return self.definition(w)
-
-
-MaxNorm = face(_Generated, _kfun.MaxNorm, __name__)
-MinMaxNorm = face(_Generated, _kfun.MinMaxNorm, __name__)
-NonNeg = face(_Generated, _kfun.NonNeg, __name__)
-UnitNorm = face(_Generated, _kfun.UnitNorm, __name__)
-max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
-
-CLASSES = {
-    "MaxNorm": MaxNorm, "MinMaxNorm": MinMaxNorm, "NonNeg": NonNeg, "UnitNorm": UnitNorm, "max_norm": MaxNorm,
-    "min_max_norm": MinMaxNorm, "non_neg": NonNeg, "unit_norm": UnitNorm,
-}  # fmt: skip
-get = getter("constraint", CLASSES, Constraint)
-
-
-def serialize(constraint: Any) -> Any:
-    """The constraint as JSON data."""
-    from compat.saving import serialize_keras_object
-
-    return serialize_keras_object(constraint)
-
-
-def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The constraint of JSON data, or of a name."""
-    from compat.saving import deserialize_keras_object
-
-    found = deserialize_keras_object(config, custom_objects=custom_objects)
-    return get(found) if isinstance(found, str) else found
-
-
-__getattr__ = unknown_names_of(globals())
+__getattr__ = _unknown_names_of(globals())

@@ -1,167 +1,131 @@
 """Initializers: called as `initializer(shape, dtype)`."""
 
-from __future__ import annotations
+from compat._unknown import unknown_names_of as _unknown_names_of
+from compat.initializers._initializers import (
+    CLASSES as CLASSES,
+)
+from compat.initializers._initializers import (
+    STFT as STFT,
+)
+from compat.initializers._initializers import (
+    Constant as Constant,
+)
+from compat.initializers._initializers import (
+    GlorotNormal as GlorotNormal,
+)
+from compat.initializers._initializers import (
+    GlorotUniform as GlorotUniform,
+)
+from compat.initializers._initializers import (
+    HeNormal as HeNormal,
+)
+from compat.initializers._initializers import (
+    HeUniform as HeUniform,
+)
+from compat.initializers._initializers import (
+    Identity as Identity,
+)
+from compat.initializers._initializers import (
+    IdentityInitializer as IdentityInitializer,
+)
+from compat.initializers._initializers import (
+    Initializer as Initializer,
+)
+from compat.initializers._initializers import (
+    LecunNormal as LecunNormal,
+)
+from compat.initializers._initializers import (
+    LecunUniform as LecunUniform,
+)
+from compat.initializers._initializers import (
+    Ones as Ones,
+)
+from compat.initializers._initializers import (
+    Orthogonal as Orthogonal,
+)
+from compat.initializers._initializers import (
+    OrthogonalInitializer as OrthogonalInitializer,
+)
+from compat.initializers._initializers import (
+    RandomNormal as RandomNormal,
+)
+from compat.initializers._initializers import (
+    RandomUniform as RandomUniform,
+)
+from compat.initializers._initializers import (
+    STFTInitializer as STFTInitializer,
+)
+from compat.initializers._initializers import (
+    TruncatedNormal as TruncatedNormal,
+)
+from compat.initializers._initializers import (
+    VarianceScaling as VarianceScaling,
+)
+from compat.initializers._initializers import (
+    Zeros as Zeros,
+)
+from compat.initializers._initializers import (
+    constant as constant,
+)
+from compat.initializers._initializers import (
+    definition_of as definition_of,
+)
+from compat.initializers._initializers import (
+    deserialize as deserialize,
+)
+from compat.initializers._initializers import (
+    get as get,
+)
+from compat.initializers._initializers import (
+    glorot_normal as glorot_normal,
+)
+from compat.initializers._initializers import (
+    glorot_uniform as glorot_uniform,
+)
+from compat.initializers._initializers import (
+    he_normal as he_normal,
+)
+from compat.initializers._initializers import (
+    he_uniform as he_uniform,
+)
+from compat.initializers._initializers import (
+    identity as identity,
+)
+from compat.initializers._initializers import (
+    lecun_normal as lecun_normal,
+)
+from compat.initializers._initializers import (
+    lecun_uniform as lecun_uniform,
+)
+from compat.initializers._initializers import (
+    new_seed as new_seed,
+)
+from compat.initializers._initializers import (
+    ones as ones,
+)
+from compat.initializers._initializers import (
+    orthogonal as orthogonal,
+)
+from compat.initializers._initializers import (
+    random_normal as random_normal,
+)
+from compat.initializers._initializers import (
+    random_uniform as random_uniform,
+)
+from compat.initializers._initializers import (
+    serialize as serialize,
+)
+from compat.initializers._initializers import (
+    stft as stft,
+)
+from compat.initializers._initializers import (
+    truncated_normal as truncated_normal,
+)
+from compat.initializers._initializers import (
+    variance_scaling as variance_scaling,
+)
+from compat.initializers._initializers import (
+    zeros as zeros,
+)
 
-import random as _random
-from typing import Any
-
-import numpy as np
-
-from compat._unknown import unknown_names_of
-from compat.core.faces import Face, bind, face, getter
-from compat.core.policy import floatx
-from kfun import initializers as _kfun
-from kfun import ops as _ops
-from kfun.layer import snake_case as _snake
-
-
-class Initializer:
-    """Base of user-written initializers: give `__call__(shape, dtype=None)`."""
-
-    def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} must define __call__(shape, dtype)")
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict) -> Initializer:
-        """The initializer of a config."""
-        return cls(**config)
-
-    def clone(self) -> Initializer:
-        """Another initializer of the same config."""
-        return type(self).from_config(self.get_config())
-
-
-class _Generated(Face, Initializer):
-    """A face of a kfun initializer; without a seed it draws one when it is made, as Keras does."""
-
-    def __init__(self, *args: Any, **kwargs: Any):
-        self._generator = None
-        bound, _ = bind(type(self).__name__, self._parameters, args, kwargs)
-        if hasattr(bound.get("seed"), "next"):  # a SeedGenerator: each call draws from its next key
-            self._generator, bound["seed"] = bound["seed"], 0
-        super().__init__(**bound)
-        if self._generator is not None:
-            self._arguments["seed"] = self._generator
-            self.definition = self.definition.replace(seed=None)
-        self.auto_seeded = self._arguments.get("seed", 0) is None
-        if self.auto_seeded:
-            self.definition = self.definition.replace(seed=new_seed())
-
-    def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
-        from kfun import dtypes
-
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        key = None if self._generator is None else self._generator.next()
-        return self.definition(key, shape, dtypes.name(dtype or floatx()))
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "seed" and self.__dict__.get("_generator") is not None:
-            return self._generator
-        if name in ("scale", "mode", "distribution") and hasattr(self.definition, name):
-            return getattr(self.definition, name)  # what the named cases of VarianceScaling have fixed
-        return super().__getattr__(name)
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        from compat.saving import serialize_keras_object
-
-        config = super().get_config()
-        if self._generator is not None or any(isinstance(v, np.ndarray) for v in config.values()):
-            config = {k: serialize_keras_object(v) for k, v in config.items()}
-        return config
-
-    @classmethod
-    def from_config(cls, config: dict) -> Initializer:
-        """The initializer of a config."""
-        from compat.saving import deserialize_keras_object
-
-        return cls(**{k: deserialize_keras_object(v) if isinstance(v, dict) else v for k, v in config.items()})
-
-
-def new_seed() -> int:
-    """A seed from Python's random numbers, where Keras takes its default seeds from."""
-    return _random.randint(1, int(1e9))
-
-
-class _FromFunction(_kfun.Initializer):
-    """A function `(shape, dtype)` as a kfun initializer."""
-
-    function: Any
-
-    def draw(self, key: Any, shape: tuple, dtype: str) -> Any:
-        return _ops.convert_to_tensor(self.function(shape, dtype=dtype))
-
-
-def _make(name: str, base: type = _Generated) -> type:
-    return face(base, getattr(_kfun, name), __name__)
-
-
-Constant = _make("Constant")
-VarianceScaling = _make("VarianceScaling")
-GlorotNormal = _make("GlorotNormal", VarianceScaling)
-GlorotUniform = _make("GlorotUniform", VarianceScaling)
-HeNormal = _make("HeNormal", VarianceScaling)
-HeUniform = _make("HeUniform", VarianceScaling)
-LecunNormal = _make("LecunNormal", VarianceScaling)
-LecunUniform = _make("LecunUniform", VarianceScaling)
-Identity = _make("Identity")
-Identity._unsaid = ("gain",)
-Ones = _make("Ones")
-Orthogonal = _make("Orthogonal")
-RandomNormal = _make("RandomNormal")
-RandomUniform = _make("RandomUniform")
-STFT = _make("STFT")
-TruncatedNormal = _make("TruncatedNormal")
-Zeros = _make("Zeros")
-
-_CLASSES = {n: c for n, c in list(globals().items()) if isinstance(c, type) and issubclass(c, _Generated)}
-_CLASSES.pop("_Generated")
-CLASSES = _CLASSES | {_snake(n): c for n, c in _CLASSES.items()}
-CLASSES |= {
-    "normal": RandomNormal,
-    "uniform": RandomUniform,
-    "IdentityInitializer": Identity,
-    "OrthogonalInitializer": Orthogonal,
-    "STFTInitializer": STFT,
-}
-IdentityInitializer, OrthogonalInitializer, STFTInitializer = Identity, Orthogonal, STFT
-constant, glorot_normal, glorot_uniform, he_normal, he_uniform = (
-    Constant, GlorotNormal, GlorotUniform, HeNormal, HeUniform,
-)  # fmt: skip
-identity, lecun_normal, lecun_uniform, ones, orthogonal = Identity, LecunNormal, LecunUniform, Ones, Orthogonal
-random_normal, random_uniform, truncated_normal, variance_scaling, zeros = (
-    RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling, Zeros,
-)  # fmt: skip
-stft = STFT
-
-get = getter("initializer", CLASSES, Initializer)
-
-
-def serialize(initializer: Any) -> Any:
-    """The initializer as JSON data."""
-    from compat.saving import serialize_keras_object
-
-    return serialize_keras_object(initializer)
-
-
-def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The initializer of JSON data."""
-    from compat.saving import deserialize_keras_object
-
-    return deserialize_keras_object(config, custom_objects=custom_objects)
-
-
-def definition_of(identifier: Any) -> Any:
-    """The kfun initializer for anything that `get` takes, or for an array (a constant)."""
-    if isinstance(identifier, _kfun.Initializer):
-        return identifier
-    found = get(identifier)
-    known = isinstance(found, _Generated) and found._generator is None
-    return found.definition if known else _FromFunction(found)
-
-
-__getattr__ = unknown_names_of(globals())
+__getattr__ = _unknown_names_of(globals())

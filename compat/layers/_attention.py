@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from compat.core import settings
-from compat.core.generated import Generated
-from compat.core.seeds import SeedGenerator
+from compat.engine.generated import Generated
 from compat.initializers import new_seed
+from compat.layers._dense import EinsumDense
+from compat.state import settings
+from compat.variables.seeds import SeedGenerator
 
 
 class Headed(Generated):
@@ -56,8 +57,6 @@ class Headed(Generated):
 
     def _child(self, name: str) -> Any:
         """A projection: a layer of its own, which can be adapted (`enable_lora`) or replaced."""
-        from compat.layers import EinsumDense
-
         if name == "attention_output" and self._draws():  # in Keras's order: after those of query, key and value
             self.seed_generator = SeedGenerator(self.seed)
         attribute, shown = self._children[name]

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from compat.core import naming, scope
-from compat.core.building import build_model
-from compat.core.faces import _EMPTY
-from compat.core.generated import Generated
-from compat.core.layer import Layer
+from compat.engine.abstract_build import build_model
+from compat.engine.generated import Generated
+from compat.engine.layer import Layer
+from compat.serialization.faces import _EMPTY
+from compat.serialization.objects import deserialize_keras_object
 from compat.serialization.registry import claim
+from compat.state import naming, scope
 from kfun import layers as _kfun
 from kfun import ops
 from kfun.spec import Spec
@@ -269,8 +270,6 @@ class StackedRNNCells(Generated):
 
 def cells_of(data: Any, custom_objects: dict | None) -> Any:
     """The cell, or the cells, of data; there may not be any number of them."""
-    from compat.saving import deserialize_keras_object
-
     if isinstance(data, (list, tuple)):
         claim(_PROGRAM * len(data), f"a stack of {len(data):,} cells")
     return deserialize_keras_object(data, custom_objects=custom_objects)

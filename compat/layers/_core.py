@@ -6,9 +6,10 @@ import abc
 import warnings
 from typing import Any
 
-from compat.core import masks
-from compat.core.generated import Generated
+from compat.engine.generated import Generated
 from compat.layers._lora import Adapted, Merged
+from compat.regularizers import L1L2
+from compat.state import masks
 
 
 class Open(Generated, metaclass=abc.ABCMeta):
@@ -75,8 +76,6 @@ class Penalty(Generated):
     """Base of `ActivityRegularization`."""
 
     def __init__(self, *args: Any, **kwargs: Any):
-        from compat.regularizers import L1L2
-
         super().__init__(*args, **kwargs)
         self.activity_regularizer = L1L2(self.l1, self.l2)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.core.generated import Generated
-from compat.core.layer import Layer
-from compat.core.seeds import SeedGenerator
+from compat.engine.generated import Generated
+from compat.engine.layer import Layer
+from compat.variables.seeds import SeedGenerator
 from kfun import tree
 from kfun.bridges.saved_model import from_saved_model
 from kfun.bridges.torch import from_torch

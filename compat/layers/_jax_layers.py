@@ -10,11 +10,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from compat.core import naming
-from compat.core.layer import Layer
-from compat.core.seeds import SeedGenerator, key_of
-from compat.core.variable import Variable
+from compat.engine.layer import Layer
+from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
 from compat.serialization.registry import lend
+from compat.state import naming
+from compat.variables.seeds import SeedGenerator, key_of
+from compat.variables.variable import Variable
 from kfun.bridges._leaves import require
 from kfun.bridges.flax import mode_argument
 
@@ -171,8 +172,6 @@ class JaxLayer(Layer):
 
     def get_config(self) -> dict:
         """The constructor's arguments; params and state are weights, which a file has apart."""
-        from compat.saving import serialize_keras_object
-
         config = super().get_config() | {
             "call_fn": serialize_keras_object(self.call_fn),
             "init_fn": serialize_keras_object(self.init_fn),
@@ -183,8 +182,6 @@ class JaxLayer(Layer):
     @classmethod
     def from_config(cls, config: dict) -> Any:
         """The layer of a config; its functions must be registered."""
-        from compat.saving import deserialize_keras_object
-
         return cls(**{k: deserialize_keras_object(v) if isinstance(v, dict) else v for k, v in config.items()})
 
 
@@ -273,8 +270,6 @@ class FlaxLayer(JaxLayer):
         Raises:
             ValueError: if the module's class has no `get_config`.
         """
-        from compat.saving import serialize_keras_object
-
         if not hasattr(self.module, "get_config"):
             raise ValueError(
                 f"FlaxLayer {self.name!r}: {type(self.module).__name__} has no get_config, so that it cannot be "

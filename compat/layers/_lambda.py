@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
-from compat.core.layer import Layer
+from compat.engine.layer import Layer
+from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.serialization.registry import CustomObjectScope, get_registered_object
 
 
 class Lambda(Layer):
@@ -34,8 +37,6 @@ class Lambda(Layer):
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
         """The function's result."""
-        import inspect
-
         extra = {}
         parameters = inspect.signature(self.function).parameters
         if "mask" in parameters:
@@ -64,8 +65,6 @@ class Lambda(Layer):
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        from compat.saving import serialize_keras_object
-
         function = serialize_keras_object(self.function)
         if isinstance(function, str):
             function = {
@@ -84,8 +83,6 @@ class Lambda(Layer):
 
         Code in a config is never run, whatever `safe_mode` says.
         """
-        from compat.saving import CustomObjectScope, deserialize_keras_object, get_registered_object
-
         if custom_objects:
             with CustomObjectScope(custom_objects):
                 return cls.from_config(config)

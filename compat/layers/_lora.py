@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.core.generated import Generated
+from compat.engine.generated import Generated
+from kfun import ops
 from kfun.arrays import LoRA
 
 ARGUMENTS = {"lora_rank": None, "lora_alpha": None, "quantization_config": None}
@@ -153,6 +154,4 @@ class Kernel(Adapted):
 
 
 def _numpy(value: Any) -> Any:
-    from kfun import ops
-
     return ops.convert_to_numpy(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.core.generated import Generated
+from compat.engine.generated import Generated
 
 
 class Merging(Generated):

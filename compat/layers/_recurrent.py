@@ -6,7 +6,7 @@ from __future__ import annotations
 import abc
 from typing import Any
 
-from compat.core.generated import Generated, Part, new_part
+from compat.engine.generated import Generated, Part, new_part
 from compat.layers._cells import (
     StackedRNNCells,
     advance_seeds,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import abc
 from typing import Any
 
-from compat.core.generated import Generated
-from compat.core.layer import Layer, call_plan
-from compat.core.layer_classes import layer_class
-from compat.core.shapes import replace_shapes
+from compat.engine.generated import Generated
+from compat.engine.layer import Layer, call_plan
+from compat.engine.layer_factory import layer_class
 from compat.layers._cells import flat
+from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.state.shapes import replace_shapes
 from kfun import dtypes, ops
 from kfun import layers as _kfun
 from kfun.layer import Layer as Definition
@@ -39,8 +40,6 @@ class Wrapper(Layer, metaclass=abc.ABCMeta):
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        from compat.saving import serialize_keras_object
-
         return super().get_config() | {"layer": serialize_keras_object(self.layer)}
 
     @classmethod
@@ -56,8 +55,6 @@ def build_inner(layer: Layer, shape: Any) -> None:
 
 
 def _with_layers(config: dict, custom_objects: dict | None = None) -> dict:
-    from compat.saving import deserialize_keras_object
-
     names = ("layer", "backward_layer")
     return {
         k: deserialize_keras_object(v, custom_objects=custom_objects) if k in names and isinstance(v, dict) else v
@@ -241,8 +238,6 @@ class Bidirectional(Generated):
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        from compat.saving import serialize_keras_object
-
         config = Layer.get_config(self) | {"merge_mode": self.merge_mode}
         config["layer"] = serialize_keras_object(self.forward_layer)
         config["backward_layer"] = serialize_keras_object(self.backward_layer)

@@ -1,328 +1,252 @@
 """Metrics: stateful objects with `update_state`, `result` and `reset_state`."""
 
-from __future__ import annotations
-
-import abc
-import functools
-import math
-import re
-from collections.abc import Callable
-from typing import Any
-
-import jax
-import numpy as np
-
-from compat import losses
-from compat._unknown import unknown_names_of
-from compat.core import faces, masks
-from compat.core.variable import Variable
-from compat.metrics._base import Metric
-from compat.serialization.registry import claim, is_reading
-from kfun import dtypes, ops
-from kfun import metrics as _kfun
-from kfun.errors import nearest
-from kfun.layer import snake_case as _snake_case
-from kfun.losses import _get as _loss_names
-from kfun.metrics import _get as _names
-from kfun.metrics.reduction import MeanOf
-from kfun.spec import Spec
-
-
-class _Generated(Metric):
-    """A face of a kfun metric: its state lives in variables."""
-
-    definition_class: type
-    _parameters: dict[str, Any]
-
-    def __init__(self, *args: Any, **kwargs: Any):
-        self._arguments, _ = faces.bind(type(self).__name__, self._parameters, args, kwargs)
-        own = dict(self._arguments)
-        name, dtype = own.pop("name"), own.pop("dtype")
-        super().__init__(dtype=dtype, name=name)
-        for argument, value in own.items():
-            if type(value) is int:  # thresholds or classes, of which there may be as many Python numbers
-                claim(_NUMBER * abs(value), f"{type(self).__name__}: {argument}={value:,}")
-        given = {} if dtype is None else {"dtype": self._dtype}
-        self.definition = self.definition_class(**own, name=self.name, **given)
-        if dtype is None and self.definition.state_dtype != "float32":  # the IoU family counts in int32
-            self._dtype = self.definition.state_dtype
-        elif dtype is None and self._dtype != "float32":
-            self.definition = self.definition.replace(dtype=self._dtype)
-        self._tree: dict[str, Any] | None = None
-        if not _sized_by_data(self.definition):
-            self._make({})
-
-    def _make(self, data: dict) -> None:
-        if is_reading():
-            shapes = jax.tree.leaves(jax.eval_shape(lambda: self.definition.init(**data)))
-            nbytes = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in shapes)
-            claim(nbytes, f"{type(self).__name__} {self.name!r}")
-        with jax.ensure_compile_time_eval():
-            state = self.definition.init(**data)
-        self._tree = {}
-        for name, value in state.items():
-            shape, dtype = tuple(value.shape), dtypes.name(value.dtype)
-            self._tree[name] = self.add_variable(shape, "zeros", dtype, name=name)
-            self._starts[id(self._tree[name])] = np.asarray(value)
-
-    def prepare(self, y_true: Any, y_pred: Any, abstractly: bool = True) -> None:
-        if self._tree is None:
-            self._make({"y_true": Spec.of(y_true), "y_pred": Spec.of(y_pred)})
-
-    def _state(self) -> dict:
-        return {name: v.value for name, v in (self._tree or {}).items()}
-
-    def update_state(self, *args: Any, **kwargs: Any) -> None:
-        if self._tree is None:
-            given = [x if hasattr(x, "shape") else np.asarray(x) for x in (*args, *kwargs.values())]
-            self.prepare(given[0], given[1])
-        if isinstance(self.definition, MeanOf) and len(args) > 1:
-            args, kwargs = _with_mask(args, kwargs)
-        for name, value in self.definition.update(self._state(), *args, **kwargs).items():
-            self._tree[name].assign(value)
-
-    def result(self) -> Any:
-        if self._tree is None:
-            return ops.zeros(())
-        return self.definition.result(self._state())
-
-    def reset_state(self) -> None:
-        for v in self._own:
-            v.assign(self._starts[id(v)])
-
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_"):
-            tree = self.__dict__.get("_tree") or {}
-            if name in tree:
-                return tree[name]
-            if _OF_STATE.get(name) in tree:
-                return tree[_OF_STATE[name]]
-            found = self._setting(name)
-            if found is not _NOTHING:
-                return list(found) if isinstance(found, tuple) else found
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name in _OF_STATE and isinstance(value, Variable):  # a variable of the user's takes the place of ours
-            self._tree[_OF_STATE[name]] = value
-            self._starts[id(value)] = np.zeros(value.shape, value.dtype)
-
-    def _setting(self, name: str) -> Any:
-        """What the definition says under the names of Keras's attributes."""
-        definition, arguments = self.__dict__.get("definition"), self.__dict__.get("_arguments", {})
-        if hasattr(definition, "points") and name in ("thresholds", "num_thresholds", "init_thresholds"):
-            if name == "init_thresholds":
-                return arguments.get("thresholds", _NOTHING)
-            return definition.points() if name == "thresholds" else len(definition.points())
-        if name == "value" and hasattr(definition, "bound"):
-            return getattr(definition, definition.bound)
-        return getattr(definition, name) if name in arguments else _NOTHING
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        from compat.saving import serialize_keras_object
-
-        own = {k: serialize_keras_object(v) for k, v in self._arguments.items() if k not in ("name", "dtype")}
-        if "thresholds" in own and "num_thresholds" in own and own["thresholds"] is not None:
-            own["num_thresholds"] = len(own["thresholds"]) + 2  # AUC adds one below 0 and one above 1
-        return super().get_config() | faces.said(own, self._parameters, _UNSAID.get(type(self).__name__, ()))
-
-
-def _with_mask(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-    """The arguments of `update_state` with the mask of `y_pred` among the sample weights."""
-    mask = masks.of(args[1])
-    if mask is None or isinstance(mask, (list, dict)):
-        return args, kwargs
-    weight = args[2] if len(args) > 2 else kwargs.get("sample_weight")
-    mask = ops.cast(mask, "float32")
-    if weight is not None:
-        weight = ops.cast(ops.convert_to_tensor(weight), "float32")
-        if weight.ndim == mask.ndim + 1 and weight.shape[-1] == 1:
-            mask = ops.expand_dims(mask, -1)
-        while weight.ndim < mask.ndim:
-            weight = ops.expand_dims(weight, -1)
-        mask = ops.multiply(mask, weight)
-    return args[:2], {k: v for k, v in kwargs.items() if k != "sample_weight"} | {"sample_weight": mask}
-
-
-def _sized_by_data(definition: Any) -> bool:
-    """Whether the state's sizes depend on the data: then `init` without them refuses."""
-    try:
-        jax.eval_shape(definition.init)
-    except (TypeError, ValueError):
-        return True
-    return False
-
-
-_NOTHING = object()
-_NUMBER = 64  # bytes that a number in a Python tuple takes, and one in an array beside it
-
-# Variables under the attribute's name that Keras gives them.
-_OF_STATE = {"total_cm": "total_confusion_matrix"}
-
-# Arguments that Keras's config lacks.
-_UNSAID = {
-    "AUC": ("thresholds",), "CosineSimilarity": ("axis",), "SparseTopKCategoricalAccuracy": ("from_sorted_ids",),
-}  # fmt: skip
-
-# Metrics whose default name is numbered from the second of a class on.
-_NUMBERED = (
-    "AUC", "BinaryIoU", "FalseNegatives", "FalsePositives", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU", "Precision",
-    "PrecisionAtRecall", "Recall", "RecallAtPrecision", "SensitivityAtSpecificity", "SpecificityAtSensitivity",
-    "TrueNegatives", "TruePositives",
-)  # fmt: skip
-
-# After how many of its own arguments a metric of Keras has `name` and `dtype`, where not after all.
-_NAME_AT = {
-    "AUC": 3, "BinaryAccuracy": 0, "BinaryCrossentropy": 0, "CategoricalCrossentropy": 0, "ConcordanceCorrelation": 0,
-    "CosineSimilarity": 0, "IoU": 2, "MeanIoU": 1, "OneHotIoU": 2, "OneHotMeanIoU": 1, "PearsonCorrelation": 0,
-    "SparseCategoricalCrossentropy": 0, "SparseTopKCategoricalAccuracy": 1,
-}  # fmt: skip
-
-
-def _make(definition: type, base: type) -> type:
-    fields = {n: d for n, d in faces.parameters_of(definition).items() if n != "dtype"}
-    default = next(f.default for f in definition.__dataclass_fields__.values() if f.name == "name")
-    default = None if definition.__name__ in _NUMBERED else default
-    names = list(fields)
-    place = _NAME_AT.get(definition.__name__, len(names))
-    parameters = {n: fields[n] for n in names[:place]} | {"name": default, "dtype": None}
-    parameters |= {n: fields[n] for n in names[place:]}
-    body = {
-        "definition_class": definition, "_parameters": parameters, "__doc__": faces.text_of(definition),
-        "__module__": __name__,
-    }  # fmt: skip
-    cls = type(definition.__name__, (base,), body)
-    faces.sign(cls, parameters, extra=False)
-    return cls
-
-
-_BASES = {"F1Score": "FBetaScore", "BinaryIoU": "IoU", "MeanIoU": "IoU", "OneHotIoU": "IoU", "OneHotMeanIoU": "MeanIoU"}
-
-
-@functools.cache
-def _class(name: str) -> type:
-    definition = _names.CLASSES[name]
-    base = _BASES.get(name) or ("Mean" if name != "Mean" and issubclass(definition, _kfun.Mean) else None)
-    return _make(definition, _class(base) if base else _Generated)
-
-
-CLASSES = {n: _class(n) for n in _names.CLASSES if n != "MeanMetricWrapper"}
-globals().update(CLASSES)
-FUNCTIONS = {n: f for n, (f, _) in _loss_names.FUNCTIONS.items()} | _names.FUNCTIONS
-globals().update(FUNCTIONS)
-_SNAKE = {n: c for c in CLASSES.values() for n in (_names._named.snake_case(c.__name__), c._parameters["name"]) if n}
-
-
-class MeanMetricWrapper(CLASSES["Mean"], metaclass=abc.ABCMeta):
-    """The mean of a function `(y_true, y_pred, **kwargs) -> values`; those of known functions count among it."""
-
-    definition_class = _kfun.MeanMetricWrapper
-    _parameters = {}
-
-    def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any):
-        Metric.__init__(self, dtype=dtype, name=name)
-        self._arguments = {"fn": fn, **kwargs}
-        self.definition = _kfun.MeanMetricWrapper(fn, kwargs, name=self.name)
-        self._tree = None
-        self._make({})
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return super().get_config() | {"fn": losses.function_config(self._arguments["fn"])}
-
-    @classmethod
-    def from_config(cls, config: dict) -> MeanMetricWrapper:
-        """The metric of a config."""
-        from compat.saving import deserialize_keras_object
-
-        fn = config["fn"]
-        return cls(**config | {"fn": deserialize_keras_object(fn) if isinstance(fn, dict) else _function(fn)})
-
-
-for _cls in CLASSES.values():
-    if issubclass(_cls.definition_class, MeanOf):
-        MeanMetricWrapper.register(_cls)
-
-
-def _function(fn: Any) -> Any:
-    return FUNCTIONS.get(fn, fn) if isinstance(fn, str) else fn
-
-
-def get(identifier: Any) -> Any:
-    """The metric for a name, a metric, a class, a function, a config, or None.
-
-    Raises:
-        ValueError: if no metric has that name; names the nearest ones.
-    """
-    if identifier is None or isinstance(identifier, Metric):
-        return identifier
-    if isinstance(identifier, dict):
-        from compat.saving import deserialize_keras_object
-
-        return get(deserialize_keras_object(identifier))
-    if isinstance(identifier, str):
-        return _named(identifier)
-    if isinstance(identifier, type):
-        return identifier()
-    if callable(identifier):
-        name = getattr(identifier, "__name__", None) or getattr(identifier, "name", None)
-        return MeanMetricWrapper(identifier, name=_snake_case(re.sub(r"\W+", "", name or "") or "function"))
-    raise ValueError(f"expected the name of a metric, a metric or a function; received {identifier!r}")
-
-
-def _named(identifier: str) -> Any:
-    from compat.saving import registered
-
-    name = _loss_names.ALIASES.get(identifier, identifier)
-    if name in CLASSES:
-        return CLASSES[name]()
-    if name in _SNAKE:
-        return _SNAKE[name]()
-    if name in FUNCTIONS:
-        return MeanMetricWrapper(FUNCTIONS[name], name=identifier)
-    found = registered(identifier)
-    if found is None:
-        known = [*CLASSES, *_SNAKE, *FUNCTIONS, *_loss_names.ALIASES, *_names._BY_SHAPE]
-        raise ValueError(f"unknown metric {identifier!r}; {nearest(identifier, known)}")
-    return get(found)
-
-
-def get_for(identifier: Any, y: Any, y_pred: Any) -> Any:
-    """Like `get`, where `"accuracy"` and `"crossentropy"` are chosen by the shapes of the data."""
-    if isinstance(identifier, str) and identifier.lower() in _names._BY_SHAPE:
-        kind = _loss_names.kind_of_targets(identifier, y, y_pred)
-        return _SNAKE[f"{kind}_{_names._BY_SHAPE[identifier.lower()]}"](name=identifier)
-    found = get(identifier)
-    if isinstance(identifier, str):  # logs show the name that was asked for
-        found.name = identifier
-    return found
-
-
-def check_names(metrics: Any) -> None:
-    """Raises ValueError if a name among nested `metrics` is unknown."""
-    if isinstance(metrics, dict):
-        metrics = list(metrics.values())
-    if isinstance(metrics, (list, tuple)):
-        for item in metrics:
-            check_names(item)
-    elif isinstance(metrics, str) and metrics.lower() not in _names._BY_SHAPE:
-        get(metrics)
-
-
-def serialize(metric: Any) -> Any:
-    """The metric as JSON data."""
-    from compat.saving import serialize_keras_object
-
-    return serialize_keras_object(metric) if isinstance(metric, Metric) else losses.function_config(metric)
-
-
-def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The metric of JSON data."""
-    from compat.saving import deserialize_keras_object
-
-    return deserialize_keras_object(config, custom_objects=custom_objects)
-
-
-__getattr__ = unknown_names_of(globals())
+from compat._unknown import unknown_names_of as _unknown_names_of
+from compat.metrics._base import Metric as Metric
+from compat.metrics._generated import (
+    AUC as AUC,
+)
+from compat.metrics._generated import (
+    CLASSES as CLASSES,
+)
+from compat.metrics._generated import (
+    FUNCTIONS as FUNCTIONS,
+)
+from compat.metrics._generated import (
+    Accuracy as Accuracy,
+)
+from compat.metrics._generated import (
+    BinaryAccuracy as BinaryAccuracy,
+)
+from compat.metrics._generated import (
+    BinaryCrossentropy as BinaryCrossentropy,
+)
+from compat.metrics._generated import (
+    BinaryIoU as BinaryIoU,
+)
+from compat.metrics._generated import (
+    CategoricalAccuracy as CategoricalAccuracy,
+)
+from compat.metrics._generated import (
+    CategoricalCrossentropy as CategoricalCrossentropy,
+)
+from compat.metrics._generated import (
+    CategoricalHinge as CategoricalHinge,
+)
+from compat.metrics._generated import (
+    ConcordanceCorrelation as ConcordanceCorrelation,
+)
+from compat.metrics._generated import (
+    CosineSimilarity as CosineSimilarity,
+)
+from compat.metrics._generated import (
+    F1Score as F1Score,
+)
+from compat.metrics._generated import (
+    FalseNegatives as FalseNegatives,
+)
+from compat.metrics._generated import (
+    FalsePositives as FalsePositives,
+)
+from compat.metrics._generated import (
+    FBetaScore as FBetaScore,
+)
+from compat.metrics._generated import (
+    Hinge as Hinge,
+)
+from compat.metrics._generated import (
+    IoU as IoU,
+)
+from compat.metrics._generated import (
+    KLDivergence as KLDivergence,
+)
+from compat.metrics._generated import (
+    LogCoshError as LogCoshError,
+)
+from compat.metrics._generated import (
+    Mean as Mean,
+)
+from compat.metrics._generated import (
+    MeanAbsoluteError as MeanAbsoluteError,
+)
+from compat.metrics._generated import (
+    MeanAbsolutePercentageError as MeanAbsolutePercentageError,
+)
+from compat.metrics._generated import (
+    MeanIoU as MeanIoU,
+)
+from compat.metrics._generated import (
+    MeanMetricWrapper as MeanMetricWrapper,
+)
+from compat.metrics._generated import (
+    MeanSquaredError as MeanSquaredError,
+)
+from compat.metrics._generated import (
+    MeanSquaredLogarithmicError as MeanSquaredLogarithmicError,
+)
+from compat.metrics._generated import (
+    OneHotIoU as OneHotIoU,
+)
+from compat.metrics._generated import (
+    OneHotMeanIoU as OneHotMeanIoU,
+)
+from compat.metrics._generated import (
+    PearsonCorrelation as PearsonCorrelation,
+)
+from compat.metrics._generated import (
+    Poisson as Poisson,
+)
+from compat.metrics._generated import (
+    Precision as Precision,
+)
+from compat.metrics._generated import (
+    PrecisionAtRecall as PrecisionAtRecall,
+)
+from compat.metrics._generated import (
+    R2Score as R2Score,
+)
+from compat.metrics._generated import (
+    Recall as Recall,
+)
+from compat.metrics._generated import (
+    RecallAtPrecision as RecallAtPrecision,
+)
+from compat.metrics._generated import (
+    RootMeanSquaredError as RootMeanSquaredError,
+)
+from compat.metrics._generated import (
+    SensitivityAtSpecificity as SensitivityAtSpecificity,
+)
+from compat.metrics._generated import (
+    SparseCategoricalAccuracy as SparseCategoricalAccuracy,
+)
+from compat.metrics._generated import (
+    SparseCategoricalCrossentropy as SparseCategoricalCrossentropy,
+)
+from compat.metrics._generated import (
+    SparseTopKCategoricalAccuracy as SparseTopKCategoricalAccuracy,
+)
+from compat.metrics._generated import (
+    SpecificityAtSensitivity as SpecificityAtSensitivity,
+)
+from compat.metrics._generated import (
+    SquaredHinge as SquaredHinge,
+)
+from compat.metrics._generated import (
+    Sum as Sum,
+)
+from compat.metrics._generated import (
+    TopKCategoricalAccuracy as TopKCategoricalAccuracy,
+)
+from compat.metrics._generated import (
+    TrueNegatives as TrueNegatives,
+)
+from compat.metrics._generated import (
+    TruePositives as TruePositives,
+)
+from compat.metrics._generated import (
+    accuracy as accuracy,
+)
+from compat.metrics._generated import (
+    binary_accuracy as binary_accuracy,
+)
+from compat.metrics._generated import (
+    binary_crossentropy as binary_crossentropy,
+)
+from compat.metrics._generated import (
+    binary_focal_crossentropy as binary_focal_crossentropy,
+)
+from compat.metrics._generated import (
+    categorical_accuracy as categorical_accuracy,
+)
+from compat.metrics._generated import (
+    categorical_crossentropy as categorical_crossentropy,
+)
+from compat.metrics._generated import (
+    categorical_focal_crossentropy as categorical_focal_crossentropy,
+)
+from compat.metrics._generated import (
+    categorical_generalized_cross_entropy as categorical_generalized_cross_entropy,
+)
+from compat.metrics._generated import (
+    categorical_hinge as categorical_hinge,
+)
+from compat.metrics._generated import (
+    circle as circle,
+)
+from compat.metrics._generated import (
+    concordance_correlation as concordance_correlation,
+)
+from compat.metrics._generated import (
+    cosine_similarity as cosine_similarity,
+)
+from compat.metrics._generated import (
+    ctc as ctc,
+)
+from compat.metrics._generated import (
+    dice as dice,
+)
+from compat.metrics._generated import (
+    hinge as hinge,
+)
+from compat.metrics._generated import (
+    huber as huber,
+)
+from compat.metrics._generated import (
+    kl_divergence as kl_divergence,
+)
+from compat.metrics._generated import (
+    log_cosh as log_cosh,
+)
+from compat.metrics._generated import (
+    mean_absolute_error as mean_absolute_error,
+)
+from compat.metrics._generated import (
+    mean_absolute_percentage_error as mean_absolute_percentage_error,
+)
+from compat.metrics._generated import (
+    mean_squared_error as mean_squared_error,
+)
+from compat.metrics._generated import (
+    mean_squared_logarithmic_error as mean_squared_logarithmic_error,
+)
+from compat.metrics._generated import (
+    pearson_correlation as pearson_correlation,
+)
+from compat.metrics._generated import (
+    poisson as poisson,
+)
+from compat.metrics._generated import (
+    sparse_categorical_accuracy as sparse_categorical_accuracy,
+)
+from compat.metrics._generated import (
+    sparse_categorical_crossentropy as sparse_categorical_crossentropy,
+)
+from compat.metrics._generated import (
+    sparse_top_k_categorical_accuracy as sparse_top_k_categorical_accuracy,
+)
+from compat.metrics._generated import (
+    squared_hinge as squared_hinge,
+)
+from compat.metrics._generated import (
+    top_k_categorical_accuracy as top_k_categorical_accuracy,
+)
+from compat.metrics._generated import (
+    tversky as tversky,
+)
+from compat.metrics._get import (
+    check_names as check_names,
+)
+from compat.metrics._get import (
+    deserialize as deserialize,
+)
+from compat.metrics._get import (
+    get as get,
+)
+from compat.metrics._get import (
+    get_for as get_for,
+)
+from compat.metrics._get import (
+    serialize as serialize,
+)
+
+__getattr__ = _unknown_names_of(globals())

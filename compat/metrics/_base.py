@@ -7,11 +7,12 @@ from typing import Any
 
 import jax
 
-from compat.core import naming, scope
-from compat.core import policy as policies
-from compat.core.tree_reading import Scan, note_assignment
-from compat.core.variable import Variable, unwrap
 from compat.initializers import definition_of as _initializer
+from compat.state import naming, scope
+from compat.state import policy as policies
+from compat.state.changes import note_assignment
+from compat.state.tree_reading import Scan
+from compat.variables.variable import Variable, unwrap
 from kfun import abstract, dtypes, ops
 from kfun.spec import Spec
 
@@ -41,6 +42,9 @@ class Metric:
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "_kf_scan"}  # it counts on this process's assignments
+
+    def _saved_parts(self) -> list[tuple[str, Any]]:
+        return []
 
     @property
     def dtype(self) -> str:

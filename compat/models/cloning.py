@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from compat.core.functional import Functional
-from compat.core.input_layer import Input, InputLayer
-from compat.core.keras_tensor import KerasTensor
-from compat.core.layer import Layer
-from compat.core.model import Model
-from compat.core.sequential import Sequential
+from compat.engine.input_layer import Input, InputLayer
+from compat.engine.layer import Layer
 from compat.layers import Lambda
+from compat.models.functional import Functional
+from compat.models.model import Model
+from compat.models.sequential import Sequential
 from compat.saving import CustomObjectScope
+from compat.state.keras_tensor import KerasTensor
 from kfun.graph import replace, tensors, walk
 
 

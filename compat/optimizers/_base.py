@@ -8,11 +8,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from compat.core import naming, scope
-from compat.core.functional_net import _by_path
-from compat.core.variable import Variable
 from compat.optimizers import _overwriting as overwriting
+from compat.serialization.objects import deserialize_keras_object
 from compat.serialization.patterns import check_pattern
+from compat.state import naming, scope
+from compat.state.paths import by_path
+from compat.variables.variable import Variable
 from kfun import ops, tree
 from kfun import optim as _kfun
 
@@ -50,7 +51,7 @@ class Base:
             return
         self._define(list(variables))
         self._trained = list(variables)
-        params = {path: v.spec for path, v in _by_path(self._trained).items()}
+        params = {path: v.spec for path, v in by_path(self._trained).items()}
         self._params = list(params)
         state = jax.eval_shape(self.transformation.init, params)
         flat = tree.flatten(state)
@@ -83,7 +84,7 @@ class Base:
             trained: the variables that it trains.
             prefix: of its entries' paths in the whole's state, such as `"optimizers/adam/"`.
         """
-        self._trained, self._params = trained, list(_by_path(trained))
+        self._trained, self._params = trained, list(by_path(trained))
         self._structure, self._paths = jax.tree.structure(state), list(tree.flatten(state))
         known = whole._by_state_path
         self._by_state_path = {p: known[prefix + p] for p in self._paths if prefix + p in known}
@@ -96,9 +97,9 @@ class Base:
         self.built = self._inside = True
         self._show_parts(state)
 
-    def _parts(self) -> dict[str, Any]:
+    def _saved_parts(self) -> list[tuple[str, Any]]:
         """Optimizers inside this one, by the names that files have for them."""
-        return {}
+        return []
 
     def _define(self, variables: list[Variable]) -> None:
         """Settles the transformation where it depends on the variables."""
@@ -123,7 +124,7 @@ class Base:
 
     def _draw(self) -> None:
         """Gives the variables that have none yet their first values."""
-        params = {path: v.stored for path, v in _by_path(self._trained).items()}
+        params = {path: v.stored for path, v in by_path(self._trained).items()}
         with jax.ensure_compile_time_eval():
             flat = tree.flatten(self.transformation.init(params))
         for slot in self._variables:
@@ -270,8 +271,6 @@ class Base:
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> Base:
         """The optimizer of a config."""
-        from compat.saving import deserialize_keras_object
-
         config = {k: deserialize_keras_object(v) if isinstance(v, dict) else v for k, v in config.items()}
         for pattern in (config.get("exclude_layers") or (), config.get("exclude_from_weight_decay") or ()):
             for part in pattern if isinstance(pattern, (list, tuple)) else [pattern]:

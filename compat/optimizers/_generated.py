@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.core import faces
 from compat.optimizers._optimizer import Optimizer
+from compat.serialization import faces
+from kfun import optim as _kfun
 
 
 class Generated(Optimizer):
@@ -20,9 +21,7 @@ class Generated(Optimizer):
     @classmethod
     def of(cls, definition: Any) -> Any:
         """The stateful face of a definition."""
-        from compat import optimizers
-
-        found = optimizers.CLASSES.get(type(definition).__name__)
+        found = CLASSES.get(type(definition).__name__)
         if found is None:
             raise ValueError(f"{type(definition).__name__} has no stateful face; give its build() instead")
         made = found.__new__(found)
@@ -41,3 +40,27 @@ class Generated(Optimizer):
         if "exclude_layers" in config:  # Muon's: Keras has an empty list for None
             config["exclude_layers"] = config["exclude_layers"] or []
         return config
+
+
+def _make(name: str, base: type = Generated) -> type:
+    definition = getattr(_kfun, name)
+    parameters = {n: d for n, d in faces.parameters_of(definition).items() if n != "exclude_from_weight_decay"}
+    parameters = faces.inserted(parameters, "gradient_accumulation_steps", {"name": None})
+    body = {
+        "definition_class": definition, "_parameters": parameters, "__doc__": faces.text_of(definition),
+        "__module__": "compat.optimizers",
+    }  # fmt: skip
+    cls = type(name, (base,), body)
+    faces.sign(cls, parameters)
+    return cls
+
+
+CLASSES = {
+    n: _make(n)
+    for n in (
+        "SGD", "Adam", "Adamax", "Nadam", "Lamb", "Adagrad", "Adadelta", "RMSprop", "Adafactor", "Ftrl",
+        "Lion", "Muon", "ScheduleFreeAdamW",
+    )
+}  # fmt: skip
+CLASSES["AdamW"] = _make("AdamW", CLASSES["Adam"])
+globals().update(CLASSES)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.core import naming
-from compat.core.variable import Variable
+from compat.optimizers._get import get
 from compat.optimizers._optimizer import Optimizer
+from compat.serialization.objects import serialize_keras_object
+from compat.state import naming
+from compat.variables.variable import Variable
 from kfun import ops
 from kfun import optim as _kfun
 
@@ -35,8 +37,6 @@ class LossScaleOptimizer(Optimizer):
         name: str | None = None,
         **kwargs: Any,
     ):
-        from compat import optimizers
-
         if not kwargs.pop("dynamic", True):
             raise ValueError(
                 "LossScaleOptimizer: the scale is dynamic; set `loss_scale_factor` on an optimizer for a fixed one"
@@ -51,7 +51,7 @@ class LossScaleOptimizer(Optimizer):
             raise ValueError(
                 f"LossScaleOptimizer does not support arguments: {listed}; known: {list(self._parameters)}"
             )
-        self.inner_optimizer = optimizers.get(inner_optimizer)
+        self.inner_optimizer = get(inner_optimizer)
         if isinstance(self.inner_optimizer, LossScaleOptimizer) or self.inner_optimizer is None:
             raise TypeError(f"LossScaleOptimizer: expected an optimizer to wrap; received {inner_optimizer!r:.80}")
         if getattr(self.inner_optimizer, "loss_scale_factor", None) is not None:
@@ -80,8 +80,8 @@ class LossScaleOptimizer(Optimizer):
         else:
             self.inner_optimizer._show(self, inner["inner"], self._trained, "inner/")
 
-    def _parts(self) -> dict[str, Any]:
-        return {"inner_optimizer": self.inner_optimizer}
+    def _saved_parts(self) -> list[tuple[str, Any]]:
+        return [("inner_optimizer", self.inner_optimizer)]
 
     @property
     def learning_rate(self) -> Any:
@@ -126,11 +126,14 @@ class LossScaleOptimizer(Optimizer):
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        from compat.saving import serialize_keras_object
-
         return {
             "name": self.name,
             "inner_optimizer": serialize_keras_object(self.inner_optimizer),
             "initial_scale": self.initial_scale,
             "dynamic_growth_steps": self.dynamic_growth_steps,
         }
+
+
+def with_loss_scale(optimizer: Any) -> Any:
+    """The optimizer with a dynamic loss scale, for float16 training."""
+    return optimizer if isinstance(optimizer, LossScaleOptimizer) else LossScaleOptimizer(optimizer)

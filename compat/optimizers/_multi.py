@@ -8,13 +8,14 @@ from typing import Any
 
 import optax
 
-from compat.core import naming
-from compat.core.functional_net import _by_path
-from compat.core.variable import Variable
 from compat.optimizers._loss_scale import LossScaleOptimizer
 from compat.optimizers._optax import Optax
 from compat.optimizers._optimizer import Optimizer
+from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
 from compat.serialization.patterns import check_pattern
+from compat.state import naming
+from compat.state.paths import by_path
+from compat.variables.variable import Variable
 from kfun import optim as _kfun
 
 
@@ -81,8 +82,6 @@ class OptimizerMap(MutableMapping):
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        from compat.saving import serialize_keras_object
-
         return {
             "default_optimizer": serialize_keras_object(self._default_optimizer),
             "optimizer_map": {k: serialize_keras_object(v) for k, v in self._optimizers.items()},
@@ -91,8 +90,6 @@ class OptimizerMap(MutableMapping):
     @classmethod
     def from_config(cls, config: dict) -> OptimizerMap:
         """The map of a config."""
-        from compat.saving import deserialize_keras_object
-
         return cls(**{k: deserialize_keras_object(v) for k, v in config.items()})
 
 
@@ -180,10 +177,10 @@ class MultiOptimizer(Optimizer):
                 else:
                     optimizer.definition = optax.chain(optimizer.definition)
             definitions.append(optimizer.definition)
-        paths = {id(v): path for path, v in _by_path(variables).items()}
+        paths = {id(v): path for path, v in by_path(variables).items()}
         numbered = zip(self._chosen, definitions, strict=True)
-        by_path = {paths[id(v)]: made for (_, own), made in numbered for v in own}
-        return _Ordered(definitions[-1], by_path, tuple(definitions))
+        made_by_path = {paths[id(v)]: made for (_, own), made in numbered for v in own}
+        return _Ordered(definitions[-1], made_by_path, tuple(definitions))
 
     def _steps(self) -> int:
         taken = [optimizer for optimizer, own in self._chosen if any(v.overwrite_with_gradient for v in own)]
@@ -199,12 +196,12 @@ class MultiOptimizer(Optimizer):
 
     def _show_parts(self, state: Any) -> None:
         labels = state["optimizers"]  # a dict in the order of the definition's parts, which is that of the optimizers
-        params = {path: v.spec for path, v in _by_path(self._trained).items()}
+        params = {path: v.spec for path, v in by_path(self._trained).items()}
         for (optimizer, own), label in zip(self._chosen, self.definition.parts(params), strict=True):
             optimizer._show(self, labels[label], own, f"optimizers/{label}/")
 
-    def _parts(self) -> dict[str, Any]:
-        return {"optimizers": self.optimizers}
+    def _saved_parts(self) -> list[tuple[str, Any]]:
+        return [("optimizers", self.optimizers)]
 
     @property
     def learning_rate(self) -> Any:
@@ -239,8 +236,6 @@ class MultiOptimizer(Optimizer):
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        from compat.saving import serialize_keras_object
-
         return {
             "optimizer_map": serialize_keras_object(self.optimizer_map),
             "loss_scale_factor": self.loss_scale_factor,

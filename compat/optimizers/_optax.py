@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.core import naming
 from compat.optimizers._optimizer import Optimizer
+from compat.state import naming
 
 
 class Optax(Optimizer):

@@ -10,14 +10,16 @@ import jax
 import numpy as np
 import optax
 
-from compat.core import faces, naming, scope
-from compat.core.functional_net import _by_path
-from compat.core.operation import refuse_unknown
-from compat.core.variable import Variable
 from compat.initializers import definition_of as _initializer
 from compat.optimizers._base import Base
+from compat.serialization import faces
+from compat.serialization.objects import serialize_keras_object
+from compat.state import naming, scope
+from compat.state.paths import by_path
+from compat.variables.variable import Variable
 from kfun import ops
 from kfun import optim as _kfun
+from kfun.errors import refuse_unknown
 from kfun.optim import _transform
 from kfun.optim._optimizer import LearningRate
 
@@ -147,7 +149,7 @@ class Optimizer(Base):
 
     def _update(self, updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
         """Runs `update_step` for every variable in a scope, where variables show the values of state and params."""
-        variables, own = _by_path(self._trained), self._own()
+        variables, own = by_path(self._trained), self._own()
         rate = _transform.rate_at(self.definition, state)
         shrunk = {p: self._decayed(p, x, rate) for p, x in params.items()}
         given = {v: shrunk[p] for p, v in variables.items()} | dict(zip(own, state["own"], strict=True))
@@ -299,8 +301,6 @@ class Optimizer(Base):
 
     def get_config(self) -> dict:
         """The constructor's arguments, the learning rate as it is now."""
-        from compat.saving import serialize_keras_object
-
         rate = self._arguments.get("learning_rate")
         if "<locals>" in getattr(rate, "__qualname__", ""):
             raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.core.variable import Variable
+from compat.variables.variable import Variable
 from kfun import ops
 
 Values = dict[str, Any]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.core.faces import Face, face
-from compat.core.variable import Variable
+from compat.serialization.faces import Face, face
+from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.variables.variable import Variable
 from kfun.optim import schedules as _kfun
 
 
@@ -51,13 +52,9 @@ PolynomialDecay = _make(_kfun.PolynomialDecay, "PolynomialDecay")
 
 def serialize(learning_rate_schedule: Any) -> Any:
     """The schedule as JSON data."""
-    from compat.saving import serialize_keras_object
-
     return serialize_keras_object(learning_rate_schedule)
 
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     """The schedule of JSON data."""
-    from compat.saving import deserialize_keras_object
-
     return deserialize_keras_object(config, custom_objects=custom_objects)

@@ -1,73 +1,44 @@
 """Regularizers, called on a weight."""
 
-from __future__ import annotations
+from compat._unknown import unknown_names_of as _unknown_names_of
+from compat.regularizers._regularizers import (
+    CLASSES as CLASSES,
+)
+from compat.regularizers._regularizers import (
+    L1 as L1,
+)
+from compat.regularizers._regularizers import (
+    L1L2 as L1L2,
+)
+from compat.regularizers._regularizers import (
+    L2 as L2,
+)
+from compat.regularizers._regularizers import (
+    OrthogonalRegularizer as OrthogonalRegularizer,
+)
+from compat.regularizers._regularizers import (
+    Regularizer as Regularizer,
+)
+from compat.regularizers._regularizers import (
+    deserialize as deserialize,
+)
+from compat.regularizers._regularizers import (
+    get as get,
+)
+from compat.regularizers._regularizers import (
+    l1 as l1,
+)
+from compat.regularizers._regularizers import (
+    l1_l2 as l1_l2,
+)
+from compat.regularizers._regularizers import (
+    l2 as l2,
+)
+from compat.regularizers._regularizers import (
+    orthogonal_regularizer as orthogonal_regularizer,
+)
+from compat.regularizers._regularizers import (
+    serialize as serialize,
+)
 
-from typing import Any
-
-import numpy as np
-
-from compat._unknown import unknown_names_of
-from compat.core.faces import Face, face, getter
-from kfun import regularizers as _kfun
-
-
-class Regularizer:
-    """Base of user-written regularizers: give `__call__(x)`; that of the base is no penalty."""
-
-    def __call__(self, x: Any) -> Any:
-        return 0.0
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict) -> Regularizer:
-        """The regularizer of a config."""
-        return cls(**config)
-
-
-class _Generated(Face, Regularizer):
-    """A face of a kfun regularizer."""
-
-    _rounded: tuple[str, ...] = ()
-
-    def __call__(self, x: Any) -> Any:
-        return self.definition(x)
-
-    def get_config(self) -> dict:
-        """The constructor's arguments; a factor that Keras keeps as a tensor is rounded to float32."""
-        config = super().get_config()
-        return config | {n: float(np.float32(config[n])) for n in self._rounded}
-
-
-L1 = face(_Generated, _kfun.L1, __name__)
-L2 = face(_Generated, _kfun.L2, __name__)
-L1L2 = face(_Generated, _kfun.L1L2, __name__)
-OrthogonalRegularizer = face(_Generated, _kfun.OrthogonalRegularizer, __name__)
-L1._rounded, OrthogonalRegularizer._rounded = ("l1",), ("factor",)
-l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
-
-CLASSES = {
-    "L1": L1, "L2": L2, "L1L2": L1L2, "OrthogonalRegularizer": OrthogonalRegularizer, "l1": L1, "l2": L2,
-    "l1_l2": L1L2, "l1l2": L1L2, "orthogonal_regularizer": OrthogonalRegularizer,
-}  # fmt: skip
-get = getter("regularizer", CLASSES, Regularizer)
-
-
-def serialize(regularizer: Any) -> Any:
-    """The regularizer as JSON data."""
-    from compat.saving import serialize_keras_object
-
-    return serialize_keras_object(regularizer)
-
-
-def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The regularizer of JSON data, or of a name."""
-    from compat.saving import deserialize_keras_object
-
-    found = deserialize_keras_object(config, custom_objects=custom_objects)
-    return get(found) if isinstance(found, str) else found
-
-
-__getattr__ = unknown_names_of(globals())
+__getattr__ = _unknown_names_of(globals())

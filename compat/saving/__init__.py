@@ -1,8 +1,8 @@
 """Saving and loading of objects, weights and whole models."""
 
 from compat._unknown import unknown_names_of as _unknown_names_of
-from compat.saving.serialization import deserialize_keras_object as deserialize_keras_object
-from compat.saving.serialization import serialize_keras_object as serialize_keras_object
+from compat.serialization.objects import deserialize_keras_object as deserialize_keras_object
+from compat.serialization.objects import serialize_keras_object as serialize_keras_object
 from compat.serialization.registry import CustomObjectScope as CustomObjectScope
 from compat.serialization.registry import custom_object_scope as custom_object_scope
 from compat.serialization.registry import get_custom_objects as get_custom_objects

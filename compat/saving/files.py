@@ -19,12 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from compat.saving import orbax, shards, stores
+from compat.saving import h5, orbax, shards, stores
 from compat.saving.archives import CONFIG, METADATA, WEIGHTS, Archive, Folder, write_member
 from compat.saving.assets import load_assets, save_assets
-from compat.saving.serialization import deserialize_keras_object, serialize_keras_object
-from compat.serialization.parts import part
+from compat.serialization.models import model_of
+from compat.serialization.objects import serialize_keras_object
 from compat.serialization.registry import claim, reading
+from compat.state.settings import KERAS_VERSION
 from kfun.atomic import atomic_file, atomic_folder
 from kfun.folders import of_one_save, put_right
 
@@ -91,11 +92,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
             file.seek(0)
             shutil.copyfileobj(file, filepath)
     elif _path(filepath).endswith(_OLD):
-        from compat.saving import legacy
-
         if zipped is not None:
             raise ValueError("save: a .h5 file is no archive: leave out zipped")
-        legacy.save_model(model, _free(_path(filepath), overwrite, make_folder=True), include_optimizer)
+        h5.save_model(model, _free(_path(filepath), overwrite, make_folder=True), include_optimizer)
     elif zipped is False:
         path = _path(filepath)
         if path.endswith(".keras"):
@@ -113,10 +112,8 @@ def _texts(model: Any, include_optimizer: bool) -> dict[str, str]:
     config = serialize_keras_object(model)
     if not include_optimizer:
         config.pop("compile_config", None)
-    import compat
-
     made = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
-    metadata = {"keras_version": compat.__version__, "date_saved": made}
+    metadata = {"keras_version": KERAS_VERSION, "date_saved": made}
     return {METADATA: json.dumps(metadata), CONFIG: json.dumps(config)}
 
 
@@ -194,9 +191,7 @@ def _loaded(filepath: Any, custom_objects: dict | None, compile: bool) -> Any:
     if os.path.isdir(path):
         return of_one_save(path, lambda folder: _load(Folder(folder), custom_objects, compile))
     if path.endswith(_OLD):
-        from compat.saving import legacy
-
-        return legacy.load_model(path, custom_objects, compile)
+        return h5.load_model(path, custom_objects, compile)
     with open(path, "rb") as file:
         return _load(Archive(file, repr(path)), custom_objects, compile)
 
@@ -233,20 +228,11 @@ def _load(parts: Any, custom_objects: dict | None, compile: bool) -> Any:
         raise ValueError(f"{CONFIG} holds no object, but {type(config).__name__}: the file is damaged")
     if not compile:
         config.pop("compile_config", None)
-    model = made(config, custom_objects)
+    model = model_of(config, custom_objects)
     with parts.weights() as weights, _without_optimizer(model, _ready(model)):
         stores.read(model, weights)
     with parts.assets() as folder:
         load_assets(model, folder)
-    return model
-
-
-def made(config: Any, custom_objects: dict | None = None) -> Any:
-    """The model of a file's config; whatever is wrong with the config is a ValueError."""
-    with part("the file's config"):
-        model = deserialize_keras_object(config, custom_objects=custom_objects)
-    if not hasattr(model, "load_weights"):
-        raise ValueError(f"the file holds a {type(model).__name__}, not a model")
     return model
 
 
@@ -315,9 +301,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
             with shards.opened(path) as groups:
                 stores.fill(model, groups, skip_mismatch, skipped)
         elif old:
-            from compat.saving import legacy
-
-            legacy.load_weights(model, path, skip_mismatch, by_name, skipped)
+            h5.load_weights(model, path, skip_mismatch, by_name, skipped)
         elif path.endswith(".weights.h5"):
             stores.read(model, path, skip_mismatch, skipped)
         else:

@@ -24,6 +24,8 @@ from compat.saving.archives import parse
 from compat.saving.ocdbt import MANIFEST, Files, values
 from compat.saving.orbax_paths import Nearest, numbered
 from compat.saving.zarr_arrays import check_arrays
+from compat.serialization.models import model_of
+from compat.serialization.objects import serialize_keras_object
 from kfun.errors import MissingExtraError
 from kfun.tree import flatten
 
@@ -72,8 +74,6 @@ def checkpointables(model: Any, weights_only: bool) -> dict[str, Any]:
     tree = {name: _nested(groups[name]) for name in (_WEIGHTS if weights_only else groups)}
     if weights_only:
         return {"pytree": tree}
-    from compat.saving import serialize_keras_object
-
     parts = {"pytree": tree, "model_config": {"config": json.dumps(serialize_keras_object(model))}}
     with tempfile.TemporaryDirectory() as folder:
         return parts | ({"assets": assets.as_arrays(folder)} if assets.save_assets(model, folder) else {})
@@ -240,8 +240,6 @@ def load_model(path: Any, custom_objects: dict | None = None, compile: bool = Tr
     Raises:
         ValueError: if there is no checkpoint, or one of weights alone.
     """
-    from compat.saving.files import made
-
     v1 = orbax("Reading an Orbax checkpoint")
     folder = _step(path)
     if not os.path.isdir(os.path.join(folder, "model_config")):
@@ -253,7 +251,7 @@ def load_model(path: Any, custom_objects: dict | None = None, compile: bool = Tr
         raise ValueError(f"{folder!r}: its config holds no object, but {type(config).__name__}: it is damaged")
     if not compile:
         config.pop("compile_config", None)
-    model = made(config, custom_objects)
+    model = model_of(config, custom_objects)
     _read_weights(model, v1, folder)
     if os.path.isdir(os.path.join(folder, "assets")):
         _load_assets(model, v1, folder)

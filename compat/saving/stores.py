@@ -5,7 +5,6 @@ Reading trusts nothing (`hdf5`), and an array's shape is compared with the varia
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +14,6 @@ import h5py
 import jax
 import numpy as np
 
-from compat.core.layer import Layer
 from compat.saving.hdf5 import opened
 from kfun.layer import snake_case
 
@@ -63,46 +61,12 @@ def _container(items: Any, path: str, seen: set[int], once: bool = True) -> Iter
 
 
 def _saveable(obj: Any) -> bool:
-    from compat.losses import Loss
-    from compat.metrics import Metric
-    from compat.optimizers import Optimizer
-
-    return isinstance(obj, (Layer, Metric, Optimizer, Loss))
+    return hasattr(type(obj), "_saved_parts")
 
 
 def _children(obj: Any) -> list[tuple[str, Any]]:
-    from compat.core.functional import Functional
-    from compat.core.model import Model
-    from compat.core.sequential import Sequential
-
-    if not isinstance(obj, Layer) and hasattr(obj, "_parts"):  # an optimizer, maybe around others
-        return list(obj._parts().items())
-    found: list[tuple[str, Any]] = []
-    if isinstance(obj, (Functional, Sequential)):
-        found.append(("layers", obj.layers))
-    if not isinstance(obj, Layer):
-        return found
-    own = {k: v for k, v in vars(obj).items() if not k.startswith(("_kf", "__"))} | _properties(obj)
-    if isinstance(obj, Model) and not found:
-        own["layers"] = obj.layers
-    for name in sorted(own, key=lambda k: f"~{k}" if k.startswith("_") else k):
-        value = own[name]
-        if _saveable(value) or isinstance(value, (list, tuple, dict)):
-            found.append((name, value))
-    return found
-
-
-def _properties(obj: Any) -> dict[str, Any]:
-    """What the properties of a user's classes give: Keras finds layers there too."""
-    found = {}
-    for cls in type(obj).__mro__:
-        if cls.__module__.partition(".")[0] == "compat":
-            break
-        for name, value in vars(cls).items():
-            if isinstance(value, property) and not name.startswith("__"):
-                with contextlib.suppress(Exception):  # a property may not be ready; then there is nothing in it to save
-                    found[name] = getattr(obj, name)
-    return found
+    """The parts of an object that have places of their own, and the lists and dicts in which such may be."""
+    return [(n, v) for n, v in obj._saved_parts() if _saveable(v) or isinstance(v, (list, tuple, dict))]
 
 
 class Entry:
@@ -219,7 +183,5 @@ def _load(obj: Any, groups: list[Any], label: str) -> None:
 
 def own_variables(obj: Any) -> list:
     """The variables of an object that are not of one inside it."""
-    if isinstance(obj, Layer):
-        trainable, other = obj._own()
-        return [*trainable, *other]
-    return list(getattr(obj, "variables", ()))
+    own = getattr(obj, "_own", None)  # of a layer
+    return [v for part in own() for v in part] if callable(own) else list(getattr(obj, "variables", ()))

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from compat.core.data.shuffle import Shuffle
+from compat.training.data.shuffle import Shuffle
 from kfun.bridges._leaves import require
 
 INFINITE, UNKNOWN = -1, -2

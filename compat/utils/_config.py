@@ -6,6 +6,8 @@ import json
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import Any
 
+from kfun.errors import nearest
+
 
 class Config:
     """Named values that are read and written as attributes or as a dict's, and can be frozen.
@@ -42,8 +44,6 @@ class Config:
         values = self.__dict__.get("_values", {})
         if name in values:
             return values[name]
-        from kfun.errors import nearest
-
         raise AttributeError(f"the config has no value {name!r}; {nearest(name, values)}")
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from compat.core import messages
-from compat.core.data.ahead import in_order
-from compat.core.data.shuffle import Shuffle
+from compat.state import messages
+from compat.training.data.in_order import in_order
+from compat.training.data.shuffle import Shuffle
 from compat.utils import _grain
 from compat.utils._batches import Batches, stacked
+from compat.utils._encoding import encoded
 
 SHUFFLED_BATCHES = 8  # batches in the buffer from which samples are drawn
 SHUFFLED_SAMPLES = 1024  # samples in it, where there are no batches
@@ -141,7 +142,7 @@ def samples(
     files: Files, label_mode: Any, load: Callable[[str], Any], batch_size: int | None, shuffle: bool, seed: int | None
 ) -> Callable[[], Iterator[Any]]:
     """Gives new iterators of `(sample, label)`, or of samples without labels; files are read in threads."""
-    labels = _encoded(files, label_mode)
+    labels = encoded(files, label_mode)
     buffer = SHUFFLED_SAMPLES if batch_size is None else batch_size * SHUFFLED_BATCHES
     order = Shuffle(buffer, seed or 0) if shuffle else iter
 
@@ -154,17 +155,6 @@ def samples(
         return in_order(executor, read, order(range(len(files.paths))), 2 * (batch_size or 16))
 
     return make
-
-
-def _encoded(files: Files, label_mode: Any) -> Any:
-    if label_mode is None or files.labels is None:
-        return None
-    names: Sequence[str] = files.class_names or ()
-    if label_mode == "int":
-        return np.asarray(files.labels, "int32")
-    if label_mode == "binary":
-        return np.asarray(files.labels, "float32")[:, None]
-    return np.eye(len(names), dtype="float32")[np.asarray(files.labels)]
 
 
 def check_binary(label_mode: Any, files: Files) -> None:

@@ -17,7 +17,7 @@ import warnings
 from pathlib import Path, PurePath
 from typing import Any
 
-from compat.core import messages
+from compat.state import messages
 from compat.utils._archives import unpack
 from kfun.atomic import atomic_file
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from compat.utils._encoding import encoded
 from kfun.errors import MissingExtraError
 
 
@@ -37,9 +38,7 @@ def of_files(
     files: Any, label_mode: Any, load: Callable[[str], Any], batch_size: int | None, shuffle: bool, seed: int | None
 ) -> Any:
     """A dataset of files and their labels, with `class_names` and `file_paths`."""
-    from compat.utils._directories import _encoded
-
-    labels = _encoded(files, label_mode)
+    labels = encoded(files, label_mode)
 
     def read(number: int) -> Any:
         sample = load(files.paths[number])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from compat.config import floatx, image_data_format
+from kfun import backend, ops
 from kfun.atomic import atomic_file
 from kfun.errors import MissingExtraError, nearest
 from kfun.resampling import resize_image
@@ -173,8 +174,6 @@ def smart_resize(
     Raises:
         ValueError: if `size` is no pair, or `x` is no image.
     """
-    from kfun import backend, ops
-
     unknown = sorted(set(kwargs) - {"backend_module"})
     if unknown:
         raise TypeError(f"smart_resize: unknown arguments {unknown}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from compat.training.data import unpack
+
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
     """`(x, y, sample_weight)` of a batch; what is missing is None.
@@ -11,8 +13,6 @@ def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
     Raises:
         ValueError: if the batch is a tuple or list of more than three parts, or of none.
     """
-    from compat.core.data import unpack
-
     return unpack(data)
 
 

@@ -7,7 +7,8 @@ import os
 import sys
 from typing import Any
 
-from compat.utils._elements import Element, elements, graph_of, input_shapes, output_shapes
+from compat.models._elements import Element, elements, graph_of, input_shapes, output_shapes
+from kfun.atomic import atomic_file
 from kfun.errors import MissingExtraError, nearest
 from kfun.graph import tensors
 
@@ -142,8 +143,6 @@ def _rendered(dot: Any, form: str) -> bytes:
 
 
 def _write(path: str, content: bytes) -> None:
-    from kfun.atomic import atomic_file
-
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"plot_model: there is no folder {folder!r} to write {os.path.basename(path)!r} in")

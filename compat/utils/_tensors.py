@@ -6,6 +6,7 @@ from typing import Any
 
 from compat.backend import is_keras_tensor as is_keras_tensor
 from compat.backend import standardize_dtype as standardize_dtype
+from compat.state.keras_tensor import KerasTensor
 from kfun.graph import tensors
 
 
@@ -15,8 +16,6 @@ def get_source_inputs(tensor: Any) -> list[Any]:
     Raises:
         ValueError: if `tensor` is no symbolic tensor.
     """
-    from compat.core.keras_tensor import KerasTensor
-
     if not isinstance(tensor, KerasTensor):
         raise ValueError(f"get_source_inputs: expected a symbolic tensor; received {type(tensor).__name__}")
     return [tensor] if tensor.node is None else _sources(tensor)

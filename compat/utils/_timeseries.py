@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from compat.core.data.shuffle import Shuffle
+from compat.training.data.shuffle import Shuffle
 from compat.utils import _directories, _grain
 from compat.utils._batches import Batches, stacked
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from compat.serialization import objects
 from compat.serialization.registry import CustomObjectScope, get_registered_name, get_registered_object
 from kfun.errors import nearest
 
@@ -14,12 +15,10 @@ def serialize_keras_object(instance: Any) -> Any:
     Raises:
         ValueError: if it has neither a config nor a name.
     """
-    from compat.saving.serialization import serialize_keras_object
-
     if instance is None:
         return None
     if hasattr(instance, "get_config"):
-        config = {k: serialize_keras_object(v) for k, v in instance.get_config().items()}
+        config = {k: objects.serialize_keras_object(v) for k, v in instance.get_config().items()}
         return {"class_name": get_registered_name(type(instance)), "config": config}
     if hasattr(instance, "__name__"):
         return get_registered_name(instance)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Any as _Any
 
+from compat._unknown import unknown_names_of as _unknown_names_of
+from kfun.errors import MissingExtraError as _MissingExtraError
+
 _NAMES = ("SKLearnClassifier", "SKLearnRegressor", "SKLearnTransformer")
 
 
 def __getattr__(name: str) -> _Any:
     if name not in _NAMES:
-        from compat._unknown import unknown_names_of
-
-        return unknown_names_of({**globals(), **dict.fromkeys(_NAMES)})(name)
+        return _unknown_names_of({**globals(), **dict.fromkeys(_NAMES)})(name)
     try:
         import sklearn  # noqa: F401
     except ImportError as error:
-        from kfun.errors import MissingExtraError
-
-        raise MissingExtraError("scikit-learn", "sklearn", f"wrappers.{name}") from error
+        raise _MissingExtraError("scikit-learn", "sklearn", f"wrappers.{name}") from error
     from compat.wrappers import _sklearn
 
     value = globals()[name] = getattr(_sklearn, name)

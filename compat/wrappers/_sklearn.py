@@ -10,7 +10,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from compat.core.model import Model
+from compat.models.model import Model
 
 
 class _Estimator(BaseEstimator):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import compat as keras
-from compat.core import ahead
-from compat.core.ahead import Ahead
+from compat.training import run_ahead
+from compat.training.run_ahead import Ahead
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(230, 6)).astype("float32"), RNG.normal(size=(230, 1)).astype("float32")
@@ -26,9 +26,9 @@ def model():
 def sizes(monkeypatch):
     """How many steps ran at once, by their numbers, where it begins at once; with `limit` at most so many do."""
     found = []
-    monkeypatch.setattr(ahead, "_LOOKS", 3)
-    monkeypatch.setattr(ahead, "_COMPILE", 0.0)
-    monkeypatch.setattr(ahead, "BURST", 10.0)
+    monkeypatch.setattr(run_ahead, "_LOOKS", 3)
+    monkeypatch.setattr(run_ahead, "_COMPILE", 0.0)
+    monkeypatch.setattr(run_ahead, "BURST", 10.0)
     size = Ahead.size
 
     def noted(self, state, batches, left):
@@ -130,7 +130,7 @@ def test_steps_with_effects_run_once(sizes):
 
 
 def test_large_states_are_not_kept_twice(sizes, monkeypatch):
-    monkeypatch.setattr(ahead, "LARGEST", 100)
+    monkeypatch.setattr(run_ahead, "LARGEST", 100)
     made = model()
     made.fit(X, Y, batch_size=16, verbose=0, callbacks=[Keeper()])
     assert set(sizes) == {1}
@@ -138,7 +138,7 @@ def test_large_states_are_not_kept_twice(sizes, monkeypatch):
 
 
 def test_slow_steps_run_one_by_one(sizes, monkeypatch):
-    monkeypatch.setattr(ahead, "BURST", 0.0)
+    monkeypatch.setattr(run_ahead, "BURST", 0.0)
     model().fit(X, Y, batch_size=16, verbose=0, callbacks=[Keeper()])
     assert set(sizes) == {1}
 

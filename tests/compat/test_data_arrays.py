@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import compat
-from compat.core import data
+from compat.training import data
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 3)).astype("float32")

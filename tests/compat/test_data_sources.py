@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import compat
-from compat.core import data
-from compat.core.data.sources import source_of, tensorflow
+from compat.training import data
+from compat.training.data.sources import source_of, tensorflow
 from kfun import training
 
 RNG = np.random.default_rng(0)

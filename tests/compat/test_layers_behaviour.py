@@ -89,7 +89,7 @@ def test_masks_of_keyword_arguments():
         return layer(query=query(tokens), value=value(tokens[::-1]))
 
     received = both(run)
-    np.testing.assert_array_equal(compat.core.masks.get(received), tokens != 0)
+    np.testing.assert_array_equal(compat.state.masks.get(received), tokens != 0)
 
 
 def test_a_frozen_batch_normalization_uses_its_moving_moments():

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import compat
-from compat.core import masks, one_program
+from compat.models import compiled_call
+from compat.state import masks
 
 L, ops = compat.layers, compat.ops
 X = np.random.default_rng(0).normal(size=(3, 6)).astype("float32")
@@ -47,11 +48,11 @@ def check(model, x=X, **kwargs):
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
     """The second call of a form is compiled."""
-    monkeypatch.setattr(one_program, "_CALLS", 1)
+    monkeypatch.setattr(compiled_call, "_CALLS", 1)
 
 
 def test_a_model_that_is_called_often_is_compiled(monkeypatch):
-    monkeypatch.setattr(one_program, "_CALLS", 5)
+    monkeypatch.setattr(compiled_call, "_CALLS", 5)
     model = plain()
     for _ in range(5):
         assert not compiled(model)
@@ -239,7 +240,7 @@ def test_imports_start_no_backend():
 
 def test_forms_are_bounded():
     model = plain()
-    for n in range(1, one_program._FORMS + 10):
+    for n in range(1, compiled_call._FORMS + 10):
         model(np.zeros((n, 6), "float32"))
-    assert len(model._kf_program.seen) == one_program._FORMS
+    assert len(model._kf_program.seen) == compiled_call._FORMS
     assert not compiled(model)

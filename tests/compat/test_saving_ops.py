@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import compat
-from compat.saving.op_classes import OP_OF_CLASS, class_name, in_call, module_of
+from compat.serialization.op_classes import OP_OF_CLASS, class_name, in_call, module_of
 from kfun.ops._dispatch import OPS
 
 X = np.linspace(0.1, 2, 24, dtype="float32").reshape(2, 3, 4)

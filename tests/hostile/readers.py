@@ -8,9 +8,9 @@ from typing import Any
 
 import compat
 from compat import callbacks, layers, losses, metrics, models, optimizers, saving, utils  # noqa: F401
-from compat.core import functional, sequential  # noqa: F401
 from compat.datasets import _restricted, _sources
-from compat.saving import editor, files, functional_model, legacy, npz, orbax  # noqa: F401
+from compat.models import functional, functional_reading, sequential  # noqa: F401
+from compat.saving import editor, files, h5, npz, orbax  # noqa: F401
 from kfun import checkpoints
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import compat as keras
 from compat import layers
-from compat.saving.op_sizes import check_sizes
+from compat.models.op_sizes import check_sizes
 from compat.serialization.registry import reading
 from tests.hostile import configs, readers
 from tests.hostile.confined import accepted, attempt, refused

@@ -1,1 +1,0 @@
-"""The machinery of the stateful face: variables, scopes, layers, models, training."""

@@ -1,0 +1,1 @@
+"""Layers and all that makes one: how it is built, called, tracked, made from a definition."""

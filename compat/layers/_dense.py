@@ -1,0 +1,28 @@
+"""`Dense` and `EinsumDense`, and how a layer is made of a definition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compat.engine.layer_factory import layer_class
+from compat.layers._lora import ARGUMENTS as LORA
+from compat.layers._lora import Kernel
+from kfun import layers as _kfun
+
+KERNEL = "kernel bias"
+ACTIVITY = {"activity_regularizer": None}
+
+
+def make(name: str, **options: Any) -> Any:
+    """The layer of the kfun definition of this name; the options are those of `layer_class`."""
+    return layer_class(getattr(_kfun, name), "compat.layers", **options)
+
+
+Dense = make(
+    "Dense", weights=KERNEL, base=Kernel, call="training", insert={"bias_constraint": LORA},
+    omitted="activity_regularizer",
+)  # fmt: skip
+EinsumDense = make(
+    "EinsumDense", weights=KERNEL, activity=False, base=Kernel, call="training", constants=ACTIVITY, masking=False,
+    insert={"bias_constraint": LORA, "lora_alpha": {"gptq_unpacked_column_size": None}},
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""What a running program knows at a moment: scopes, names, policies, masks, shapes."""

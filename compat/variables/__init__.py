@@ -1,0 +1,1 @@
+"""Variables: what holds a value, how it is drawn and seen."""
