@@ -12,7 +12,7 @@ from compat.state import settings
 from compat.variables.seeds import SeedGenerator
 
 
-class Headed(Generated):
+class HeadedAttention(Generated):
     """The call of layers with heads: query, value and key are arguments of their own."""
 
     _seeded = "in build"
@@ -108,7 +108,7 @@ class Headed(Generated):
         return previous_mask
 
 
-class MultiHeaded(Headed):
+class MultiHeadedAttention(HeadedAttention):
     """Base of `MultiHeadAttention`, whose `_compute_attention` a subclass may override, as Keras's documents say."""
 
     def _compute_attention(
@@ -126,7 +126,7 @@ class MultiHeaded(Headed):
         return definition._products(query, key, value, attention_mask, axes, key_of_dropout)
 
     def _attended(self, inputs: tuple, call_args: dict) -> Any:
-        if type(self)._compute_attention is MultiHeaded._compute_attention:
+        if type(self)._compute_attention is MultiHeadedAttention._compute_attention:
             return super()._attended(inputs, call_args)
         query, value, key = self.definition.split_inputs(inputs)
         given = [call_args[n] for n in ("query_mask", "value_mask", "key_mask", "attention_mask")]
@@ -140,7 +140,7 @@ class MultiHeaded(Headed):
         return (outputs, scores) if with_scores else outputs
 
 
-class Scored(Generated):
+class ScoredAttention(Generated):
     """The call of layers without heads: a list of query, value and perhaps key."""
 
     _takes_list = True

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from compat.engine.generated import Generated
-from compat.layers._lora import Kernel
+from compat.layers._lora import AdaptableKernel
 
 
-class Ranked(Generated):
+class RankedConvolution(Generated):
     """Base of layers that slide over some axes of space."""
 
     @property
@@ -17,7 +17,7 @@ class Ranked(Generated):
         return self.definition_class.rank
 
 
-class Convolved(Kernel, Ranked):
+class AdaptableConvolution(AdaptableKernel, RankedConvolution):
     """Base of the plain convolutions."""
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
@@ -33,7 +33,7 @@ class Convolved(Kernel, Ranked):
 
     def call(self, inputs: Any) -> Any:
         """The convolution with bias and activation."""
-        if type(self).convolution_op is Convolved.convolution_op:
+        if type(self).convolution_op is AdaptableConvolution.convolution_op:
             return super().call(inputs)
         outputs = self.convolution_op(self.definition.padded(inputs), self.kernel)
         return self.definition.finish({"bias": self.bias}, outputs)

@@ -7,20 +7,20 @@ import warnings
 from typing import Any
 
 from compat.engine.generated import Generated
-from compat.layers._lora import Adapted, Merged
+from compat.layers._lora import LoraAdaptable, MergedWeight
 from compat.regularizers import L1L2
 from compat.state import masks
 
 
-class Open(Generated, metaclass=abc.ABCMeta):
+class VirtualParent(Generated, metaclass=abc.ABCMeta):
     """Base of a layer that counts others among its kind, as Keras does by inheritance: `register` them."""
 
 
-class Table(Adapted, metaclass=abc.ABCMeta):
+class EmbeddingTable(LoraAdaptable, metaclass=abc.ABCMeta):
     """Base of `Embedding` and `ReversibleEmbedding`, which Keras counts among the first."""
 
     _adapted = "embeddings"
-    embeddings = Merged("embeddings")
+    embeddings = MergedWeight("embeddings")
 
     @property
     def _embeddings(self) -> Any:
@@ -47,7 +47,7 @@ class Table(Adapted, metaclass=abc.ABCMeta):
             super().build((None,) if input_shape is None else input_shape)
 
 
-class Reversible(Table):
+class ReversibleTable(EmbeddingTable):
     """Base of `ReversibleEmbedding`: the mask goes with the vectors, none with the scores."""
 
     def call(self, inputs: Any, reverse: bool = False) -> Any:
@@ -63,7 +63,7 @@ class Reversible(Table):
         return None
 
 
-class Moving(Generated):
+class MovingMoments(Generated):
     """Base of `BatchNormalization`: in training a frozen layer uses its moving moments, and leaves them as they are."""
 
     beta = gamma = moving_mean = moving_variance = None
@@ -72,7 +72,7 @@ class Moving(Generated):
         return super()._apply(inputs, call_args if self.trainable else call_args | {"training": False})
 
 
-class Penalty(Generated):
+class ActivityPenalty(Generated):
     """Base of `ActivityRegularization`."""
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -86,7 +86,7 @@ class Penalty(Generated):
         return config
 
 
-class Brief(Generated):
+class PlainConfig(Generated):
     """Base of the spatial dropouts, whose configs name a plain type and whether they are trainable only if not."""
 
     noise_shape = None  # it follows from the input's shape

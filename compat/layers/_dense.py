@@ -6,7 +6,7 @@ from typing import Any
 
 from compat.engine.layer_factory import layer_class
 from compat.layers._lora import ARGUMENTS as LORA
-from compat.layers._lora import Kernel
+from compat.layers._lora import AdaptableKernel
 from kfun import layers as _kfun
 
 KERNEL = "kernel bias"
@@ -19,10 +19,10 @@ def make(name: str, **options: Any) -> Any:
 
 
 Dense = make(
-    "Dense", weights=KERNEL, base=Kernel, call="training", insert={"bias_constraint": LORA},
+    "Dense", weights=KERNEL, base=AdaptableKernel, call="training", insert={"bias_constraint": LORA},
     omitted="activity_regularizer",
 )  # fmt: skip
 EinsumDense = make(
-    "EinsumDense", weights=KERNEL, activity=False, base=Kernel, call="training", constants=ACTIVITY, masking=False,
-    insert={"bias_constraint": LORA, "lora_alpha": {"gptq_unpacked_column_size": None}},
+    "EinsumDense", weights=KERNEL, activity=False, base=AdaptableKernel, call="training", constants=ACTIVITY,
+    masking=False, insert={"bias_constraint": LORA, "lora_alpha": {"gptq_unpacked_column_size": None}},
 )  # fmt: skip

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.layers._attention import Headed, MultiHeaded, Scored
-from compat.layers._convolution import Convolved, Ranked
-from compat.layers._core import Brief, Moving, Open, Penalty, Reversible, Table
+from compat.layers._attention import HeadedAttention, MultiHeadedAttention, ScoredAttention
+from compat.layers._convolution import AdaptableConvolution, RankedConvolution
+from compat.layers._core import (
+    ActivityPenalty,
+    EmbeddingTable,
+    MovingMoments,
+    PlainConfig,
+    ReversibleTable,
+    VirtualParent,
+)
 from compat.layers._dense import ACTIVITY, KERNEL, make
 from compat.layers._lora import ARGUMENTS as LORA
-from compat.layers._merging import Merging
-from compat.layers._recurrent import GeneratedCell, OverCell, Recurrent
+from compat.layers._merging import MergingLayer
+from compat.layers._recurrent import GeneratedCell, Recurrence, RecurrenceOverCell
 
 _NORM = "beta gamma"
 _RNN = "kernel recurrent bias"
@@ -19,9 +26,9 @@ _NAMED = {"data_format": {"name": None}}
 
 Activation = make("Activation", ready=True)
 _TABLE: dict = {"weights": "embeddings", "activity": False, "constants": ACTIVITY}
-Embedding = make("Embedding", base=Table, insert={"mask_zero": {"weights": None} | LORA}, wide=True, **_TABLE)
+Embedding = make("Embedding", base=EmbeddingTable, insert={"mask_zero": {"weights": None} | LORA}, wide=True, **_TABLE)
 ReversibleEmbedding = make(
-    "ReversibleEmbedding", hidden=" ".join(LORA), base=Reversible, insert={"logit_soft_cap": LORA}, **_TABLE
+    "ReversibleEmbedding", hidden=" ".join(LORA), base=ReversibleTable, insert={"logit_soft_cap": LORA}, **_TABLE
 )
 Embedding.register(ReversibleEmbedding)
 Identity = make("Identity", ready=True)
@@ -29,19 +36,19 @@ Masking = make("Masking", ready=True)
 Rescaling = make("Rescaling")
 
 _CONV: dict = {
-    "weights": KERNEL, "masking": False, "base": Convolved, "hidden": "lora_rank lora_alpha",
+    "weights": KERNEL, "masking": False, "base": AdaptableConvolution, "hidden": "lora_rank lora_alpha",
     "insert": {"bias_constraint": {"lora_rank": None, "lora_alpha": None}},
 }  # fmt: skip
 Conv1D = make("Conv1D", **_CONV)
 Conv2D = make("Conv2D", **_CONV)
 Conv3D = make("Conv3D", **_CONV)
-Conv1DTranspose = make("Conv1DTranspose", base=Ranked, weights=KERNEL, masking=False)
-Conv2DTranspose = make("Conv2DTranspose", base=Ranked, weights=KERNEL, masking=False)
-Conv3DTranspose = make("Conv3DTranspose", base=Ranked, weights=KERNEL, masking=False)
-DepthwiseConv1D = make("DepthwiseConv1D", base=Ranked, weights="depthwise bias", masking=False)
-DepthwiseConv2D = make("DepthwiseConv2D", base=Ranked, weights="depthwise bias", masking=False)
-SeparableConv1D = make("SeparableConv1D", base=Ranked, weights="depthwise pointwise bias", masking=False)
-SeparableConv2D = make("SeparableConv2D", base=Ranked, weights="depthwise pointwise bias", masking=False)
+Conv1DTranspose = make("Conv1DTranspose", base=RankedConvolution, weights=KERNEL, masking=False)
+Conv2DTranspose = make("Conv2DTranspose", base=RankedConvolution, weights=KERNEL, masking=False)
+Conv3DTranspose = make("Conv3DTranspose", base=RankedConvolution, weights=KERNEL, masking=False)
+DepthwiseConv1D = make("DepthwiseConv1D", base=RankedConvolution, weights="depthwise bias", masking=False)
+DepthwiseConv2D = make("DepthwiseConv2D", base=RankedConvolution, weights="depthwise bias", masking=False)
+SeparableConv1D = make("SeparableConv1D", base=RankedConvolution, weights="depthwise pointwise bias", masking=False)
+SeparableConv2D = make("SeparableConv2D", base=RankedConvolution, weights="depthwise pointwise bias", masking=False)
 Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
 Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspose
 Convolution3DTranspose = Conv3DTranspose
@@ -72,21 +79,25 @@ GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D = (
     GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D,
 )  # fmt: skip
 
-BatchNormalization = make("BatchNormalization", weights=_NORM, activity=False, base=Moving)
+BatchNormalization = make("BatchNormalization", weights=_NORM, activity=False, base=MovingMoments)
 GroupNormalization = make("GroupNormalization", weights=_NORM, activity=False, wide=True)
 LayerNormalization = make("LayerNormalization", weights=_NORM, activity=False, hidden="rms_scaling", wide=True)
 RMSNormalization = make("RMSNormalization", masking=False)
 UnitNormalization = make("UnitNormalization", ready=True)
 
 _DRAWN = {"seed": None, "name": None, "dtype": None}
-ActivityRegularization = make("ActivityRegularization", base=Penalty, ready=True)
+ActivityRegularization = make("ActivityRegularization", base=ActivityPenalty, ready=True)
 AlphaDropout = make("AlphaDropout", seed_after="noise_shape", ready=True)
-Dropout = make("Dropout", base=Open, seed_after="noise_shape", ready=True)
+Dropout = make("Dropout", base=VirtualParent, seed_after="noise_shape", ready=True)
 GaussianDropout = make("GaussianDropout", seed_after="rate", ready=True)
 GaussianNoise = make("GaussianNoise", seed_after="stddev", ready=True)
-SpatialDropout1D = make("SpatialDropout1D", base=Brief, insert={"rate": _DRAWN}, hidden="kwargs", ready=True)
-SpatialDropout2D = make("SpatialDropout2D", base=Brief, insert={"data_format": _DRAWN}, hidden="kwargs", ready=True)
-SpatialDropout3D = make("SpatialDropout3D", base=Brief, insert={"data_format": _DRAWN}, hidden="kwargs", ready=True)
+SpatialDropout1D = make("SpatialDropout1D", base=PlainConfig, insert={"rate": _DRAWN}, hidden="kwargs", ready=True)
+SpatialDropout2D = make(
+    "SpatialDropout2D", base=PlainConfig, insert={"data_format": _DRAWN}, hidden="kwargs", ready=True
+)
+SpatialDropout3D = make(
+    "SpatialDropout3D", base=PlainConfig, insert={"data_format": _DRAWN}, hidden="kwargs", ready=True
+)
 for _cls in (SpatialDropout1D, SpatialDropout2D, SpatialDropout3D):
     Dropout.register(_cls)
 
@@ -104,14 +115,14 @@ ZeroPadding1D = make("ZeroPadding1D", masking=False)
 ZeroPadding2D = make("ZeroPadding2D", masking=False)
 ZeroPadding3D = make("ZeroPadding3D", masking=False)
 
-Add = make("Add", base=Merging, takes_list=True)
-Average = make("Average", base=Merging, takes_list=True)
-Concatenate = make("Concatenate", base=Merging, takes_list=True)
-Dot = make("Dot", base=Merging, takes_list=True)
-Maximum = make("Maximum", base=Merging, takes_list=True, call="mask")
-Minimum = make("Minimum", base=Merging, takes_list=True, call="mask")
-Multiply = make("Multiply", base=Merging, takes_list=True, call="mask")
-Subtract = make("Subtract", base=Merging, takes_list=True)
+Add = make("Add", base=MergingLayer, takes_list=True)
+Average = make("Average", base=MergingLayer, takes_list=True)
+Concatenate = make("Concatenate", base=MergingLayer, takes_list=True)
+Dot = make("Dot", base=MergingLayer, takes_list=True)
+Maximum = make("Maximum", base=MergingLayer, takes_list=True, call="mask")
+Minimum = make("Minimum", base=MergingLayer, takes_list=True, call="mask")
+Multiply = make("Multiply", base=MergingLayer, takes_list=True, call="mask")
+Subtract = make("Subtract", base=MergingLayer, takes_list=True)
 
 ELU = make("ELU", ready=True)
 LeakyReLU = make("LeakyReLU", ready=True)
@@ -126,13 +137,13 @@ _CUDNN = {"use_cudnn": "auto"}
 
 def _recurrent(name: str, cell: str, hidden: str = "zero_output_for_mask", omitted: str = "", **insert: Any) -> type:
     children = {"cell": ("cell", cell), "states": ("_carried", "states")}
-    return make(name, weights=_RNN, base=Recurrent, children=children, hidden=hidden, insert=insert, omitted=omitted)
+    return make(name, weights=_RNN, base=Recurrence, children=children, hidden=hidden, insert=insert, omitted=omitted)
 
 
 SimpleRNNCell = make("SimpleRNNCell", seed_after="recurrent_dropout", **_CELL)
 LSTMCell = make("LSTMCell", seed_after="recurrent_dropout", **_CELL)
 GRUCell = make("GRUCell", insert={"reset_after": {"seed": None}}, **_CELL)
-RNN = make("RNN", base=OverCell, children={"states": ("_carried", "states")})
+RNN = make("RNN", base=RecurrenceOverCell, children={"states": ("_carried", "states")})
 SimpleRNN = _recurrent("SimpleRNN", "simple_rnn_cell", unroll={"seed": None}, omitted="seed")
 LSTM = _recurrent("LSTM", "lstm_cell", recurrent_dropout={"seed": None}, unroll=_CUDNN)
 GRU = _recurrent("GRU", "gru_cell", recurrent_dropout={"seed": None}, reset_after=_CUDNN)
@@ -149,12 +160,14 @@ _HEADS = {n: (f"{n}_dense", n) for n in ("query", "key", "value")} | {
     "attention_output": ("output_dense", "attention_output"),
     "gate": ("gate_dense", "gate"),
 }  # fmt: skip
-_HEADED: dict = {"weights": KERNEL, "base": Headed, "children": _HEADS, "omitted": "flash_attention"}
-MultiHeadAttention = make("MultiHeadAttention", seed_after="use_gate", **_HEADED | {"base": MultiHeaded})
+_HEADED: dict = {"weights": KERNEL, "base": HeadedAttention, "children": _HEADS, "omitted": "flash_attention"}
+MultiHeadAttention = make("MultiHeadAttention", seed_after="use_gate", **_HEADED | {"base": MultiHeadedAttention})
 _HIDDEN_HEADS = {n: (f"_{attribute}", part) for n, (attribute, part) in _HEADS.items()}  # as files have them
 GroupQueryAttention = make("GroupQueryAttention", seed_after="use_gate", **_HEADED | {"children": _HIDDEN_HEADS})
 GroupQueryAttention.__name__ = "GroupedQueryAttention"  # Keras's own, of which names are made
-Attention = make("Attention", base=Scored, seed_after="dropout", takes_list=True, optional="scale concat_score_weight")
+Attention = make(
+    "Attention", base=ScoredAttention, seed_after="dropout", takes_list=True, optional="scale concat_score_weight"
+)
 AdditiveAttention = make(
     "AdditiveAttention", base=Attention, seed_after="dropout", hidden="seed", takes_list=True, optional="scale"
 )

@@ -14,7 +14,7 @@ from kfun.arrays import LoRA
 ARGUMENTS = {"lora_rank": None, "lora_alpha": None, "quantization_config": None}
 
 
-class Merged:
+class MergedWeight:
     """The adapted weight as an attribute: its variable, or once it is adapted the array that it stands for."""
 
     def __init__(self, name: str):
@@ -36,7 +36,7 @@ class Merged:
         layer.__dict__[self.name] = value
 
 
-class Adapted(Generated):
+class LoraAdaptable(Generated):
     """Base of the layers with a weight that can be adapted: `_adapted` names it.
 
     Arguments beside the definition's:
@@ -142,10 +142,10 @@ class Adapted(Generated):
         return [v for v in self._own()[0] + self._own()[1] if not any(v is f for f in factors)]
 
 
-class Kernel(Adapted):
+class AdaptableKernel(LoraAdaptable):
     """Base of `Dense`, `EinsumDense` and the convolutions."""
 
-    kernel = Merged("kernel")
+    kernel = MergedWeight("kernel")
 
     @property
     def _kernel(self) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from compat.engine.generated import Generated
 
 
-class Merging(Generated):
+class MergingLayer(Generated):
     """Base of the layers of a list of inputs."""
 
     _takes_list = True

@@ -20,7 +20,7 @@ from compat.layers._cells import (
 )
 
 
-class Carried(Part):
+class CarriedStates(Part):
     """The states that a stateful layer keeps: variables that, as in Keras, are no weights and in no file."""
 
     @property
@@ -35,7 +35,7 @@ class Carried(Part):
         """Reads nothing."""
 
 
-class Recurrent(Generated):
+class Recurrence(Generated):
     """Base of generated recurrent layers."""
 
     _seeded = "last"
@@ -63,7 +63,7 @@ class Recurrent(Generated):
 
     def _child(self, name: str) -> Any:
         if name == "states" and "_carried" not in self.__dict__:
-            object.__setattr__(self, "_carried", new_part(name, self, Carried))
+            object.__setattr__(self, "_carried", new_part(name, self, CarriedStates))
         return super()._child(name)
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
@@ -155,7 +155,7 @@ class GeneratedCell(Generated):
         return [zeros_of((batch_size, size), self.compute_dtype) for size in self.definition.state_size]
 
 
-class OverCell(Recurrent, metaclass=abc.ABCMeta):
+class RecurrenceOverCell(Recurrence, metaclass=abc.ABCMeta):
     """Base of `RNN`: the loop over a cell of ours, or one that a user wrote. LSTM and the like count among it."""
 
     def __init__(self, *args: Any, **kwargs: Any):

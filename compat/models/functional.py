@@ -14,6 +14,7 @@ from compat.engine.tracebacks import filtered
 from compat.models import compiled_call
 from compat.models.functional_config import functional_config
 from compat.models.functional_reading import functional_from_config
+from compat.models.graph_order import ordered
 from compat.models.model import Model
 from compat.state import masks, naming
 from compat.state.keras_tensor import KerasTensor
@@ -54,7 +55,7 @@ class Functional(Model):
         _check_connected(flat, [node for node, *_ in nodes], outputs)
         self.__dict__["_kf_steps"] = [Step(*n) for n in nodes]
         self.__dict__["_kf_refs"] = refs
-        self.__dict__["_kf_operations"] = _ordered(flat, list(tensors(outputs)), nodes)
+        self.__dict__["_kf_operations"] = ordered(flat, list(tensors(outputs)), [node for node, *_ in nodes])
         self.__dict__["_kf_names"] = [_name_of(t) for t in flat]
         self.built = True
         self._kf.built_in = naming.path_of(self.name)
@@ -310,55 +311,3 @@ def _name_of(tensor: Any) -> str:
     node = tensor.node
     target = node.target if node is not None else None
     return target.name if isinstance(target, Layer) else getattr(target, "__name__", None) or tensor.name or "tensor"
-
-
-def _ordered(inputs: list, outputs: list, steps: list) -> list:
-    """Layers and ops by falling distance from the outputs, as Keras orders them.
-
-    Ties go by the order in which a walk from the outputs first meets them.
-    """
-    index: dict[int, int] = {}
-    post: list[Any] = []
-    known = {id(n) for n, *_ in steps}
-    done: set[int] = set()
-    stack = [(t.node, False) for t in reversed(outputs)]
-    sources = {id(t.node) for t in inputs if t.node is not None and isinstance(t.node.target, InputLayer)}
-    while stack:
-        node, expanded = stack.pop()
-        if node is None or (id(node) not in known and id(node) not in sources):
-            continue
-        if expanded:
-            if id(node) not in done:
-                done.add(id(node))
-                post.append(node)
-            continue
-        if id(node) in done:
-            continue
-        index.setdefault(_key(node), len(index))
-        stack.append((node, True))
-        parents = [t.node for t in node.inputs] if id(node) in known else []
-        stack.extend((p, False) for p in reversed(parents))
-    node_depth: dict[int, int] = {}
-    op_depth: dict[int, int] = {}
-    target: dict[int, Any] = {}
-    for node in reversed(post):
-        key = _key(node)
-        depth = max(node_depth.get(id(node), 0), op_depth.get(key, 0))
-        op_depth[key] = node_depth[id(node)] = depth
-        target[key] = node.target
-        if id(node) in known:
-            for t in node.inputs:
-                if t.node is not None:
-                    node_depth[id(t.node)] = max(depth + 1, node_depth.get(id(t.node), 0))
-    for t in inputs:
-        if t.node is None or not isinstance(t.node.target, InputLayer):
-            made = InputLayer(batch_shape=t.shape, dtype=t.dtype)
-            target[id(made)], op_depth[id(made)], index[id(made)] = made, max(op_depth.values(), default=0) + 1, -1
-        elif _key(t.node) not in op_depth:
-            target[_key(t.node)], op_depth[_key(t.node)], index[_key(t.node)] = t.node.target, 0, -1
-    return [target[k] for k in sorted(op_depth, key=lambda k: (-op_depth[k], index[k]))]
-
-
-def _key(node: Any) -> int:
-    """Layers count once, however often they are called; each call of an op is its own."""
-    return id(node.target) if isinstance(node.target, Layer) else id(node)

@@ -10,6 +10,11 @@ _GONE = {
     "implementation", "time_major", "fused", "virtual_batch_size", "adjustment", "jit_compile", "is_legacy_optimizer",
     "input_length", "ragged", "experimental_autocast",
 }  # fmt: skip
+_OF_KERNEL = ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint")
+_GONE_OF = {
+    "DepthwiseConv1D": (*_OF_KERNEL, "filters"), "DepthwiseConv2D": (*_OF_KERNEL, "filters"),
+    "SeparableConv1D": _OF_KERNEL, "SeparableConv2D": _OF_KERNEL,
+}  # fmt: skip
 
 
 def modern(data: Any) -> Any:
@@ -28,19 +33,23 @@ def modern(data: Any) -> Any:
     config = {k: modern(v) for k, v in inner.items()} if isinstance(inner, dict) else modern(inner)
     name = data["class_name"]
     if isinstance(config, dict):
-        if name == "InputLayer" and "batch_input_shape" in config:
-            config["batch_shape"] = config.pop("batch_input_shape")
-        elif name != "InputLayer":
-            config = {k: v for k, v in config.items() if k not in _GONE or (k == "ragged" and v)}
-        if name == "BatchNormalization" and isinstance(config.get("axis"), list):
-            config["axis"] = config["axis"][0]
-        if name in ("DepthwiseConv2D", "SeparableConv2D", "SeparableConv1D", "DepthwiseConv1D"):
-            for key in ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint", "filters"):
-                if key != "filters" or name.startswith("Depthwise"):
-                    config.pop(key, None)
-        if name in ("Functional", "Model") and "layers" in config:
-            _connect(config)
+        config = _of_today(name, config)
     return {**data, "class_name": "Functional" if name == "Model" and "layers" in config else name, "config": config}
+
+
+def _of_today(name: str, config: dict) -> dict:
+    """The config of a class without arguments that have gone, and with those that have another form now."""
+    if name == "InputLayer" and "batch_input_shape" in config:
+        config["batch_shape"] = config.pop("batch_input_shape")
+    elif name != "InputLayer":
+        config = {k: v for k, v in config.items() if k not in _GONE or (k == "ragged" and v)}
+    if name == "BatchNormalization" and isinstance(config.get("axis"), list):
+        config["axis"] = config["axis"][0]
+    for key in _GONE_OF.get(name, ()):
+        config.pop(key, None)
+    if name in ("Functional", "Model") and "layers" in config:
+        _connect(config)
+    return config
 
 
 def _connect(config: dict) -> None:

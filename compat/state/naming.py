@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 from kfun.layer import snake_case
 
 _counts: dict[str, int] = {}
 _lock = threading.Lock()
-_prefix: contextvars.ContextVar[str] = contextvars.ContextVar("compat_names", default="")
+
+
+class _Place(NamedTuple):
+    """Where variables are made: the path of the layers and scopes around, and who opened the innermost scope."""
+
+    path: str = ""
+    opener: Any = None
+
+
+_NOWHERE = _Place()
+_place: contextvars.ContextVar[_Place] = contextvars.ContextVar("compat_names", default=_NOWHERE)
 
 
 def auto_name(class_name: str) -> str:
@@ -37,18 +47,23 @@ def reset() -> None:
 
 
 class at:
-    """Variables made inside have `path/` in front, whatever is around."""
+    """Variables made inside have `path/` in front, whatever is around.
 
-    __slots__ = ("_path", "_token")
+    Args:
+        path: "" for none.
+        opener: what `opener()` gives inside.
+    """
 
-    def __init__(self, path: str):
-        self._path = path
+    __slots__ = ("_inside", "_token")
+
+    def __init__(self, path: str, opener: Any = None):
+        self._inside = _Place(path, opener)
 
     def __enter__(self) -> None:
-        self._token = _prefix.set(self._path)
+        self._token = _place.set(self._inside)
 
     def __exit__(self, *exc: Any) -> None:
-        _prefix.reset(self._token)
+        _place.reset(self._token)
 
 
 def under(name: str) -> at:
@@ -56,7 +71,17 @@ def under(name: str) -> at:
     return at(path_of(name))
 
 
+def here() -> str:
+    """The path of the layers and scopes around, "" outside of all."""
+    return _place.get().path
+
+
+def opener() -> Any:
+    """Who opened the innermost scope; None for a layer."""
+    return _place.get().opener
+
+
 def path_of(name: str) -> str:
     """The path of something named here and now."""
-    prefix = _prefix.get()
-    return f"{prefix}/{name}" if prefix else name
+    around = here()
+    return f"{around}/{name}" if around else name

@@ -33,18 +33,9 @@ def pad_sequences(
         ValueError: if the sequences are none, differ in the axes after the first, or an argument is
             not among those known.
     """
-    if not hasattr(sequences, "__len__"):
-        raise ValueError(f"pad_sequences: expected a list of sequences; received {type(sequences).__name__}")
-    for name, where in (("padding", padding), ("truncating", truncating)):
-        if where not in ("pre", "post"):
-            raise ValueError(f"pad_sequences: expected {name} 'pre' or 'post'; received {where!r}")
-    for i, sequence in enumerate(sequences):
-        if not hasattr(sequence, "__len__"):
-            raise ValueError(f"pad_sequences: sequence {i} is no sequence but {sequence!r}")
+    _check(sequences, dtype, value, padding=padding, truncating=truncating)
     longest = max((len(s) for s in sequences), default=0)
     length = longest if maxlen is None else maxlen
-    if isinstance(value, str) and dtype not in (object, "object") and np.dtype(dtype).kind not in "SU":
-        raise ValueError(f"pad_sequences: a value of type str needs dtype=object; received dtype={dtype!r}")
     shape = next((np.asarray(s).shape[1:] for s in sequences if len(s)), ())
     rows = np.full((len(sequences), length, *shape), value, dtype)
     for i, sequence in enumerate(sequences):
@@ -59,3 +50,16 @@ def pad_sequences(
         else:
             rows[i, length - len(part) :] = part
     return rows
+
+
+def _check(sequences: Any, dtype: Any, value: Any, **sides: str) -> None:
+    if not hasattr(sequences, "__len__"):
+        raise ValueError(f"pad_sequences: expected a list of sequences; received {type(sequences).__name__}")
+    for name, where in sides.items():
+        if where not in ("pre", "post"):
+            raise ValueError(f"pad_sequences: expected {name} 'pre' or 'post'; received {where!r}")
+    for i, sequence in enumerate(sequences):
+        if not hasattr(sequence, "__len__"):
+            raise ValueError(f"pad_sequences: sequence {i} is no sequence but {sequence!r}")
+    if isinstance(value, str) and dtype not in (object, "object") and np.dtype(dtype).kind not in "SU":
+        raise ValueError(f"pad_sequences: a value of type str needs dtype=object; received dtype={dtype!r}")

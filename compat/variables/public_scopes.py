@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 from typing import Any
 
 import jax
@@ -95,25 +93,19 @@ class name_scope:
         self.name, self.caller, self.deduplicate, self.override_parent = name, caller, deduplicate, override_parent
 
     def __enter__(self) -> name_scope:
-        self._open = contextlib.ExitStack()
-        around = _OPENED.get()
-        same = self.caller is not None and around is not None and around[:2] == (id(self.caller), self.name)
-        if not (same and self.deduplicate and around[2] == naming.path_of("")):  # type: ignore[index]
-            if self.override_parent is not None:
-                path = f"{self.override_parent}/{self.name}" if self.override_parent else self.name
-                self._open.enter_context(naming.at(path))
-            else:
-                self._open.enter_context(naming.under(self.name))
-        self._token = _OPENED.set((id(self.caller), self.name, naming.path_of("")))
+        opener = id(self.caller), self.name
+        if self.deduplicate and self.caller is not None and naming.opener() == opener:
+            path = naming.here()
+        elif self.override_parent is not None:
+            path = f"{self.override_parent}/{self.name}" if self.override_parent else self.name
+        else:
+            path = naming.path_of(self.name)
+        self._at = naming.at(path, opener)
+        self._at.__enter__()
         return self
 
     def __exit__(self, *args: Any) -> None:
-        _OPENED.reset(self._token)
-        self._open.close()
-
-
-# Who opened the innermost name scope, its name, and the path that it made.
-_OPENED: contextvars.ContextVar[tuple[int, str, str] | None] = contextvars.ContextVar("compat_opened", default=None)
+        self._at.__exit__(*args)
 
 
 def device(device_name: Any) -> Any:
