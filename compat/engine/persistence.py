@@ -12,6 +12,7 @@ from compat.engine.tracking import Tracking
 from compat.serialization.objects import serialize_keras_object
 from compat.state import naming
 from compat.state.shapes import tuples
+_PLAIN = frozenset((type(None), bool, int, float, str))
 
 
 def opened(build: Callable) -> Callable:
@@ -85,8 +86,8 @@ class Persistent(Tracking):
 
     def _saved_parts(self) -> list[tuple[str, Any]]:
         """What may have a place of its own in a file of weights: attributes, and properties of the user's classes."""
-        own = {k: v for k, v in vars(self).items() if not k.startswith(("_kf", "__"))} | _properties(self)
-        return sorted(own.items(), key=saved_order)
+        found = {k: v for k, v in vars(self).items() if type(v) not in _PLAIN and not k.startswith(("_kf", "__"))}
+        return sorted((found | _properties(self)).items(), key=saved_order)
 
     def save_own_variables(self, store: Any) -> None:
         """Writes the layer's own variables into a mapping, numbered."""

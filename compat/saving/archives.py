@@ -23,6 +23,7 @@ from kfun.folders import SteadyFolder
 WEIGHTS, CONFIG, METADATA = "model.weights.h5", "config.json", "metadata.json"
 _TEXT_LIMIT = 64 << 20
 _CONTAINERS, _VALUES = 1 << 20, 1 << 22  # of a JSON text: each costs up to 240 and 64 bytes when it is read
+_WHOLE = 1 << 20  # bytes of stored weights that are read at once
 _IN_MEMORY = 64 << 20  # bytes of decompressed weights, above which they go to a temporary file
 _ON_DISK = 64 << 30  # the most that compressed members are expanded to; stored ones have no limit
 _LONGEST_NAME, _DEEPEST = 1024, 100  # bytes and folders of a member's path
@@ -157,7 +158,7 @@ class Archive:
             if checksums.of(part) != member.crc:
                 raise ValueError(f"{self.label}: the checksum of {WEIGHTS} does not fit: the file is damaged")
             part.seek(0)
-            yield part
+            yield part if member.size > _WHOLE else io.BytesIO(part.read())  # HDF5 goes to many places of it
             return
         content = self.zip.open(member, self._budget())
         with io.BytesIO() if member.size <= _IN_MEMORY else tempfile.TemporaryFile() as copy:

@@ -1,4 +1,4 @@
-"""The one ambient thing of the stateful face: whose values variables show right now.
+"""Whose values variables show right now.
 
 Inside a `Scope` variables read and write its values, so that any code over variables, user-written
 layers and models included, is a pure function from values to values.

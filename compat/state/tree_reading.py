@@ -15,6 +15,7 @@ from typing import Any
 
 from compat.state import changes
 
+_PLAIN = frozenset((type(None), bool, int, float, str))  # most attributes, and no parts
 _LONG = 64  # items from which only those of a list that are parts are compared
 
 
@@ -34,7 +35,7 @@ class Scan:
         seen: set[int] = set()
         self.parts: list[Any] = []
         for name, value in list(attributes.items()):
-            if not name.startswith("_kf"):
+            if type(value) not in _PLAIN and not name.startswith("_kf"):
                 self.parts += self._found(value, seen, is_part)
 
     def _found(self, value: Any, seen: set[int], is_part: Callable[[Any], bool]) -> Iterator[Any]:
