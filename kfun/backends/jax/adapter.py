@@ -11,33 +11,18 @@ from jax import lax
 from jax.core import Tracer
 
 from kfun import dtypes
+from kfun.backends.common.axes import settled
+from kfun.backends.common.windows import depthwise, grouped
 from kfun.backends.jax import convolution as convolution
 from kfun.backends.jax import functional, matrix, numeric, select
+from kfun.backends.jax.arrays import convert, named, of_floats
 from kfun.backends.jax.compile import host, prepare
 from kfun.ops._kinds import Kind
 
 
-def _convert(x):
-    if isinstance(x, (list, tuple)) or type(x) in (bool, int, float, complex):
-        x = np.asarray(x) if not _holds_tracers(x) else jnp.asarray(x)
-    return jnp.asarray(x)
-
-
-def _holds_tracers(x):
-    return (
-        any(isinstance(e, jax.Array) or (isinstance(e, (list, tuple)) and _holds_tracers(e)) for e in x)
-        if isinstance(x, (list, tuple))
-        else False
-    )
-
-
-def _axis(axis):
-    return tuple(axis) if isinstance(axis, list) else axis
-
-
 def _reduction(f):
     def rule(x, axis=None, keepdims=False):
-        return f(x, axis=_axis(axis), keepdims=keepdims)
+        return f(x, axis=settled(axis), keepdims=keepdims)
 
     return rule
 
@@ -52,7 +37,7 @@ def _index_of(f):
 def convert_to_tensor(x, dtype=None):
     if isinstance(x, jax.Array):
         return x if dtype is None else cast(x, dtype)
-    return _convert(x) if dtype is None else jnp.asarray(x, dtypes.name(dtype))
+    return convert(x) if dtype is None else jnp.asarray(x, dtypes.name(dtype))
 
 
 def cast(x, dtype):
@@ -60,16 +45,12 @@ def cast(x, dtype):
     return x if x.dtype == name else lax.convert_element_type(x, name)
 
 
-def _named(dtype):
-    return None if dtype is None else dtypes.name(dtype)
-
-
 def full(shape, fill_value, dtype=None):
-    return jnp.full(shape, fill_value, _named(dtype))
+    return jnp.full(shape, fill_value, named(dtype))
 
 
 def arange(start, stop=None, step=1, dtype=None):
-    return jnp.arange(start, stop, step, dtype=_named(dtype))
+    return jnp.arange(start, stop, step, dtype=named(dtype))
 
 
 def split(x, indices_or_sections, axis=0):
@@ -116,19 +97,6 @@ def _starts(indices):
 
 def segment_sum(data, segment_ids, num_segments=None, sorted=False):
     return jax.ops.segment_sum(data, segment_ids, num_segments, indices_are_sorted=sorted)
-
-
-def _accumulating(f):
-    """Half-precision products accumulate in float32 and are rounded once."""
-
-    def rule(*args):
-        operands = args[-2:]
-        out = jnp.result_type(*operands)
-        if out == jnp.bfloat16 or out == jnp.float16:
-            return f(*args, preferred_element_type=jnp.float32).astype(out)
-        return f(*args)
-
-    return rule
 
 
 def _matmul(x1, x2):
@@ -187,57 +155,42 @@ def _round(x, decimals=0):
     return (whole + ((rest > unit) | ((rest == unit) & (whole % 2 == 1)))) * unit
 
 
-def _elementwise():
-    unary = """negative sign exp expm1 log log1p sqrt sin cos tanh floor ceil isnan isinf isfinite
-        logical_not square reciprocal"""
-    binary = """add subtract multiply divide floor_divide mod power maximum minimum arctan2 equal not_equal
-        less less_equal greater greater_equal logical_and logical_or logaddexp where"""
-    rules = {name: getattr(jnp, name) for name in f"{unary} {binary}".split()}
-    rules["abs"], rules["rsqrt"] = jnp.abs, _floating(lax.rsqrt)
-    rules["erf"], rules["erfinv"] = _floating(lax.erf), _floating(lax.erf_inv)
-    rules["round"] = _round
-    rules["clip"] = lambda x, x_min, x_max: jnp.clip(x, x_min, x_max)
-    return rules
+_UNARY = """negative sign exp expm1 log log1p sqrt sin cos tanh floor ceil isnan isinf isfinite logical_not square
+    reciprocal abs fabs trunc signbit isposinf isneginf"""
+_BINARY = """add subtract multiply divide floor_divide mod fmod power maximum minimum fmax fmin arctan2 equal not_equal
+    less less_equal greater greater_equal logical_and logical_or logical_xor logaddexp where"""
 
 
-def _floating(f):
-    def rule(x):
-        return f(x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(jnp.float32))
-
-    return rule
-
-
-def _activations():
-    nn = jax.nn
-    names = "relu relu6 sigmoid softplus silu mish log_sigmoid selu"
-    rules = {name: getattr(nn, name) for name in names.split()}
-    rules["softsign"] = nn.soft_sign
-    rules["hard_sigmoid"], rules["hard_silu"], rules["hard_tanh"] = nn.hard_sigmoid, nn.hard_silu, nn.hard_tanh
-    rules["leaky_relu"] = lambda x, negative_slope=0.2: nn.leaky_relu(x, negative_slope)
-    rules["elu"] = lambda x, alpha=1.0: nn.elu(x, alpha)
-    rules["celu"] = lambda x, alpha=1.0: nn.celu(x, alpha)
-    rules["glu"] = lambda x, axis=-1: nn.glu(x, axis)
-    rules["gelu"] = lambda x, approximate=True: nn.gelu(x, approximate)
-    rules["softmax"] = lambda x, axis=-1: nn.softmax(x, axis)
-    rules["log_softmax"] = lambda x, axis=-1: nn.log_softmax(x, axis)
-    return rules
-
+_ACTIVATIONS = "relu relu6 sigmoid softplus silu mish log_sigmoid selu hard_sigmoid hard_silu hard_tanh"
 
 RULES = {
     **numeric.RULES,
     **select.RULES,
     **matrix.RULES,
     **functional.RULES,
-    **_elementwise(),
-    **_activations(),
+    **{name: getattr(jnp, name) for name in f"{_UNARY} {_BINARY}".split()},
+    "rsqrt": of_floats(lax.rsqrt),
+    "erf": of_floats(lax.erf),
+    "erfinv": of_floats(lax.erf_inv),
+    "round": _round,
+    "clip": lambda x, x_min, x_max: jnp.clip(x, x_min, x_max),
+    **{name: getattr(jax.nn, name) for name in _ACTIVATIONS.split()},
+    "softsign": jax.nn.soft_sign,
+    "leaky_relu": lambda x, negative_slope=0.2: jax.nn.leaky_relu(x, negative_slope),
+    "elu": lambda x, alpha=1.0: jax.nn.elu(x, alpha),
+    "celu": lambda x, alpha=1.0: jax.nn.celu(x, alpha),
+    "glu": lambda x, axis=-1: jax.nn.glu(x, axis),
+    "gelu": lambda x, approximate=True: jax.nn.gelu(x, approximate),
+    "softmax": lambda x, axis=-1: jax.nn.softmax(x, axis),
+    "log_softmax": lambda x, axis=-1: jax.nn.log_softmax(x, axis),
     **{
         name: _reduction(getattr(jnp, name))
         for name in ("sum", "mean", "prod", "max", "min", "any", "all", "var", "std")
     },
     "argmax": _index_of(jnp.argmax),
     "argmin": _index_of(jnp.argmin),
-    "cumsum": lambda x, axis=None, dtype=None: jnp.cumsum(x, axis, _named(dtype)),
-    "logsumexp": lambda x, axis=None, keepdims=False: jax.nn.logsumexp(x, _axis(axis), keepdims=keepdims),
+    "cumsum": lambda x, axis=None, dtype=None: jnp.cumsum(x, axis, named(dtype)),
+    "logsumexp": lambda x, axis=None, keepdims=False: jax.nn.logsumexp(x, settled(axis), keepdims=keepdims),
     "convert_to_tensor": convert_to_tensor,
     "convert_to_numpy": np.asarray,
     "cast": cast,
@@ -247,13 +200,13 @@ RULES = {
     "full": full,
     "arange": arange,
     "eye": lambda N, M=None, k=0, dtype="float32": jnp.eye(N, M, k, dtypes.name(dtype)),
-    "zeros_like": lambda x, dtype=None: jnp.zeros_like(x, _named(dtype)),
-    "ones_like": lambda x, dtype=None: jnp.ones_like(x, _named(dtype)),
-    "full_like": lambda x, fill_value, dtype=None: jnp.full_like(x, fill_value, _named(dtype)),
+    "zeros_like": lambda x, dtype=None: jnp.zeros_like(x, named(dtype)),
+    "ones_like": lambda x, dtype=None: jnp.ones_like(x, named(dtype)),
+    "full_like": lambda x, fill_value, dtype=None: jnp.full_like(x, fill_value, named(dtype)),
     "reshape": lambda x, newshape: jnp.reshape(x, newshape),
     "transpose": lambda x, axes=None: jnp.transpose(x, axes),
-    "expand_dims": lambda x, axis: jnp.expand_dims(x, _axis(axis)),
-    "squeeze": lambda x, axis=None: jnp.squeeze(x, _axis(axis)),
+    "expand_dims": lambda x, axis: jnp.expand_dims(x, settled(axis)),
+    "squeeze": lambda x, axis=None: jnp.squeeze(x, settled(axis)),
     "broadcast_to": lambda x, shape: jnp.broadcast_to(x, shape),
     "concatenate": lambda xs, axis=0: jnp.concatenate(xs, axis),
     "stack": lambda x, axis=0: jnp.stack(x, axis),
@@ -266,8 +219,8 @@ RULES = {
     "repeat": lambda x, repeats, axis=None: jnp.repeat(
         x, np.asarray(repeats) if isinstance(repeats, (list, tuple)) else repeats, axis
     ),
-    "flip": lambda x, axis=None: jnp.flip(x, _axis(axis)),
-    "roll": lambda x, shift, axis=None: jnp.roll(x, shift, _axis(axis)),
+    "flip": lambda x, axis=None: jnp.flip(x, settled(axis)),
+    "roll": lambda x, shift, axis=None: jnp.roll(x, shift, settled(axis)),
     "sort": lambda x, axis=-1: jnp.sort(x, axis),
     "argsort": lambda x, axis=-1: jnp.argsort(x, axis).astype("int32"),
     "top_k": top_k,
@@ -282,7 +235,7 @@ RULES = {
     "matmul": _matmul,
     "einsum": einsum,
     "conv": convolution.conv,
-    "depthwise_conv": convolution.depthwise_conv,
+    "depthwise_conv": depthwise(convolution.conv, grouped),
     "conv_transpose": convolution.conv_transpose,
     "max_pool": convolution.max_pool,
     "average_pool": convolution.average_pool,
@@ -321,4 +274,4 @@ TRANSFORMS = {
     **functional.TRANSFORMS,
 }
 
-KIND = Kind("jax", (jax.Array, Tracer), RULES, _convert, transforms=TRANSFORMS, prepare=prepare, host=host)
+KIND = Kind("jax", (jax.Array, Tracer), RULES, convert, transforms=TRANSFORMS, prepare=prepare, host=host)

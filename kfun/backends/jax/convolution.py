@@ -45,12 +45,6 @@ def _sweep(size, window, strides, dilation, padding, groups):
     return Sweep(size, window, out, strides, dilation, low, groups)
 
 
-def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
-    *window, channels, multiplier = kernel.shape
-    kernel = kernel.reshape(*window, 1, channels * multiplier)
-    return conv(inputs, kernel, strides, padding, data_format, dilation_rate)
-
-
 def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
     n = inputs.ndim - 2
     inputs, kernel = _same_type(inputs, kernel)

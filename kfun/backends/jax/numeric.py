@@ -9,15 +9,12 @@ import jax.numpy as jnp
 from jax import lax
 
 from kfun import dtypes
+from kfun.backends.jax.arrays import of_floats
 from kfun.ops._dispatch import OPS
 
-_SAME = """tan arcsin arccos arctan sinh cosh arcsinh arccosh arctanh cbrt exp2 log2 log10 deg2rad rad2deg logaddexp2
-    fabs trunc fmod fmax fmin heaviside signbit isposinf isneginf logical_xor i0 gcd lcm nextafter
-    bitwise_and bitwise_or bitwise_xor bitwise_not real imag conj isreal angle"""
-
-
-def _floating(f):
-    return lambda x: f(x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(jnp.float32))
+_MATH = """tan arcsin arccos arctan sinh cosh arcsinh arccosh arctanh cbrt exp2 log2 log10 deg2rad rad2deg logaddexp2
+    heaviside i0"""
+_BITS = "bitwise_and bitwise_or bitwise_xor bitwise_not gcd lcm nextafter"
 
 
 def complex_(real, imag):
@@ -48,12 +45,14 @@ def _moments_jvp(axes, keepdims, primals, tangents):
 
 RULES = {
     "moments": moments,
-    **{name: getattr(jnp, name) for name in _SAME.split()},
+    **{name: getattr(jnp, name) for name in _MATH.split()},
+    **{name: getattr(jnp, name) for name in _BITS.split()},
+    **{name: getattr(jnp, name) for name in ("real", "imag", "conj", "isreal", "angle")},
     "bitwise_left_shift": jnp.left_shift,
     "bitwise_right_shift": jnp.right_shift,
-    "erfc": _floating(lax.erfc),
-    "lgamma": _floating(lax.lgamma),
-    "digamma": _floating(lax.digamma),
+    "erfc": of_floats(lax.erfc),
+    "lgamma": of_floats(lax.lgamma),
+    "digamma": of_floats(lax.digamma),
     "view": lambda x, dtype=None: x if dtype is None else x.view(dtypes.name(dtype)),
     "complex": complex_,
     "copy": jnp.copy,

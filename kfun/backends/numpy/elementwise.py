@@ -15,7 +15,7 @@ NATIVE = {
 }
 PAIRS, FLOATING = table(NATIVE), table(NATIVE, floating=True)
 HALF = (NATIVE["float16"], NATIVE["bfloat16"])
-_FLOATS = {NATIVE[name] for name in (*dtypes.FLOATS, *dtypes.COMPLEX)}
+FLOATS = {NATIVE[name] for name in (*dtypes.FLOATS, *dtypes.COMPLEX)}
 
 
 def native(dtype):
@@ -40,14 +40,14 @@ def _operand(x, dtype):
 
 
 def floating(x):
-    return x if x.dtype in _FLOATS else x.astype(np.float32)
+    return x if x.dtype in FLOATS else x.astype(np.float32)
 
 
 def same_type(*arrays):
     """The arrays in their promoted type."""
     target = arrays[0].dtype
     for x in arrays[1:]:
-        target = _pair(np.empty(0, target), np.empty(0, x.dtype))[0].dtype
+        target = pair(np.empty(0, target), np.empty(0, x.dtype))[0].dtype
     return [x if x.dtype == target else x.astype(target) for x in arrays]
 
 
@@ -71,8 +71,8 @@ def _floating(f):
     return quiet(lambda x: np.asarray(f(floating(x))))
 
 
-def _wide(f):
-    """Of SciPy's functions, which know neither of the half-precision types."""
+def wide(f):
+    """A function of floats, in float32 for half precision, of which SciPy knows nothing."""
 
     def rule(x):
         x = floating(x)
@@ -83,7 +83,7 @@ def _wide(f):
 
 def _whole(f):
     """Of rounding functions, which leave integers as they are."""
-    return quiet(lambda x: np.asarray(f(x)) if x.dtype in _FLOATS else x)
+    return quiet(lambda x: np.asarray(f(x)) if x.dtype in FLOATS else x)
 
 
 def _truth(f):
@@ -91,11 +91,11 @@ def _truth(f):
 
 
 def round_(x, decimals=0):
-    return np.asarray(np.round(x, decimals)) if x.dtype in _FLOATS or decimals < 0 else x
+    return np.asarray(np.round(x, decimals)) if x.dtype in FLOATS or decimals < 0 else x
 
 
 def where(condition, x1, x2):
-    return np.where(cast(condition, "bool"), *_pair(x1, x2))
+    return np.where(cast(condition, "bool"), *pair(x1, x2))
 
 
 def abs_(x):
@@ -116,7 +116,7 @@ def arange(start, stop=None, step=1, dtype=None):
         start, stop = 0, start
     if dtype is None:
         parts = [from_python(v).dtype for v in (start, stop, step)]
-        dtype = "float32" if any(p in _FLOATS for p in parts) else "int32"
+        dtype = "float32" if any(p in FLOATS for p in parts) else "int32"
     return np.arange(start, stop, step).astype(native(dtype))
 
 
@@ -124,7 +124,7 @@ def _named(dtype):
     return None if dtype is None else native(dtype)
 
 
-_pair = promoting(lambda x1, x2: (x1, x2), PAIRS, _operand)
+pair = promoting(lambda x1, x2: (x1, x2), PAIRS, _operand)
 _BINARY = (
     "add subtract multiply floor_divide mod power maximum minimum equal not_equal less less_equal greater "
     "greater_equal logical_and logical_or"
@@ -139,8 +139,8 @@ RULES = {
     "where": where,
     **{name: _floating(getattr(np, name)) for name in _MATH.split(" ")},
     "rsqrt": _floating(rsqrt),
-    "erf": _wide(special.erf),
-    "erfinv": _wide(special.erfinv),
+    "erf": wide(special.erf),
+    "erfinv": wide(special.erfinv),
     **{name: _kept(getattr(np, name)) for name in ("negative", "sign", "logical_not")},
     **{name: _whole(getattr(np, name)) for name in ("floor", "ceil")},
     **{name: _truth(getattr(np, name)) for name in ("isnan", "isinf", "isfinite")},

@@ -5,17 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from kfun.backends.numpy.elementwise import FLOATING, HALF, binary, floating, native, quiet
-
-
-def _unary(f):
-    """A function of floats, in float32 for half precision."""
-
-    def rule(x):
-        x = floating(x)
-        return np.asarray(f(x.astype(np.float32) if x.dtype in HALF else x)).astype(x.dtype)
-
-    return quiet(rule)
+from kfun.backends.numpy.elementwise import FLOATING, HALF, binary, native, wide
 
 
 def _complex(real, imag):
@@ -31,13 +21,13 @@ def view(x, dtype=None):
 
 _MATH = "tan arcsin arccos arctan sinh cosh arcsinh arccosh arctanh cbrt exp2 log2 log10"
 _SCIPY = {"erfc": special.erfc, "lgamma": special.gammaln, "digamma": special.digamma, "i0": special.i0}
-_BITS = {"left_shift": "bitwise_left_shift", "right_shift": "bitwise_right_shift"}
-_BITS |= {name: name for name in ("bitwise_and", "bitwise_or", "bitwise_xor", "gcd", "lcm", "fmod", "fmax", "fmin")}
+_BITS = "bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift gcd lcm"
 
 RULES = {
-    **{name: _unary(getattr(np, name)) for name in _MATH.split(" ")},
-    **{name: _unary(f) for name, f in _SCIPY.items()},
-    **{name: binary(getattr(np, f)) for f, name in _BITS.items()},
+    **{name: wide(getattr(np, name)) for name in _MATH.split(" ")},
+    **{name: wide(f) for name, f in _SCIPY.items()},
+    **{name: binary(getattr(np, name)) for name in _BITS.split(" ")},
+    **{name: binary(getattr(np, name)) for name in ("fmod", "fmax", "fmin")},
     "bitwise_not": np.bitwise_not,
     "nextafter": binary(np.nextafter, FLOATING),
     "view": view,

@@ -125,13 +125,12 @@ def permutation(key, n):
 
 
 RULES = {
-    "random_bits": lambda key, shape=(): bits(key, shape),
-    "random_split": split,
-    "random_fold_in": fold_in,
-    "random_uniform": uniform,
-    "random_normal": normal,
-    "random_truncated_normal": truncated_normal,
-    "random_randint": randint,
-    "random_permutation": permutation,
+    "random_bits": quiet(lambda key, shape=(): bits(key, shape)),
+    "random_split": quiet(split),
+    "random_fold_in": quiet(fold_in),
+    "random_uniform": quiet(uniform),
+    "random_normal": quiet(normal),
+    "random_truncated_normal": quiet(truncated_normal),
+    "random_randint": quiet(randint),
+    "random_permutation": quiet(permutation),
 }
-RULES = {name: quiet(rule) for name, rule in RULES.items()}

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from kfun.backends.common.axes import settled
 from kfun.backends.numpy.elementwise import HALF, NATIVE, cast, floating, native, quiet, same_type
-
-
-def _axis(axis):
-    return tuple(axis) if isinstance(axis, list) else axis
 
 
 def _summed_type(dtype):
@@ -24,7 +21,7 @@ def _accumulated(f):
     def rule(x, axis=None, keepdims=False):
         out = _summed_type(x.dtype)
         wide = np.dtype(np.float32) if out in HALF else out
-        return np.asarray(f(x, axis=_axis(axis), keepdims=keepdims, dtype=wide)).astype(out)
+        return np.asarray(f(x, axis=settled(axis), keepdims=keepdims, dtype=wide)).astype(out)
 
     return quiet(rule)
 
@@ -33,13 +30,13 @@ def _averaged(f):
     def rule(x, axis=None, keepdims=False):
         x = floating(x)
         wide = x.astype(np.float32) if x.dtype in HALF else x
-        return np.asarray(f(wide, axis=_axis(axis), keepdims=keepdims)).astype(x.dtype)
+        return np.asarray(f(wide, axis=settled(axis), keepdims=keepdims)).astype(x.dtype)
 
     return quiet(rule)
 
 
 def _reduction(f):
-    return lambda x, axis=None, keepdims=False: np.asarray(f(x, axis=_axis(axis), keepdims=keepdims))
+    return lambda x, axis=None, keepdims=False: np.asarray(f(x, axis=settled(axis), keepdims=keepdims))
 
 
 def _index_of(f):
@@ -70,7 +67,7 @@ def einsum(subscripts, *operands):
 
 
 def squeeze(x, axis=None):
-    return np.squeeze(x, _axis(axis))
+    return np.squeeze(x, settled(axis))
 
 
 def split(x, indices_or_sections, axis=0):
@@ -138,8 +135,8 @@ RULES = {
     "std": _averaged(np.std),
     "max": _reduction(np.max),
     "min": _reduction(np.min),
-    "any": lambda x, axis=None, keepdims=False: np.asarray(np.any(cast(x, bool), _axis(axis), keepdims=keepdims)),
-    "all": lambda x, axis=None, keepdims=False: np.asarray(np.all(cast(x, bool), _axis(axis), keepdims=keepdims)),
+    "any": lambda x, axis=None, keepdims=False: np.asarray(np.any(cast(x, bool), settled(axis), keepdims=keepdims)),
+    "all": lambda x, axis=None, keepdims=False: np.asarray(np.all(cast(x, bool), settled(axis), keepdims=keepdims)),
     "argmax": _index_of(np.argmax),
     "argmin": _index_of(np.argmin),
     "cumsum": cumsum,
@@ -147,7 +144,7 @@ RULES = {
     "einsum": einsum,
     "reshape": np.reshape,
     "transpose": lambda x, axes=None: np.transpose(x, axes),
-    "expand_dims": lambda x, axis: np.expand_dims(x, _axis(axis)),
+    "expand_dims": lambda x, axis: np.expand_dims(x, settled(axis)),
     "squeeze": squeeze,
     "broadcast_to": np.broadcast_to,
     "concatenate": lambda xs, axis=0: np.concatenate(same_type(*xs), axis),
@@ -159,8 +156,8 @@ RULES = {
     "pad": pad,
     "tile": np.tile,
     "repeat": lambda x, repeats, axis=None: np.repeat(x, repeats, axis),
-    "flip": lambda x, axis=None: np.flip(x, _axis(axis)),
-    "roll": lambda x, shift, axis=None: np.roll(x, shift, _axis(axis)),
+    "flip": lambda x, axis=None: np.flip(x, settled(axis)),
+    "roll": lambda x, shift, axis=None: np.roll(x, shift, settled(axis)),
     "sort": lambda x, axis=-1: np.sort(x, axis),
     "argsort": lambda x, axis=-1: np.argsort(x, axis, kind="stable").astype(np.int32),
     "top_k": top_k,

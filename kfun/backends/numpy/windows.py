@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from kfun.backends.common.windows import each, same_padding, transpose_padding
+from kfun.backends.common.windows import depthwise, each, grouped, transpose_padding, window_padding
 from kfun.backends.numpy.elementwise import HALF, floating, quiet, same_type
 
 
@@ -16,14 +16,6 @@ def _channels_last(x, data_format):
 
 def _back(y, data_format):
     return np.moveaxis(y, -1, 1) if data_format == "channels_first" else y
-
-
-def _pads(sizes, window, strides, dilation, padding):
-    if padding.lower() == "valid":
-        return [(0, 0)] * len(sizes)
-    if padding.lower() != "same":
-        raise ValueError(f'expected padding "valid" or "same"; received {padding!r}')
-    return [same_padding(*axis) for axis in zip(sizes, window, strides, dilation, strict=True)]
 
 
 def _windows(x, window, strides, dilation, pads, value=0):
@@ -56,14 +48,8 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
     inputs, kernel = same_type(inputs, kernel)
     strides, dilation = each(strides, n), each(dilation_rate, n)
     x = _channels_last(inputs, data_format)
-    pads = _pads(x.shape[1:-1], kernel.shape[:n], strides, dilation, padding)
+    pads = window_padding(x.shape[1:-1], kernel.shape[:n], strides, dilation, padding)
     return _back(_convolved(x, kernel, strides, dilation, pads), data_format)
-
-
-def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
-    *window, channels, multiplier = kernel.shape
-    kernel = kernel.reshape(*window, 1, channels * multiplier)
-    return conv(inputs, kernel, strides, padding, data_format, dilation_rate)
 
 
 def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
@@ -88,7 +74,7 @@ def _pooled(inputs, pool_size, strides, padding, data_format, reduce, value):
     n = inputs.ndim - 2
     window, step = each(pool_size, n), each(pool_size if strides is None else strides, n)
     x = _channels_last(inputs, data_format)
-    pads = _pads(x.shape[1:-1], window, step, (1,) * n, padding)
+    pads = window_padding(x.shape[1:-1], window, step, (1,) * n, padding)
     views = _windows(x, window, step, (1,) * n, pads, value)
     return _back(reduce(views, tuple(range(-n, 0))), data_format)
 
@@ -108,7 +94,7 @@ def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=N
 
 RULES = {
     "conv": quiet(conv),
-    "depthwise_conv": quiet(depthwise_conv),
+    "depthwise_conv": quiet(depthwise(conv, grouped)),
     "conv_transpose": quiet(conv_transpose),
     "max_pool": max_pool,
     "average_pool": quiet(average_pool),

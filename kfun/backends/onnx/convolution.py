@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kfun import dtypes
-from kfun.backends.common.windows import each, same_padding, transpose_cut
+from kfun.backends.common.windows import checked_padding, depthwise, each, same_padding, transpose_cut
 from kfun.backends.graphs.resizing import resizing
 from kfun.backends.onnx import shaping as s
 from kfun.backends.onnx.value import Value, as_value, emit, integers, known_size, promoted
 
 
-def _opened(x: Any, data_format: str | None, dtype: str) -> tuple[Value, int, Callable]:
+def opened(x: Any, data_format: str | None, dtype: str) -> tuple[Value, int, Callable]:
     """`x` as `[B, C, D...]`, its number of spatial axes, and what puts a result in the order of `x`."""
     x = as_value(x, dtype)
     rank = x.ndim
@@ -27,14 +27,9 @@ def _opened(x: Any, data_format: str | None, dtype: str) -> tuple[Value, int, Ca
     return s.transpose(x, first), rank - 2, lambda out: s.transpose(out, last)
 
 
-def _check(padding: str) -> None:
-    if padding not in ("valid", "same"):
-        raise ValueError(f"expected padding 'valid' or 'same'; received {padding!r}")
-
-
 def _padding(x: Value, window: Sequence[int], strides: Any, padding: str, dilation: Sequence[int]) -> dict:
     """The padding attributes of a convolution or pooling over `[B, C, D...]`: explicit wherever sizes are known."""
-    _check(padding)
+    checked_padding(padding)
     sizes = x.shape[2:]
     if padding == "valid":
         return {"pads": [0] * (2 * len(sizes))}
@@ -52,7 +47,7 @@ def _unchanged(x: Value, strides: Any, padding: str) -> list:
 
 def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
     dtype = promoted(inputs, kernel)
-    x, n, close = _opened(inputs, data_format, dtype)
+    x, n, close = opened(inputs, data_format, dtype)
     kernel = as_value(kernel, dtype)
     *window, shared, filters = (known_size(k, "the size of a convolution's kernel") for k in kernel.shape)
     channels = known_size(x.shape[1], "the number of channels of a convolution")
@@ -66,19 +61,19 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
     return close(emit("Conv", x, filters, strides=strides, dilations=dilation, group=groups, shape=shape, **pads))
 
 
-def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
+def _grouped(kernel: Any) -> Value:
+    """The kernel `[K..., C, M]` of a depthwise convolution as `[K..., 1, C M]`: that of one in C groups."""
     *window, channels, multiplier = (known_size(k, "the size of a kernel") for k in as_value(kernel).shape)
-    kernel = s.reshape(kernel, (*window, 1, channels * multiplier))
-    return conv(inputs, kernel, strides, padding, data_format, dilation_rate)
+    return s.reshape(kernel, (*window, 1, channels * multiplier))
 
 
 def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
     dtype = promoted(inputs, kernel)
-    x, n, close = _opened(inputs, data_format, dtype)
+    x, n, close = opened(inputs, data_format, dtype)
     kernel = as_value(kernel, dtype)
     strides, dilation = each(strides, n), each(dilation_rate, n)
     extra = [None] * n if output_padding is None else each(output_padding, n)
-    _check(padding)
+    checked_padding(padding)
     window = [known_size(k, "the size of a kernel") for k in kernel.shape]
     cuts = [transpose_cut(k, t, d, padding, p) for k, t, d, p in zip(window, strides, dilation, extra, strict=False)]
     pads = [c for c, _ in cuts] + [max(c, 0) for _, c in cuts]
@@ -93,7 +88,7 @@ def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=No
 def _pool(op: str) -> Callable:
     def rule(inputs, pool_size, strides=None, padding="valid", data_format=None):
         floating = op == "AveragePool"
-        x, n, close = _opened(inputs, data_format, promoted(inputs, floating=floating))
+        x, n, close = opened(inputs, data_format, promoted(inputs, floating=floating))
         window = each(pool_size, n)
         step = window if strides is None else each(strides, n)
         pads = _padding(x, window, step, padding, [1] * n)
@@ -108,7 +103,7 @@ _RESIZED = {"bilinear": "linear", "nearest": "nearest"}
 
 def _interpolated(images, size, interpolation, data_format):
     dtype = promoted(images)
-    x, _, close = _opened(images, data_format, dtype if dtypes.is_float(dtype) else "float32")
+    x, _, close = opened(images, data_format, dtype if dtypes.is_float(dtype) else "float32")
     sizes = [*x.shape[:2], *size]
     options = {"coordinate_transformation_mode": "half_pixel", "nearest_mode": "round_prefer_ceil"}
     mode = _RESIZED[interpolation]
@@ -117,7 +112,7 @@ def _interpolated(images, size, interpolation, data_format):
 
 RULES = {
     "conv": conv,
-    "depthwise_conv": depthwise_conv,
+    "depthwise_conv": depthwise(conv, _grouped),
     "conv_transpose": conv_transpose,
     "max_pool": _pool("MaxPool"),
     "average_pool": _pool("AveragePool"),

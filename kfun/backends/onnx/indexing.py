@@ -8,55 +8,29 @@ from typing import Any
 import numpy as np
 
 from kfun import dtypes
-from kfun.backends.graphs.graph_rules import FAR, adjacent, axes_of, check_index, cut, spread
+from kfun.backends.graphs.graph_rules import axes_of
+from kfun.backends.graphs.indexing import FAR, match_other_axes, planned, start_list
 from kfun.backends.onnx import shaping as shaping
 from kfun.backends.onnx.elementwise import truth
+from kfun.backends.onnx.sizes import claim
 from kfun.backends.onnx.value import Dim, Value, as_value, cast, constant, dim_of, emit, integers, promoted
 
 
 def getitem(x, index):
     """Slices first, in one operation; then the arrays, then the axes that vanish and the new ones."""
     x = as_value(x)
-    parts = spread(index, x.ndim)
-    cuts: list[tuple] = []
-    gathered: tuple[int, Value] | None = None
-    gone, new, axis, place = [], [], 0, 0  # axis: of x; place: of the result
-    for part in parts:
-        if part is None:
-            new.append(place)
-            place += 1
-            continue
-        if isinstance(part, slice):
-            if part != slice(None):
-                cuts.append(cut(part, axis))
-            place += 1
-        elif isinstance(part, (int, np.integer)):
-            check_index(int(part), x.shape, axis)
-            cuts.append((axis, int(part), int(part) + 1 if part != -1 else FAR, 1))
-            gone.append(axis)
-        else:
-            if gathered is not None:
-                raise TypeError("ops.getitem: one integer array at most; index by the others with ops.take")
-            gathered = axis, _index_array(part)
-            place += gathered[1].ndim
-        axis += 1
+    cuts, gathered, gone, new = planned(index, x, _index_array)
     x = _slice(x, cuts)
     if gathered is not None:
-        if gone and not adjacent(parts):
-            raise TypeError("ops.getitem: an int and an array apart from each other; use ops.take for the array")
         at, indices = gathered
         x = take(x, indices, at)
-        gone = [g if g < at else g - 1 + indices.ndim for g in gone]
     if gone:
         x = shaping.squeeze(x, gone)
     return emit("Unsqueeze", x, integers(new)) if new else x
 
 
 def _index_array(part: Any) -> Value:
-    indices = as_value(part, "int64" if isinstance(part, Dim) else None)
-    if not dtypes.is_integer(indices.dtype):
-        raise TypeError(f"ops.getitem: expected integer indices; received {indices!r}. For a mask use ops.where")
-    return indices
+    return as_value(part, "int64" if isinstance(part, Dim) else None)
 
 
 def _slice(x: Value, cuts: Sequence[tuple], sizes: Sequence[Any] | None = None) -> Value:
@@ -68,7 +42,7 @@ def _slice(x: Value, cuts: Sequence[tuple], sizes: Sequence[Any] | None = None) 
     for i, (axis, start, stop, step) in enumerate(cuts):
         static = isinstance(shape[axis], int) and all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
         if sizes is not None:
-            shape[axis] = shaping.claim([sizes[i]])[0]
+            shape[axis] = claim([sizes[i]])[0]
         elif static:
             shape[axis] = len(range(*slice(start, None if stop == -FAR - 1 else stop, step).indices(shape[axis])))
         else:
@@ -99,26 +73,14 @@ def take_along_axis(x, indices, axis=None):
     if axis is None:
         x, indices, axis = shaping.reshape(x, (-1,)), shaping.reshape(indices, (-1,)), 0
     (axis,) = axes_of([axis], x.ndim)
-    x, indices = _match_other_axes(x, _in_range(indices, x.shape[axis]), axis)
+    x, indices = match_other_axes(x, _in_range(indices, x.shape[axis]), axis)
     return emit("GatherElements", x, indices, axis=axis, shape=indices.shape)
-
-
-def _match_other_axes(x: Value, indices: Value, axis: int) -> tuple[Value, Value]:
-    """Broadcasts axes of size 1 other than `axis`; sizes that are known and alike stay."""
-
-    def wide(a: Value, b: Value) -> Value:
-        pairs = enumerate(zip(a.shape, b.shape, strict=True))
-        sizes = [n if i != axis and isinstance(m, int) and m == 1 else m for i, (m, n) in pairs]
-        same = all(m is n for m, n in zip(sizes, a.shape, strict=True))
-        return a if same else shaping.broadcast_to(a, sizes)
-
-    return wide(x, indices), wide(indices, x)
 
 
 def slice_(inputs, start_indices, shape):
     x = as_value(inputs)
     cuts, sizes = [], []
-    for axis, (start, size) in enumerate(zip(_starts(start_indices, x.ndim), shape, strict=True)):
+    for axis, (start, size) in enumerate(zip(start_list(start_indices, Value, x.ndim), shape, strict=True)):
         length = x.shape[axis]
         if size is length or (isinstance(size, int) and isinstance(length, int) and size == length):
             continue
@@ -126,12 +88,6 @@ def slice_(inputs, start_indices, shape):
         cuts.append((axis, start, start + size, 1))
         sizes.append(size)
     return _slice(x, cuts, sizes)
-
-
-def _starts(start_indices: Any, rank: int) -> list:
-    if isinstance(start_indices, Value):
-        return [getitem(start_indices, i) for i in range(rank)]
-    return list(start_indices)
 
 
 def _clamped(start: Any, length: Any, size: Any) -> Any:
@@ -149,7 +105,7 @@ def _clamped(start: Any, length: Any, size: Any) -> Any:
 def slice_update(inputs, start_indices, updates):
     """Replaces the block axis by axis: what lies before and behind it is joined back on."""
     x = as_value(inputs)
-    return _update(x, _starts(start_indices, x.ndim), as_value(updates, x.dtype), 0)
+    return _update(x, start_list(start_indices, Value, x.ndim), as_value(updates, x.dtype), 0)
 
 
 def _update(x: Value, starts: Sequence[Any], updates: Value, axis: int) -> Value:
@@ -169,8 +125,8 @@ def _update(x: Value, starts: Sequence[Any], updates: Value, axis: int) -> Value
     return emit("Concat", before, inner, after, axis=axis, shape=x.shape)
 
 
-_WIDE = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int32"}
-_WIDE |= {"float16": "float32", "bfloat16": "float32"}
+SCATTERED = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int32"}
+SCATTERED |= {"float16": "float32", "bfloat16": "float32"}
 
 
 def segment_sum(data, segment_ids, num_segments=None, sorted=False):
@@ -182,7 +138,7 @@ def segment_sum(data, segment_ids, num_segments=None, sorted=False):
     last, zero = as_value(num_segments, "int64"), as_value(0, "int64")
     inside = emit("And", emit("GreaterOrEqual", ids, zero), emit("Less", ids, last))
     ids = emit("Where", inside, ids, last)
-    wide = cast(data, _WIDE.get(data.dtype, data.dtype))
+    wide = cast(data, SCATTERED.get(data.dtype, data.dtype))
     blank = shaping.zeros((num_segments + 1, *data.shape[1:]), wide.dtype)
     total = emit("ScatterND", blank, shaping.expand_dims(ids, 1), wide, reduction="add")
     return cast(_slice(total, [(0, 0, num_segments, 1)], [num_segments]), data.dtype)
@@ -193,7 +149,7 @@ def scatter_update(inputs, indices, updates, reduction=None):
     if reduction not in (None, "add", "max", "min", "mul"):
         raise ValueError(f"ops.scatter_update: expected reduction None, add, max, min or mul; received {reduction!r}")
     x, indices = as_value(inputs), as_value(indices, "int64")
-    wide = x.dtype if reduction is None else _WIDE.get(x.dtype, x.dtype)
+    wide = x.dtype if reduction is None else SCATTERED.get(x.dtype, x.dtype)
     updates = cast(as_value(updates, x.dtype), wide)
     made = emit("ScatterND", cast(x, wide), indices, updates, reduction=reduction or "none", shape=x.shape)
     return cast(made, x.dtype)
@@ -209,12 +165,12 @@ def _ordered(x: Any, k: Any, axis: int, largest: bool) -> tuple[Value, Value]:
     x = as_value(x)
     (axis,) = axes_of([axis], x.ndim)
     k = x.shape[axis] if k is None else k
-    shape = [n if i != axis else shaping.claim([k])[0] for i, n in enumerate(x.shape)]
+    shape = [n if i != axis else claim([k])[0] for i, n in enumerate(x.shape)]
     values, indices = emit("TopK", x, integers([k]), outputs=2, shape=shape, axis=axis, largest=int(largest))
     return values, cast(indices, "int32")
 
 
-def argument(op: str) -> Any:
+def _argument(op: str) -> Any:
     """argmax and argmin: the first index of the extreme; NaN counts as infinite."""
     beyond = np.inf if op == "ArgMax" else -np.inf
 
@@ -253,7 +209,7 @@ RULES = {
     "sort": lambda x, axis=-1: _ordered(x, None, axis, False)[0],
     "argsort": lambda x, axis=-1: _ordered(x, None, axis, False)[1],
     "top_k": lambda x, k, sorted=True: _ordered(x, k, -1, True),
-    "argmax": argument("ArgMax"),
-    "argmin": argument("ArgMin"),
+    "argmax": _argument("ArgMax"),
+    "argmin": _argument("ArgMin"),
     "searchsorted": searchsorted,
 }

@@ -12,6 +12,7 @@ import numpy as np
 
 from kfun import dtypes
 from kfun.backends.graphs.graph_rules import axes_of, check_reshape, known, pad_pairs
+from kfun.backends.onnx.sizes import claim, expanded, size_list
 from kfun.backends.onnx.value import Dim, Value, as_value, cast, constant, emit, integers, known_size, promoted
 from kfun.errors import UnsupportedOp
 
@@ -25,23 +26,12 @@ def convert_to_numpy(x):
     return value.constant
 
 
-def _sizes(shape: Any) -> list:
-    if isinstance(shape, Value):
-        return [shape[i] for i in range(len(shape))]
-    return [shape] if isinstance(shape, (int, np.integer, Dim)) else list(shape)
-
-
-def claim(sizes: Sequence[Any]) -> list:
-    """What sizes say of a shape: nothing where they are values of the graph."""
-    return [int(s) if isinstance(s, (int, np.integer)) else s if isinstance(s, Dim) else None for s in sizes]
-
-
 def full(shape, fill_value, dtype=None):
     fill = as_value(fill_value, dtype)
-    sizes = _sizes(shape)
+    sizes = size_list(shape)
     if fill.constant is not None and known(sizes):
         return constant(np.broadcast_to(fill.constant, sizes), fill.dtype)
-    return broadcast_to(fill, sizes)
+    return expanded(fill, sizes)
 
 
 def zeros(shape, dtype="float32"):
@@ -71,12 +61,12 @@ def eye(N, M=None, k=0, dtype="float32"):
     if known((N, M)):
         return constant(np.eye(N, M, k), dtype)
     rows = emit("Add", arange(0, N, 1, "int64"), as_value(k, "int64"))
-    return cast(emit("Equal", expand_dims(rows, 1), arange(0, M, 1, "int64")), dtype)
+    return cast(emit("Equal", emit("Unsqueeze", rows, integers([1])), arange(0, M, 1, "int64")), dtype)
 
 
 def reshape(x, newshape):
     x = as_value(x)
-    sizes = _sizes(newshape)
+    sizes = size_list(newshape)
     check_reshape(x.shape, sizes)
     if x.constant is not None and known(sizes):
         return constant(x.constant.reshape(sizes), x.dtype)
@@ -132,11 +122,6 @@ def squeeze(x, axis=None):
     return emit("Squeeze", x, integers(axes), shape=[n for i, n in enumerate(x.shape) if i not in axes])
 
 
-def broadcast_to(x, shape):
-    sizes = _sizes(shape)
-    return emit("Expand", as_value(x), integers(sizes), shape=claim(sizes))
-
-
 def concatenate(xs, axis=0):
     dtype = promoted(*xs)
     values = [as_value(x, dtype) for x in xs]
@@ -161,7 +146,7 @@ def split(x, indices_or_sections, axis=0):
             raise ValueError(f"ops.split: axis {axis} of {x!r} does not divide into {n} equal parts")
         parts = emit("Split", x, outputs=n, axis=axis, num_outputs=n)
         return [parts] if n == 1 else parts
-    cuts = [0, *_sizes(indices_or_sections), size]
+    cuts = [0, *size_list(indices_or_sections), size]
     lengths = [after - before for before, after in itertools.pairwise(cuts)]
     parts = emit("Split", x, integers(lengths), outputs=len(lengths), axis=axis)
     return [parts] if len(lengths) == 1 else parts
@@ -201,7 +186,7 @@ def _slice(x: Value, axis: int, start: Any, stop: Any) -> Value:
 
 def tile(x, repeats):
     x = as_value(x)
-    counts = _sizes(repeats)
+    counts = size_list(repeats)
     counts = [1] * (x.ndim - len(counts)) + counts
     if len(counts) > x.ndim:
         x = expand_dims(x, list(range(len(counts) - x.ndim)))
@@ -215,7 +200,7 @@ def repeat(x, repeats, axis=None):
         x, axis = reshape(x, (-1,)), 0
     (axis,) = axes_of([axis], x.ndim)
     shape = list(x.shape)
-    copies = broadcast_to(expand_dims(x, axis + 1), [*shape[: axis + 1], repeats, *shape[axis + 1 :]])
+    copies = expanded(expand_dims(x, axis + 1), [*shape[: axis + 1], repeats, *shape[axis + 1 :]])
     return reshape(copies, [*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :]])
 
 
@@ -264,7 +249,7 @@ RULES = {
     "transpose": transpose,
     "expand_dims": expand_dims,
     "squeeze": squeeze,
-    "broadcast_to": broadcast_to,
+    "broadcast_to": expanded,
     "concatenate": concatenate,
     "stack": stack,
     "split": split,

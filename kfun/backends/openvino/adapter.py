@@ -45,7 +45,7 @@ _RANDOM = "random numbers are drawn before export; dropout and noise are inactiv
 REASONS = {f"random_{name}": _RANDOM for name in ("split", "fold_in", "bits", "uniform", "normal", "truncated_normal")}
 REASONS |= {f"random_{name}": _RANDOM for name in ("randint", "permutation", "bernoulli", "categorical")}
 REASONS["convert_to_numpy"] = shaping.NO_DATA  # constants have data, so there is a rule as well
-REASONS |= numeric.REASONS | select.REASONS | matrix.REASONS | functional.REASONS
+REASONS |= numeric.REASONS | matrix.REASONS | functional.REASONS
 
 TRANSFORMS = {"evaluate": evaluate, **functional.TRANSFORMS}
 

@@ -13,7 +13,7 @@ from openvino import opset14
 from openvino import opset16 as o
 
 from kfun import dtypes
-from kfun.backends.common.windows import each, same_padding, transpose_cut
+from kfun.backends.common.windows import checked_padding, depthwise, each, same_padding, transpose_cut
 from kfun.backends.graphs.resizing import resizing
 from kfun.backends.openvino import shaping as s
 from kfun.backends.openvino.value import Value, as_value, cast, first_of, integers, known_size, promoted
@@ -29,18 +29,13 @@ def opened(x: Any, data_format: str | None, dtype: str) -> tuple[Any, int, Calla
     return first_of(x, x.ndim), x.ndim - 2, lambda node: Value(first=node)
 
 
-def _check(padding: str) -> None:
-    if padding not in ("valid", "same"):
-        raise ValueError(f"expected padding 'valid' or 'same'; received {padding!r}")
-
-
 def _padded(x: Any, window: Sequence[int], strides: Any, padding: str, dilation: Sequence[int]) -> tuple[Any, dict]:
     """`x` and the padding attributes of a convolution or pooling over it.
 
     Padding is explicit wherever it can be: OpenVINO (2026.4) joins an ops.pad before it to it, and
     forgets that where the padding is automatic. A maximum with itself keeps the two apart.
     """
-    _check(padding)
+    checked_padding(padding)
     sizes = Value(x).shape[2:]
     pairs = zip(sizes, strides, strict=True)
     if padding == "same" and any(step > 1 and not isinstance(size, int) for size, step in pairs):
@@ -80,10 +75,10 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
     return close(op(x, filters, strides=strides, dilations=dilation, **pads))
 
 
-def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
+def _grouped(kernel: Any) -> Value:
+    """The kernel `[K..., C, M]` of a depthwise convolution as `[K..., 1, C M]`: that of one in C groups."""
     *window, channels, multiplier = (known_size(k, "the size of a kernel") for k in as_value(kernel).shape)
-    kernel = s.reshape(kernel, (*window, 1, channels * multiplier))
-    return conv(inputs, kernel, strides, padding, data_format, dilation_rate)
+    return s.reshape(kernel, (*window, 1, channels * multiplier))
 
 
 def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
@@ -92,7 +87,7 @@ def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=No
     kernel = as_value(kernel, dtype)
     strides, dilation = each(strides, n), each(dilation_rate, n)
     extra = [None] * n if output_padding is None else each(output_padding, n)
-    _check(padding)
+    checked_padding(padding)
     window = [known_size(k, "the size of a kernel") for k in kernel.shape]
     cuts = [transpose_cut(k, t, d, padding, p) for k, t, d, p in zip(window, strides, dilation, extra, strict=False)]
     begin, end = [c for c, _ in cuts], [max(c, 0) for _, c in cuts]
@@ -141,7 +136,7 @@ _NATIVE = {"bilinear": "linear", "nearest": "nearest"}
 
 RULES = {
     "conv": conv,
-    "depthwise_conv": depthwise_conv,
+    "depthwise_conv": depthwise(conv, _grouped),
     "conv_transpose": conv_transpose,
     "max_pool": _pool("max"),
     "average_pool": _pool("average"),

@@ -45,7 +45,7 @@ def scalar_like(x: float, like: Any) -> Any:
     return constant(x, Value(like).dtype).output
 
 
-def _binary(make: Callable, floating: bool = False) -> Callable:
+def binary(make: Callable, floating: bool = False) -> Callable:
     def rule(x1, x2):
         return elementwise(make, (x1, x2), promoted(x1, x2, floating=floating))
 
@@ -242,16 +242,16 @@ def _abs(x):
 
 RULES = {
     "add": _by_type(o.add, o.add, o.logical_or),
-    "subtract": _binary(o.subtract),
+    "subtract": binary(o.subtract),
     "multiply": _by_type(o.multiply, o.multiply, o.logical_and),
-    "divide": _binary(o.divide, floating=True),
+    "divide": binary(o.divide, floating=True),
     "floor_divide": _by_type(floor_divide_integers, _floor_divide_floats),
     "mod": _by_type(remainder_integers, o.floor_mod),
     "power": _power,
     "maximum": _extreme(o.maximum),
     "minimum": _extreme(o.minimum),
-    "arctan2": _binary(_arctan2, floating=True),
-    "squared_difference": _binary(lambda x, y: o.multiply(d := o.subtract(x, y).output(0), d)),
+    "arctan2": binary(_arctan2, floating=True),
+    "squared_difference": binary(lambda x, y: o.multiply(d := o.subtract(x, y).output(0), d)),
     "negative": unary(o.negative, floating=False),
     "abs": _abs,
     "sign": unary(o.sign, floating=False),
@@ -272,13 +272,13 @@ RULES = {
     "isnan": _test(o.is_nan, False),
     "isinf": _test(o.is_inf, False),
     "isfinite": _test(o.is_finite, True),
-    "equal": _binary(o.equal),
-    "not_equal": _binary(o.not_equal),
-    "less": _binary(o.less),
-    "less_equal": _binary(o.less_equal),
+    "equal": binary(o.equal),
+    "not_equal": binary(o.not_equal),
+    "less": binary(o.less),
+    "less_equal": binary(o.less_equal),
     # The CPU finds NaN greater than anything, but never less.
-    "greater": _binary(lambda x, y: o.less(y, x)),
-    "greater_equal": _binary(lambda x, y: o.less_equal(y, x)),
+    "greater": binary(lambda x, y: o.less(y, x)),
+    "greater_equal": binary(lambda x, y: o.less_equal(y, x)),
     "logical_and": _logical(o.logical_and),
     "logical_or": _logical(o.logical_or),
     "logical_not": _logical(o.logical_not),

@@ -9,7 +9,8 @@ import numpy as np
 from openvino import opset16 as o
 
 from kfun import dtypes
-from kfun.backends.graphs.graph_rules import FAR, adjacent, axes_of, check_index, cut, spread
+from kfun.backends.graphs.graph_rules import axes_of
+from kfun.backends.graphs.indexing import FAR, match_other_axes, planned, start_list
 from kfun.backends.openvino import shaping as shaping
 from kfun.backends.openvino.elementwise import elementwise, where
 from kfun.backends.openvino.value import (
@@ -28,46 +29,18 @@ from kfun.backends.openvino.value import (
 def getitem(x, index):
     """Slices first, in one op; then the arrays, then the axes that vanish and the new ones."""
     x = as_value(x)
-    parts = spread(index, x.ndim)
-    cuts: list[tuple] = []
-    gathered: tuple[int, Value] | None = None
-    gone, new, axis, place = [], [], 0, 0  # axis: of x; place: of the result
-    for part in parts:
-        if part is None:
-            new.append(place)
-            place += 1
-            continue
-        if isinstance(part, slice):
-            if part != slice(None):
-                cuts.append(cut(part, axis))
-            place += 1
-        elif isinstance(part, (int, np.integer)):
-            check_index(int(part), x.shape, axis)
-            cuts.append((axis, int(part), int(part) + 1 if part != -1 else FAR, 1))
-            gone.append(axis)
-        else:
-            if gathered is not None:
-                raise TypeError("ops.getitem: one integer array at most; index by the others with ops.take")
-            gathered = axis, _index_array(part)
-            place += gathered[1].ndim
-        axis += 1
+    cuts, gathered, gone, new = planned(index, x, _index_array)
     x = _slice(x, cuts)
     if gathered is not None:
-        if gone and not adjacent(parts):
-            raise TypeError("ops.getitem: an int and an array apart from each other; use ops.take for the array")
         at, indices = gathered
         x = take(x, indices, at)
-        gone = [g if g < at else g - 1 + indices.ndim for g in gone]
     if gone:
         x = Value(o.squeeze(x.output, integers(gone)))
     return Value(o.unsqueeze(x.output, integers(new))) if new else x
 
 
 def _index_array(part: Any) -> Value:
-    indices = as_value(cast(as_value(part), "int64") if isinstance(part, Dim) else part)
-    if not dtypes.is_integer(indices.dtype):
-        raise TypeError(f"ops.getitem: expected integer indices; received {indices!r}. For a mask use ops.where")
-    return indices
+    return as_value(cast(as_value(part), "int64") if isinstance(part, Dim) else part)
 
 
 def _slice(x: Value, cuts: Sequence[tuple]) -> Value:
@@ -113,38 +86,20 @@ def take_along_axis(x, indices, axis=None):
     size = x.shape[axis]
     indices = cast(_in_range(cast(indices, "int32"), size), "int32")
     indices = where(elementwise(o.less, (indices, 0), "int32"), indices + size, indices)
-    x, indices = _match_other_axes(x, indices, axis)
+    x, indices = match_other_axes(x, indices, axis)
     return Value(o.gather_elements(x.output, indices.output, axis))
-
-
-def _match_other_axes(x: Value, indices: Value, axis: int) -> tuple[Value, Value]:
-    """Broadcasts axes of size 1 other than `axis`; sizes that are known and alike stay."""
-
-    def wide(a: Value, b: Value) -> Value:
-        sizes = [m if i == axis or not (m == 1 if isinstance(m, int) else False) else n
-                 for i, (m, n) in enumerate(zip(a.shape, b.shape, strict=True))]  # fmt: skip
-        same = all(m is n for m, n in zip(sizes, a.shape, strict=True))
-        return a if same else shaping.broadcast_to(a, sizes)
-
-    return wide(x, indices), wide(indices, x)
 
 
 def slice_(inputs, start_indices, shape):
     x = as_value(inputs)
     cuts = []
-    for axis, (start, size) in enumerate(zip(_starts(start_indices, x.ndim), shape, strict=True)):
+    for axis, (start, size) in enumerate(zip(start_list(start_indices, Value, x.ndim), shape, strict=True)):
         length = x.shape[axis]
         if size is length or (isinstance(size, int) and isinstance(length, int) and size == length):
             continue
         start = _clamped(start, length, size)
         cuts.append((axis, start, start + size, 1))
     return _slice(x, cuts)
-
-
-def _starts(start_indices: Any, rank: int) -> list:
-    if isinstance(start_indices, Value):
-        return [getitem(start_indices, i) for i in range(rank)]
-    return list(start_indices)
 
 
 def _clamped(start: Any, length: Any, size: Any) -> Any:
@@ -164,7 +119,7 @@ def slice_update(inputs, start_indices, updates):
     """Replaces the block axis by axis: what lies before and behind it is joined back on."""
     x = as_value(inputs)
     updates = as_value(updates, x.dtype)
-    return _update(x, _starts(start_indices, x.ndim), updates, 0)
+    return _update(x, start_list(start_indices, Value, x.ndim), updates, 0)
 
 
 def _update(x: Value, starts: Sequence[Any], updates: Value, axis: int) -> Value:
@@ -198,7 +153,7 @@ def segment_sum(data, segment_ids, num_segments=None, sorted=False):
     return _slice(Value(total), [(0, 0, num_segments, 1)])
 
 
-def _ordered(x: Any, k: Any, axis: int, mode: str) -> tuple[Value, Value]:
+def ordered(x: Any, k: Any, axis: int, mode: str) -> tuple[Value, Value]:
     x = as_value(x)
     (axis,) = axes_of([axis], x.ndim)
     k = x.shape[axis] if k is None else k
@@ -208,10 +163,10 @@ def _ordered(x: Any, k: Any, axis: int, mode: str) -> tuple[Value, Value]:
 
 
 def top_k(x, k, sorted=True):
-    return _ordered(x, k, -1, "max")
+    return ordered(x, k, -1, "max")
 
 
-def argument(mode: str) -> Any:
+def _argument(mode: str) -> Any:
     """argmax and argmin: the first index of the extreme; NaN counts as infinite."""
     beyond = np.inf if mode == "max" else -np.inf
 
@@ -222,7 +177,7 @@ def argument(mode: str) -> Any:
         rank = x.ndim
         flat = shaping.reshape(x, (-1,)) if axis is None else x
         at = 0 if axis is None else axis
-        indices = _ordered(flat, 1, at, mode)[1]
+        indices = ordered(flat, 1, at, mode)[1]
         if axis is None:
             return shaping.reshape(indices, (1,) * rank if keepdims else ())
         return indices if keepdims else shaping.squeeze(indices, at)
@@ -251,10 +206,10 @@ RULES = {
     "slice": slice_,
     "slice_update": slice_update,
     "segment_sum": segment_sum,
-    "sort": lambda x, axis=-1: _ordered(x, None, axis, "min")[0],
-    "argsort": lambda x, axis=-1: _ordered(x, None, axis, "min")[1],
+    "sort": lambda x, axis=-1: ordered(x, None, axis, "min")[0],
+    "argsort": lambda x, axis=-1: ordered(x, None, axis, "min")[1],
     "top_k": top_k,
-    "argmax": argument("max"),
-    "argmin": argument("min"),
+    "argmax": _argument("max"),
+    "argmin": _argument("min"),
     "searchsorted": searchsorted,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from openvino import opset16 as o
 
 from kfun import dtypes
-from kfun.backends.openvino.elementwise import elementwise, unary
+from kfun.backends.openvino.elementwise import binary, elementwise, unary
 from kfun.backends.openvino.value import promoted
 from kfun.ops._dispatch import OPS
 
@@ -22,10 +22,6 @@ _NATIVE = {
 }
 
 
-def _binary(make):
-    return lambda x1, x2: elementwise(make, (x1, x2), promoted(x1, x2))
-
-
 def fmod(x1, x2):
     if dtypes.is_float(promoted(x1, x2)):
         return elementwise(o.mod, (x1, x2), promoted(x1, x2))
@@ -35,12 +31,12 @@ def fmod(x1, x2):
 RULES = {
     **{name: unary(make) for name, make in _NATIVE.items()},
     "fmod": fmod,
-    "bitwise_and": _binary(o.bitwise_and),
-    "bitwise_or": _binary(o.bitwise_or),
-    "bitwise_xor": _binary(o.bitwise_xor),
+    "bitwise_and": binary(o.bitwise_and),
+    "bitwise_or": binary(o.bitwise_or),
+    "bitwise_xor": binary(o.bitwise_xor),
     "bitwise_not": unary(o.bitwise_not, floating=False),
-    "bitwise_left_shift": _binary(o.bitwise_left_shift),
-    "bitwise_right_shift": _binary(o.bitwise_right_shift),
+    "bitwise_left_shift": binary(o.bitwise_left_shift),
+    "bitwise_right_shift": binary(o.bitwise_right_shift),
 }
 _NO_COMPLEX = "it has no complex type; keep real and imaginary parts as two arrays"
 REASONS: dict[str, str] = {

@@ -33,4 +33,3 @@ def nonzero(x):
 
 
 RULES = {"scatter_update": scatter_update, "nonzero": nonzero}
-REASONS: dict[str, str] = {}

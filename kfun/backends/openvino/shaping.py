@@ -45,13 +45,14 @@ def _type_name(dtype: Any) -> str:
     return native(dtype).get_type_name()
 
 
-def _sizes(shape: Any) -> list:
+def size_list(shape: Any) -> list:
+    """The sizes of a shape one by one; an int is a shape of one axis."""
     return [shape] if isinstance(shape, (int, np.integer, Dim)) else list(shape)
 
 
 def full(shape, fill_value, dtype=None):
     fill = as_value(fill_value, dtype)
-    sizes = _sizes(shape)
+    sizes = size_list(shape)
     if fill.constant is not None and known(sizes):
         return constant(np.broadcast_to(fill.constant, sizes), fill.dtype)
     return Value(o.broadcast(fill.output, integers(sizes)))
@@ -88,7 +89,7 @@ def eye(N, M=None, k=0, dtype="float32"):
 
 def reshape(x, newshape):
     x = as_value(x)
-    sizes = _sizes(newshape)
+    sizes = size_list(newshape)
     if x.constant is not None and known(sizes):
         return constant(x.constant.reshape(sizes), x.dtype)
     unknown = [i for i, s in enumerate(sizes) if not isinstance(s, (int, np.integer))]
@@ -133,7 +134,7 @@ def squeeze(x, axis=None):
 
 
 def broadcast_to(x, shape):
-    return Value(o.broadcast(output_of(x), integers(_sizes(shape))))
+    return Value(o.broadcast(output_of(x), integers(size_list(shape))))
 
 
 def concatenate(xs, axis=0):
@@ -164,7 +165,7 @@ def split(x, indices_or_sections, axis=0):
         if n < 1 or (isinstance(size, int) and size % n):
             raise ValueError(f"ops.split: axis {axis} of {x!r} does not divide into {n} equal parts")
         return [made(part) for part in o.split(stored, integers(at), n).outputs()]
-    cuts = [0, *_sizes(indices_or_sections)]
+    cuts = [0, *size_list(indices_or_sections)]
     lengths = [after - before for before, after in itertools.pairwise(cuts)]
     return [made(part) for part in o.variadic_split(stored, integers(at), integers([*lengths, -1])).outputs()]
 
@@ -187,7 +188,7 @@ def pad(x, pad_width, mode="constant", constant_values=None):
 
 def tile(x, repeats):
     x = as_value(x)
-    counts = _sizes(repeats)
+    counts = size_list(repeats)
     counts = [1] * (x.ndim - len(counts)) + counts
     if len(counts) > x.ndim:
         x = expand_dims(x, list(range(len(counts) - x.ndim)))

@@ -20,11 +20,11 @@ from kfun.ops._kinds import Kind
 _NARROW = {"float64": "float32", "int64": "int32", "complex128": "complex64"}
 
 
-def _convert(x):
+def convert(x):
     """A tensor of a NumPy array, a Python number or a sequence of them; numbers are 32 bits wide."""
     if isinstance(x, (list, tuple)):
         if _holds(x, (tf.Tensor, tf.Variable)):
-            return tf.stack(common([_convert(e) for e in x]))
+            return tf.stack(common([convert(e) for e in x]))
         array = np.asarray(x)
         narrow = _NARROW.get(array.dtype.name)
         if (
@@ -42,7 +42,7 @@ def _holds(x, types):
 
 
 def convert_to_tensor(x, dtype=None):
-    x = _convert(x)
+    x = convert(x)
     return x if dtype is None else cast(x, dtype)
 
 
@@ -58,7 +58,7 @@ def cast(x, dtype):
 
 def _filled(shape, value, dtype):
     """The value once, repeated: works for every type, float8 too, for which `tf.zeros` has no kernel."""
-    return tf.broadcast_to(cast_to(value, dtype) if dtype is not None else _convert(value), to_shape(shape))
+    return tf.broadcast_to(cast_to(value, dtype) if dtype is not None else convert(value), to_shape(shape))
 
 
 def _like(x, value, dtype):
@@ -108,4 +108,4 @@ RULES = {
     "full_like": lambda x, fill_value, dtype=None: _like(x, fill_value, dtype),
 }
 
-KIND = Kind("tensorflow", (tf.Tensor, tf.Variable), RULES, _convert, transforms=TRANSFORMS | functional.TRANSFORMS)
+KIND = Kind("tensorflow", (tf.Tensor, tf.Variable), RULES, convert, transforms=TRANSFORMS | functional.TRANSFORMS)

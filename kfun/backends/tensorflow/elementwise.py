@@ -177,6 +177,8 @@ _FLOATING = {
     "erf": tf.math.erf,
     "erfinv": erfinv,
     "reciprocal": tf.math.reciprocal,
+}
+_ACTIVATIONS = {
     "sigmoid": tf.sigmoid,
     "softplus": tf.math.softplus,
     "log_sigmoid": tf.math.log_sigmoid,
@@ -187,6 +189,7 @@ _FLOATING = {
 
 RULES = {
     **{name: floating(fn) for name, fn in _FLOATING.items()},
+    **{name: floating(fn) for name, fn in _ACTIVATIONS.items()},
     "add": _with_bool(tf.add, tf.logical_or),
     "subtract": promoting(tf.subtract),
     "multiply": _with_bool(tf.multiply, tf.logical_and),

@@ -8,7 +8,7 @@ from kfun.backends.tensorflow.arrays import (
     FLOATING,
     HALF,
     WIDER,
-    as_floating,
+    floating,
     native,
     promoting,
     sizes,
@@ -32,11 +32,6 @@ _FLOATING = {
     "digamma": tf.math.digamma,
     "i0": tf.math.bessel_i0,
 }
-
-
-def _floating(fn):
-    fn = wide(fn)
-    return lambda x: fn(as_floating(x))
 
 
 def _bits(fn, logical):
@@ -70,7 +65,7 @@ def view(x, dtype=None):
 
 
 RULES = {
-    **{name: _floating(fn) for name, fn in _FLOATING.items()},
+    **{name: floating(wide(fn)) for name, fn in _FLOATING.items()},
     "bitwise_and": _bits(tf.bitwise.bitwise_and, tf.logical_and),
     "bitwise_or": _bits(tf.bitwise.bitwise_or, tf.logical_or),
     "bitwise_xor": _bits(tf.bitwise.bitwise_xor, tf.math.logical_xor),

@@ -94,7 +94,7 @@ def argmin(x, axis=None, keepdims=False):
     return _first_extreme(x, keys, axis, keepdims)
 
 
-def _along_last(fn, x, axis):
+def along_last(fn, x, axis):
     axis %= rank(x)
     if axis == rank(x) - 1:
         return fn(x)
@@ -103,28 +103,28 @@ def _along_last(fn, x, axis):
     return tf.transpose(fn(tf.transpose(x, swapped)), swapped)
 
 
-def _ascending(x):
+def ascending(x):
     keys = tf.bitwise.invert(order(x))
     # Equal elements come lowest index first from top_k, so the order is stable.
     return tf.math.top_k(keys, tf.shape(keys)[-1] if x.shape[-1] is None else x.shape[-1]).indices
 
 
-def _picked(x, indices):
+def picked(x, indices):
     return tf.gather(x, indices, axis=-1, batch_dims=rank(x) - 1)
 
 
 def argsort(x, axis=-1):
     x = tf.convert_to_tensor(x)
-    return _along_last(_ascending, x, axis)
+    return along_last(ascending, x, axis)
 
 
 def sort(x, axis=-1):
-    return _along_last(lambda v: _picked(v, _ascending(v)), tf.convert_to_tensor(x), axis)
+    return along_last(lambda v: picked(v, ascending(v)), tf.convert_to_tensor(x), axis)
 
 
 def top_k(x, k, sorted=True):
     indices = tf.math.top_k(order(x), k, sorted).indices
-    return _picked(tf.convert_to_tensor(x), indices), indices
+    return picked(tf.convert_to_tensor(x), indices), indices
 
 
 def searchsorted(sorted_sequence, values, side="left"):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.attention
 from torch.nn import functional as F
 
-from kfun.backends.common.windows import each, same_padding, transpose_padding
+from kfun.backends.common.windows import depthwise, each, grouped, transpose_cut, window_padding
 from kfun.backends.graphs.resizing import resizing
 from kfun.backends.torch.arrays import floating, same_type
 from kfun.ops import attention, normalization
@@ -23,21 +23,12 @@ _AVERAGE_POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 _HIDDEN = -0.7 * 3.4e38  # the logit of a masked position, as in the derived op
 
 
-def _channels_first(x, data_format):
+def channels_first(x, data_format):
     return x if data_format == "channels_first" else x.movedim(-1, 1)
 
 
-def _back(y, data_format):
+def restored(y, data_format):
     return y if data_format == "channels_first" else y.movedim(1, -1)
-
-
-def _pads(sizes, window, strides, dilation, padding):
-    """`(before, after)` of each spatial axis."""
-    if padding.lower() == "valid":
-        return [(0, 0)] * len(sizes)
-    if padding.lower() != "same":
-        raise ValueError(f'expected padding "valid" or "same"; received {padding!r}')
-    return [same_padding(*axis) for axis in zip(sizes, window, strides, dilation, strict=True)]
 
 
 def _pad(x, pads, value=0.0):
@@ -49,20 +40,14 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
     n = inputs.ndim - 2
     inputs, kernel = same_type(inputs, kernel)
     strides, dilation = each(strides, n), each(dilation_rate, n)
-    x = _channels_first(inputs, data_format)
-    pads = _pads(x.shape[2:], kernel.shape[:n], strides, dilation, padding)
+    x = channels_first(inputs, data_format)
+    pads = window_padding(x.shape[2:], kernel.shape[:n], strides, dilation, padding)
     built_in = tuple(before for before, _ in pads)  # what an even padding leaves to the kernel itself
     if any(before != after for before, after in pads):
         x, built_in = _pad(x, pads), (0,) * n
     groups = x.shape[1] // kernel.shape[-2]
     weight = kernel.permute(n + 1, n, *range(n))  # [F, C / groups, K...]
-    return _back(_CONV[n](x, weight, None, strides, built_in, dilation, groups), data_format)
-
-
-def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
-    *window, channels, multiplier = kernel.shape
-    kernel = kernel.reshape(*window, 1, channels * multiplier)
-    return conv(inputs, kernel, strides, padding, data_format, dilation_rate)
+    return restored(_CONV[n](x, weight, None, strides, built_in, dilation, groups), data_format)
 
 
 def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
@@ -71,19 +56,18 @@ def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=No
     strides, dilation = each(strides, n), each(dilation_rate, n)
     extra = (None,) * n if output_padding is None else each(output_padding, n)
     weight = kernel.permute(n + 1, n, *range(n))  # [C, F, K...]
-    full = _CONV_TRANSPOSE[n](_channels_first(inputs, data_format), weight, None, strides, dilation=dilation)
-    crops = []  # of the full output; less than 0 where zeros are added
-    for size, stride, d, more in zip(kernel.shape, strides, dilation, extra, strict=False):
-        before, after = transpose_padding(size, stride, d, padding, more)
-        crops.append((before - (size - 1) * d, after - (size - 1) * d))
-    return _back(_pad(full, crops), data_format)
+    full = _CONV_TRANSPOSE[n](channels_first(inputs, data_format), weight, None, strides, dilation=dilation)
+    cuts = [
+        transpose_cut(*axis[:3], padding, axis[3]) for axis in zip(kernel.shape, strides, dilation, extra, strict=False)
+    ]
+    return restored(_pad(full, [(-before, -after) for before, after in cuts]), data_format)
 
 
 def _pooling(inputs, pool_size, strides, padding, data_format):
     n = inputs.ndim - 2
     window, step = each(pool_size, n), each(pool_size if strides is None else strides, n)
-    x = _channels_first(inputs, data_format)
-    return x, window, step, _pads(x.shape[2:], window, step, (1,) * n, padding)
+    x = channels_first(inputs, data_format)
+    return x, window, step, window_padding(x.shape[2:], window, step, (1,) * n, padding)
 
 
 def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None):
@@ -92,7 +76,7 @@ def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None)
     if not x.dtype.is_floating_point:  # float64 holds every integer up to 53 bits
         x, low = x.to(torch.float64), float(torch.iinfo(x.dtype).min)
     out = _MAX_POOL[len(window)](_pad(x, pads, low), window, step)
-    return _back(out.to(inputs.dtype), data_format)
+    return restored(out.to(inputs.dtype), data_format)
 
 
 def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=None):
@@ -107,14 +91,14 @@ def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=N
             share = [k / (min(i + k, size) - max(i, 0)) for i in starts]  # of the window to its real places
             shape = (-1, *(1,) * (len(window) - axis - 1))
             out = out * torch.tensor(share, dtype=out.dtype, device=out.device).reshape(shape)
-    return _back(out.to(x.dtype), data_format)
+    return restored(out.to(x.dtype), data_format)
 
 
 def _bilinear(images, size, interpolation, data_format):
     if not all(isinstance(n, int) for n in size):
         return None
-    x = floating(_channels_first(images, data_format))
-    return _back(F.interpolate(x, size, mode=interpolation, align_corners=False), data_format)
+    x = floating(channels_first(images, data_format))
+    return restored(F.interpolate(x, size, mode=interpolation, align_corners=False), data_format)
 
 
 def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None):
@@ -188,7 +172,7 @@ def _beyond_fused():
 
 RULES = {
     "conv": conv,
-    "depthwise_conv": depthwise_conv,
+    "depthwise_conv": depthwise(conv, grouped),
     "conv_transpose": conv_transpose,
     "max_pool": max_pool,
     "average_pool": average_pool,

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from kfun.backends.common.promotion import promoting
-from kfun.backends.torch.arrays import FLOATING, PAIRS, PLAIN, cast, floating, widen
+from kfun.backends.torch.arrays import FLOATING, PAIRS, PLAIN, cast, floating, of_floats, widen
 
 
 def _keep_scalars(value, dtype):
@@ -49,10 +49,6 @@ def _unary(f):
         return f(x) if wide is x else f(wide).to(x.dtype)
 
     return rule
-
-
-def _floating(f):
-    return lambda x: f(floating(x))
 
 
 def _whole(f):
@@ -161,20 +157,20 @@ RULES = {
     "abs": abs_,
     "round": round_,
     **{name: _whole(getattr(torch, name)) for name in ("floor", "ceil")},
-    **{name: _floating(getattr(torch, name)) for name in _MATH.split(" ")},
+    **{name: of_floats(getattr(torch, name)) for name in _MATH.split(" ")},
     "isnan": _truth(torch.isnan, False),
     "isinf": _truth(torch.isinf, False),
     "isfinite": _truth(torch.isfinite, True),
     "relu": relu,
     "relu6": lambda x: clip(x, 0, 6),
-    "softplus": _floating(softplus),
-    "silu": _floating(F.silu),
-    "mish": _floating(F.mish),
-    "log_sigmoid": _floating(F.logsigmoid),
-    "softsign": _floating(F.softsign),
-    "selu": _floating(F.selu),
-    "hard_sigmoid": _floating(F.hardsigmoid),
-    "hard_silu": _floating(F.hardswish),
+    "softplus": of_floats(softplus),
+    "silu": of_floats(F.silu),
+    "mish": of_floats(F.mish),
+    "log_sigmoid": of_floats(F.logsigmoid),
+    "softsign": of_floats(F.softsign),
+    "selu": of_floats(F.selu),
+    "hard_sigmoid": of_floats(F.hardsigmoid),
+    "hard_silu": of_floats(F.hardswish),
     "elu": lambda x, alpha=1.0: F.elu(floating(x), alpha),
     "celu": lambda x, alpha=1.0: F.celu(floating(x), alpha),
     "gelu": gelu,

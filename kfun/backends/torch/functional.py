@@ -82,7 +82,7 @@ def _adaptive(pools):
 
 
 @functools.lru_cache(maxsize=512)
-def _compiled(method, batch, shape, dtype):
+def _compiled_by(method, batch, shape, dtype):
     """`(key [B..., 2], first [B..., *shape], second) -> draws [B..., *shape]`, jitted, for `batch` leading axes."""
     import jax  # a need of kfun, but not of PyTorch code that draws nothing
 
@@ -106,7 +106,7 @@ def draw_by(
     import jax
 
     with jax.enable_x64(True):
-        run = _compiled(method, batch, tuple(shape), dtype)
+        run = _compiled_by(method, batch, tuple(shape), dtype)
         return torch.from_dlpack(run(*(x.detach().cpu().numpy() for x in (key, first, second)))).to(key.device)
 
 

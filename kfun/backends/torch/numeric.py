@@ -5,23 +5,10 @@ from __future__ import annotations
 import torch
 
 from kfun.backends.common.promotion import promoting
-from kfun.backends.torch.arrays import FLOATING, PAIRS, cast, floating, native, widen
+from kfun.backends.torch.arrays import FLOATING, cast, native, of_floats, of_integers
 from kfun.ops._dispatch import OPS
 
 _MATH = "tan arcsin arccos arctan sinh cosh arcsinh arccosh arctanh exp2 log2 log10 erfc lgamma digamma i0"
-
-
-def _floating(f):
-    return lambda x: f(floating(x))
-
-
-def _whole(f):
-    """A function of two integers; uint16 and uint32, for which PyTorch has few, as int64."""
-
-    def wide(x1, x2):
-        return f(widen(x1), widen(x2)).to(x1.dtype)
-
-    return promoting(wide, PAIRS, cast)
 
 
 def _complex(real, imag):
@@ -39,14 +26,14 @@ def diag(x, k=0):
 
 
 RULES = {
-    **{name: _floating(getattr(torch, name)) for name in _MATH.split(" ")},
-    **{f"bitwise_{name}": _whole(getattr(torch, f"bitwise_{name}")) for name in ("and", "or", "xor")},
+    **{name: of_floats(getattr(torch, name)) for name in _MATH.split(" ")},
+    **{f"bitwise_{name}": of_integers(getattr(torch, f"bitwise_{name}")) for name in ("and", "or", "xor")},
     "bitwise_not": torch.bitwise_not,
-    "bitwise_left_shift": _whole(torch.bitwise_left_shift),
-    "bitwise_right_shift": _whole(torch.bitwise_right_shift),
-    "gcd": _whole(torch.gcd),
-    "lcm": _whole(torch.lcm),
-    "fmod": _whole(torch.fmod),
+    "bitwise_left_shift": of_integers(torch.bitwise_left_shift),
+    "bitwise_right_shift": of_integers(torch.bitwise_right_shift),
+    "gcd": of_integers(torch.gcd),
+    "lcm": of_integers(torch.lcm),
+    "fmod": of_integers(torch.fmod),
     "nextafter": promoting(torch.nextafter, FLOATING, cast),
     "signbit": torch.signbit,
     "view": view,

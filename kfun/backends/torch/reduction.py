@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from kfun.backends.torch.arrays import cast, floating, native, same_type, widen
-
-_HALF = (torch.float16, torch.bfloat16)
+from kfun.backends.torch.arrays import HALF, cast, floating, native, same_type, widen
 
 
 def _summed_type(dtype):
@@ -39,7 +37,7 @@ def prod(x, axis=None, keepdims=False):
         return x
 
     out = _summed_type(x.dtype)
-    wide = torch.int64 if out is torch.uint32 else torch.float32 if out in _HALF else out
+    wide = torch.int64 if out is torch.uint32 else torch.float32 if out in HALF else out
     return cast(_reduced(each, widen(x) if x.ndim else widen(x).to(wide), axis, keepdims), out)
 
 
@@ -47,13 +45,13 @@ def mean(x, axis=None, keepdims=False):
     if x.dtype is torch.float32 and type(axis) is int:
         return torch.mean(x, axis, keepdims)
     x = floating(x)
-    wide = torch.float32 if x.dtype in _HALF else x.dtype
+    wide = torch.float32 if x.dtype in HALF else x.dtype
     return cast(_reduced(lambda x, a, k: torch.mean(x, a, keepdim=k, dtype=wide), x, axis, keepdims), x.dtype)
 
 
 def var(x, axis=None, keepdims=False):
     x = floating(x)
-    wide = x.to(torch.float32) if x.dtype in _HALF else x
+    wide = x.to(torch.float32) if x.dtype in HALF else x
     return cast(_reduced(lambda x, a, k: torch.var(x, a, correction=0, keepdim=k), wide, axis, keepdims), x.dtype)
 
 

@@ -6,11 +6,10 @@ import math
 
 import torch
 
-from kfun.backends.torch.arrays import cast, native, widen
+from kfun.backends.torch.arrays import HALF, cast, native, widen
 from kfun.backends.torch.shaping import wrap
 from kfun.ops._like import refuse_sparse
 
-_HALF = (torch.float16, torch.bfloat16)
 _REDUCTIONS = {"max": "amax", "min": "amin", "mul": "prod"}
 
 
@@ -34,7 +33,7 @@ def scatter_update(inputs, indices, updates, reduction=None):
 
 def _computed(x):
     """Half precision as float32, bools and types with few kernels as wider integers."""
-    if x.dtype in _HALF:
+    if x.dtype in HALF:
         return x.to(torch.float32)
     return x.to(torch.uint8) if x.dtype is torch.bool else widen(x)
 
@@ -42,7 +41,7 @@ def _computed(x):
 def cumprod(x, axis=None, dtype=None):
     out = x.dtype if dtype is None else native(dtype)
     out = torch.int32 if out is torch.bool else out
-    wide = torch.float32 if out in _HALF else torch.int64 if out in (torch.uint16, torch.uint32) else out
+    wide = torch.float32 if out in HALF else torch.int64 if out in (torch.uint16, torch.uint32) else out
     x, axis = (x.reshape(-1), 0) if axis is None else (x, axis)
     return cast(torch.cumprod(x, axis, dtype=wide), out)
 
