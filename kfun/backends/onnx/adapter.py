@@ -24,6 +24,7 @@ from kfun.backends.onnx import (
     shaping,
 )
 from kfun.backends.onnx.evaluate import evaluate
+from kfun.backends.onnx.reasons import REASONS
 from kfun.backends.onnx.value import Dim, Value, as_value
 from kfun.ops._kinds import Kind, register
 
@@ -39,12 +40,6 @@ RULES = {
     **numeric.RULES,
     **matrix.RULES,
 }
-
-_RANDOM = "random numbers are drawn before export; dropout and noise are inactive at inference (training=False)"
-_DRAWN = ("split", "split_each", "fold_in", "bits", "uniform", "normal", "truncated_normal", "randint", "permutation")
-_DRAWN += ("bernoulli", "categorical", "shuffle", "dropout", "gamma", "beta", "binomial")
-REASONS = {f"random_{name}": _RANDOM for name in _DRAWN} | numeric.REASONS | matrix.REASONS
-REASONS["convert_to_numpy"] = shaping.NO_DATA  # constants have data, so there is a rule as well
 
 TRANSFORMS = {"evaluate": evaluate, "custom_gradient": value_alone, "checkpoint": lambda fun: fun}
 

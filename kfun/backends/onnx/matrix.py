@@ -99,20 +99,3 @@ RULES = {
     "rfft": rfft,
     "irfft": irfft,
 }
-
-_LACKS = "it has no {}; {} before export"
-_SVD = _LACKS.format("singular value decomposition", "decompose the matrix")
-REASONS: dict[str, str] = {
-    "cholesky": _LACKS.format("Cholesky decomposition", "factor the matrix"),
-    "slogdet": _LACKS.format("logarithms of determinants", "use ops.det, or compute them"),
-    "logdet": _LACKS.format("logarithms of determinants", "use ops.det, or compute them"),
-    "eig": _LACKS.format("eigendecomposition", "decompose the matrix"),
-    "eigh": _LACKS.format("eigendecomposition", "decompose the matrix"),
-    "qr": _LACKS.format("QR decomposition", "factor the matrix"),
-    "lu_factor": _LACKS.format("LU decomposition", "use ops.solve or ops.inv, or factor the matrix"),
-    "svd": _SVD,
-    "pinv": f"{_SVD}, or use ops.inv of a square one",
-    "lstsq": f"{_SVD}, or use ops.solve of the normal equations",
-    "matrix_rank": _SVD,
-    "elastic_transform": "random numbers are drawn before export; augmentation is inactive at inference",
-}

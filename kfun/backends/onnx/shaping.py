@@ -12,11 +12,10 @@ import numpy as np
 
 from kfun import dtypes
 from kfun.backends.graphs.graph_rules import axes_of, check_reshape, known, pad_pairs
+from kfun.backends.onnx.reasons import NO_DATA
 from kfun.backends.onnx.sizes import claim, expanded, size_list
 from kfun.backends.onnx.value import Dim, Value, as_value, cast, constant, emit, integers, known_size, promoted
 from kfun.errors import UnsupportedOp
-
-NO_DATA = "graph values have no data before the model runs; run it and convert its results"
 
 
 def convert_to_numpy(x):

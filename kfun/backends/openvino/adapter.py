@@ -8,6 +8,7 @@ a row of minus infinities is finite.
 
 from __future__ import annotations
 
+from kfun.backends.graphs.graph_rules import value_alone
 from kfun.backends.openvino import (
     activation,
     control,
@@ -23,6 +24,7 @@ from kfun.backends.openvino import (
     shaping,
 )
 from kfun.backends.openvino.evaluate import evaluate
+from kfun.backends.openvino.reasons import REASONS
 from kfun.backends.openvino.value import Dim, Value, as_value
 from kfun.ops._kinds import Kind, register
 
@@ -41,12 +43,6 @@ RULES = {
     **rnn.RULES,
 }
 
-_RANDOM = "random numbers are drawn before export; dropout and noise are inactive at inference (training=False)"
-REASONS = {f"random_{name}": _RANDOM for name in ("split", "fold_in", "bits", "uniform", "normal", "truncated_normal")}
-REASONS |= {f"random_{name}": _RANDOM for name in ("randint", "permutation", "bernoulli", "categorical")}
-REASONS["convert_to_numpy"] = shaping.NO_DATA  # constants have data, so there is a rule as well
-REASONS |= numeric.REASONS | matrix.REASONS | functional.REASONS
-
-TRANSFORMS = {"evaluate": evaluate, **functional.TRANSFORMS}
+TRANSFORMS = {"evaluate": evaluate, "custom_gradient": value_alone, "checkpoint": lambda fun: fun}
 
 KIND = register(Kind("openvino", (Value, Dim), RULES, as_value, priority=10, reasons=REASONS, transforms=TRANSFORMS))

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from openvino import opset16 as o
 
 from kfun.backends.common.windows import each
-from kfun.backends.graphs.graph_rules import value_alone
 from kfun.backends.openvino.convolution import opened
 from kfun.backends.openvino.value import cast, integers, promoted
 
@@ -26,7 +25,3 @@ def _adaptive(name: str) -> Callable:
 
 
 RULES = {"adaptive_average_pool": _adaptive("average"), "adaptive_max_pool": _adaptive("max")}
-_RANDOM = "random numbers are drawn before export; dropout and noise are inactive at inference (training=False)"
-_DRAWN = ("split_each", "shuffle", "dropout", "gamma", "beta", "binomial")
-REASONS = {f"random_{name}": _RANDOM for name in _DRAWN}
-TRANSFORMS = {"custom_gradient": value_alone, "checkpoint": lambda fun: fun}

@@ -89,22 +89,3 @@ RULES = {
     "rfft": rfft,
     "irfft": irfft,
 }
-
-_LACKS = "it has no {}; {}"
-_BEFORE = "factor the matrix before export"
-_SVD = _LACKS.format("singular value decomposition", "decompose the matrix before export")
-REASONS: dict[str, str] = {
-    "cholesky": _LACKS.format("Cholesky decomposition", _BEFORE),
-    "det": _LACKS.format("determinants", "compute them before export, or from ops.inv of matrices that you can factor"),
-    "slogdet": _LACKS.format("determinants", "compute them before export"),
-    "logdet": _LACKS.format("determinants", "compute them before export"),
-    "eig": _LACKS.format("eigendecomposition", "decompose the matrix before export"),
-    "eigh": _LACKS.format("eigendecomposition", "decompose the matrix before export"),
-    "qr": _LACKS.format("QR decomposition", _BEFORE),
-    "lu_factor": _LACKS.format("LU decomposition", f"use ops.solve or ops.inv, or {_BEFORE}"),
-    "svd": _SVD,
-    "pinv": _SVD + ", or use ops.inv of a square one",
-    "lstsq": _SVD + ", or use ops.solve of the normal equations",
-    "matrix_rank": _SVD,
-    "elastic_transform": "random numbers are drawn before export; augmentation is inactive at inference",
-}

@@ -38,11 +38,3 @@ RULES = {
     "bitwise_left_shift": binary(o.bitwise_left_shift),
     "bitwise_right_shift": binary(o.bitwise_right_shift),
 }
-_NO_COMPLEX = "it has no complex type; keep real and imaginary parts as two arrays"
-REASONS: dict[str, str] = {
-    **dict.fromkeys(("complex", "real", "imag", "conj", "isreal", "angle", "polar"), _NO_COMPLEX),
-    "view_as_complex": _NO_COMPLEX,
-    "view_as_real": _NO_COMPLEX,
-    "view": "it does not read bits as another type; convert numbers with ops.cast, or bits before export",
-    "nextafter": "it has no neighbours of floats; compute them before export, or add a small number",
-}

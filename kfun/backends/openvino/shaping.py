@@ -11,6 +11,7 @@ from openvino import opset16 as o
 from kfun import dtypes
 from kfun.backends.graphs.graph_rules import axes_of, check_reshape, known, pad_pairs
 from kfun.backends.openvino.elementwise import elementwise
+from kfun.backends.openvino.reasons import NO_DATA
 from kfun.backends.openvino.value import (
     Dim,
     Value,
@@ -26,8 +27,6 @@ from kfun.backends.openvino.value import (
     stored_axis,
 )
 from kfun.errors import UnsupportedOp
-
-NO_DATA = "graph values have no data before the compiled model runs; run it and convert its results"
 
 
 def convert_to_tensor(x, dtype=None):
