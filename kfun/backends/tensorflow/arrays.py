@@ -86,6 +86,13 @@ def as_floating(x: tf.Tensor) -> tf.Tensor:
     return cast_to(x, dtype)
 
 
+def as_bool(x: Any) -> tf.Tensor:
+    """`x != 0`, of a tensor or a Python scalar."""
+    if isinstance(x, (bool, int, float, complex)):
+        return tf.constant(bool(x))
+    return tf.convert_to_tensor(x) if x.dtype == tf.bool else tf.not_equal(x, tf.zeros((), x.dtype))
+
+
 def floating(fn: Callable) -> Callable:
     """A rule of one array (and options) whose result is never an integer."""
 

@@ -1,10 +1,18 @@
-"""Reductions and products on PyTorch."""
+"""Reductions on PyTorch."""
 
 from __future__ import annotations
 
 import torch
 
-from kfun.backends.torch.arrays import HALF, cast, floating, native, same_type, widen
+from kfun.backends.torch.arrays import HALF, cast, floating, native, widen
+
+
+def cumprod(x, axis=None, dtype=None):
+    out = x.dtype if dtype is None else native(dtype)
+    out = torch.int32 if out is torch.bool else out
+    wide = torch.float32 if out in HALF else torch.int64 if out in (torch.uint16, torch.uint32) else out
+    x, axis = (x.reshape(-1), 0) if axis is None else (x, axis)
+    return cast(torch.cumprod(x, axis, dtype=wide), out)
 
 
 def _summed_type(dtype):
@@ -92,27 +100,8 @@ def logsumexp(x, axis=None, keepdims=False):
     return _reduced(lambda x, a, k: torch.logsumexp(x, a, keepdim=k), floating(x), axis, keepdims)
 
 
-def _product(f, operands):
-    operands = same_type(*operands)
-    dtype = operands[0].dtype
-    if dtype is torch.bool:
-        return f([x.to(torch.int32) for x in operands]) != 0
-    if dtype in (torch.uint16, torch.uint32):
-        return f([widen(x) for x in operands]).to(dtype)
-    return f(operands)
-
-
-def matmul(x1, x2):
-    if x1.dtype is x2.dtype and x1.dtype.is_floating_point:
-        return torch.matmul(x1, x2)
-    return _product(lambda xs: torch.matmul(*xs), (x1, x2))
-
-
-def einsum(subscripts, *operands):
-    return _product(lambda xs: torch.einsum(subscripts, *xs), operands)
-
-
 RULES = {
+    "cumprod": cumprod,
     "sum": sum_,
     "prod": prod,
     "mean": mean,
@@ -125,6 +114,4 @@ RULES = {
     "argmin": _index_of(torch.argmin),
     "cumsum": cumsum,
     "logsumexp": logsumexp,
-    "matmul": matmul,
-    "einsum": einsum,
 }

@@ -1,4 +1,4 @@
-"""Shape, order, selection and joining on PyTorch."""
+"""Shape, order and indexing on PyTorch."""
 
 from __future__ import annotations
 
