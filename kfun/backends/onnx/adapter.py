@@ -13,15 +13,23 @@ from __future__ import annotations
 from kfun.backends.graphs.graph_rules import value_alone
 from kfun.backends.onnx import (
     activation,
+    attention,
+    bits,
     control,
     convolution,
+    creation,
     elementwise,
-    indexing,
-    matrix,
-    numeric,
+    image,
+    linalg,
+    normalization,
+    products,
     reduction,
     rnn,
+    scattering,
+    selection,
     shaping,
+    signal,
+    special,
 )
 from kfun.backends.onnx.evaluate import evaluate
 from kfun.backends.onnx.reasons import REASONS
@@ -29,16 +37,24 @@ from kfun.backends.onnx.value import Dim, Value, as_value
 from kfun.ops._kinds import Kind, register
 
 RULES = {
-    **elementwise.RULES,
     **activation.RULES,
-    **shaping.RULES,
-    **indexing.RULES,
-    **reduction.RULES,
-    **convolution.RULES,
+    **attention.RULES,
+    **bits.RULES,
     **control.RULES,
+    **convolution.RULES,
+    **creation.RULES,
+    **elementwise.RULES,
+    **image.RULES,
+    **linalg.RULES,
+    **normalization.RULES,
+    **products.RULES,
+    **reduction.RULES,
     **rnn.RULES,
-    **numeric.RULES,
-    **matrix.RULES,
+    **scattering.RULES,
+    **selection.RULES,
+    **shaping.RULES,
+    **signal.RULES,
+    **special.RULES,
 }
 
 TRANSFORMS = {"evaluate": evaluate, "custom_gradient": value_alone, "checkpoint": lambda fun: fun}

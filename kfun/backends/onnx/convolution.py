@@ -1,4 +1,4 @@
-"""Convolution, pooling and resizing on ONNX, whose operations read `[B, C, D...]`.
+"""Convolution and pooling on ONNX, whose operations read `[B, C, D...]`.
 
 Around each of them stand two transposes where channels are last; onnxruntime moves and cancels them.
 """
@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kfun import dtypes
 from kfun.backends.common.windows import checked_padding, depthwise, each, same_padding, transpose_cut
-from kfun.backends.graphs.resizing import resizing
-from kfun.backends.onnx import shaping as s
-from kfun.backends.onnx.value import Value, as_value, emit, integers, known_size, promoted
+from kfun.backends.onnx import shaping
+from kfun.backends.onnx.value import Value, as_value, emit, known_size, promoted
 
 
 def opened(x: Any, data_format: str | None, dtype: str) -> tuple[Value, int, Callable]:
@@ -24,7 +22,7 @@ def opened(x: Any, data_format: str | None, dtype: str) -> tuple[Value, int, Cal
     if data_format not in (None, "channels_last"):
         raise ValueError(f"expected data_format 'channels_last' or 'channels_first'; received {data_format!r}")
     first, last = (0, rank - 1, *range(1, rank - 1)), (0, *range(2, rank), 1)
-    return s.transpose(x, first), rank - 2, lambda out: s.transpose(out, last)
+    return shaping.transpose(x, first), rank - 2, lambda out: shaping.transpose(out, last)
 
 
 def _padding(x: Value, window: Sequence[int], strides: Any, padding: str, dilation: Sequence[int]) -> dict:
@@ -57,14 +55,14 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
     strides, dilation = each(strides, n), each(dilation_rate, n)
     pads = _padding(x, window, strides, padding, dilation)
     shape = [x.shape[0], filters, *_unchanged(x, strides, padding)]
-    filters = s.transpose(kernel, (n + 1, n, *range(n)))  # [F, I, K...]
+    filters = shaping.transpose(kernel, (n + 1, n, *range(n)))  # [F, I, K...]
     return close(emit("Conv", x, filters, strides=strides, dilations=dilation, group=groups, shape=shape, **pads))
 
 
 def _grouped(kernel: Any) -> Value:
     """The kernel `[K..., C, M]` of a depthwise convolution as `[K..., 1, C M]`: that of one in C groups."""
     *window, channels, multiplier = (known_size(k, "the size of a kernel") for k in as_value(kernel).shape)
-    return s.reshape(kernel, (*window, 1, channels * multiplier))
+    return shaping.reshape(kernel, (*window, 1, channels * multiplier))
 
 
 def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
@@ -77,11 +75,11 @@ def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=No
     window = [known_size(k, "the size of a kernel") for k in kernel.shape]
     cuts = [transpose_cut(k, t, d, padding, p) for k, t, d, p in zip(window, strides, dilation, extra, strict=False)]
     pads = [c for c, _ in cuts] + [max(c, 0) for _, c in cuts]
-    filters = s.transpose(kernel, (n + 1, n, *range(n)))  # [C, F, K...]
+    filters = shaping.transpose(kernel, (n + 1, n, *range(n)))  # [C, F, K...]
     out = emit("ConvTranspose", x, filters, strides=strides, dilations=dilation, pads=pads)
     grow = [max(-c, 0) for _, c in cuts]
     if any(grow):  # beyond the last window there is nothing: zeros
-        out = s.pad(out, [(0, 0), (0, 0), *[(0, g) for g in grow]])
+        out = shaping.pad(out, [(0, 0), (0, 0), *[(0, g) for g in grow]])
     return close(out)
 
 
@@ -98,23 +96,10 @@ def _pool(op: str) -> Callable:
     return rule
 
 
-_RESIZED = {"bilinear": "linear", "nearest": "nearest"}
-
-
-def _interpolated(images, size, interpolation, data_format):
-    dtype = promoted(images)
-    x, _, close = opened(images, data_format, dtype if dtypes.is_float(dtype) else "float32")
-    sizes = [*x.shape[:2], *size]
-    options = {"coordinate_transformation_mode": "half_pixel", "nearest_mode": "round_prefer_ceil"}
-    mode = _RESIZED[interpolation]
-    return close(emit("Resize", x, None, None, integers(sizes), mode=mode, shape=sizes, **options))
-
-
 RULES = {
     "conv": conv,
     "depthwise_conv": depthwise(conv, _grouped),
     "conv_transpose": conv_transpose,
     "max_pool": _pool("MaxPool"),
     "average_pool": _pool("AveragePool"),
-    "resize": resizing(_interpolated, _RESIZED),
 }

@@ -11,17 +11,22 @@ from __future__ import annotations
 from kfun.backends.graphs.graph_rules import value_alone
 from kfun.backends.openvino import (
     activation,
+    attention,
+    bits,
     control,
     convolution,
+    creation,
     elementwise,
-    functional,
-    indexing,
-    matrix,
-    numeric,
+    image,
+    linalg,
+    products,
     reduction,
     rnn,
-    select,
+    scattering,
+    selection,
     shaping,
+    signal,
+    special,
 )
 from kfun.backends.openvino.evaluate import evaluate
 from kfun.backends.openvino.reasons import REASONS
@@ -29,18 +34,23 @@ from kfun.backends.openvino.value import Dim, Value, as_value
 from kfun.ops._kinds import Kind, register
 
 RULES = {
-    **numeric.RULES,
-    **select.RULES,
-    **matrix.RULES,
-    **functional.RULES,
-    **elementwise.RULES,
     **activation.RULES,
-    **shaping.RULES,
-    **indexing.RULES,
-    **reduction.RULES,
-    **convolution.RULES,
+    **attention.RULES,
+    **bits.RULES,
     **control.RULES,
+    **convolution.RULES,
+    **creation.RULES,
+    **elementwise.RULES,
+    **image.RULES,
+    **linalg.RULES,
+    **products.RULES,
+    **reduction.RULES,
     **rnn.RULES,
+    **scattering.RULES,
+    **selection.RULES,
+    **shaping.RULES,
+    **signal.RULES,
+    **special.RULES,
 }
 
 TRANSFORMS = {"evaluate": evaluate, "custom_gradient": value_alone, "checkpoint": lambda fun: fun}

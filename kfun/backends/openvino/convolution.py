@@ -1,4 +1,4 @@
-"""Convolution, pooling and resizing on OpenVINO.
+"""Convolution and pooling on OpenVINO.
 
 Results of the channels-last forms stay stored `[B, C, D...]`, so that a chain of convolutions has
 one transpose at its start and at most one at its end.
@@ -12,10 +12,8 @@ from typing import Any
 from openvino import opset14
 from openvino import opset16 as o
 
-from kfun import dtypes
 from kfun.backends.common.windows import checked_padding, depthwise, each, same_padding, transpose_cut
-from kfun.backends.graphs.resizing import resizing
-from kfun.backends.openvino import shaping as s
+from kfun.backends.openvino import shaping
 from kfun.backends.openvino.value import Value, as_value, cast, first_of, integers, known_size, promoted
 
 
@@ -52,11 +50,11 @@ def _padded(x: Any, window: Sequence[int], strides: Any, padding: str, dilation:
 
 def _filters(kernel: Value, n: int, groups: int = 1) -> Value:
     """`[K..., I, F]` as `[F, I, K...]`, or `[G, F / G, I, K...]` in groups."""
-    kernel = s.transpose(kernel, (n + 1, n, *range(n)))
+    kernel = shaping.transpose(kernel, (n + 1, n, *range(n)))
     if groups == 1:
         return kernel
     filters, *rest = kernel.shape
-    return s.reshape(kernel, (groups, filters // groups, *rest))
+    return shaping.reshape(kernel, (groups, filters // groups, *rest))
 
 
 def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
@@ -78,7 +76,7 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
 def _grouped(kernel: Any) -> Value:
     """The kernel `[K..., C, M]` of a depthwise convolution as `[K..., 1, C M]`: that of one in C groups."""
     *window, channels, multiplier = (known_size(k, "the size of a kernel") for k in as_value(kernel).shape)
-    return s.reshape(kernel, (*window, 1, channels * multiplier))
+    return shaping.reshape(kernel, (*window, 1, channels * multiplier))
 
 
 def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
@@ -91,7 +89,7 @@ def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=No
     window = [known_size(k, "the size of a kernel") for k in kernel.shape]
     cuts = [transpose_cut(k, t, d, padding, p) for k, t, d, p in zip(window, strides, dilation, extra, strict=False)]
     begin, end = [c for c, _ in cuts], [max(c, 0) for _, c in cuts]
-    filters = s.transpose(kernel, (n + 1, n, *range(n))).output  # [C, F, K...]
+    filters = shaping.transpose(kernel, (n + 1, n, *range(n))).output  # [C, F, K...]
     out = o.convolution_backprop_data(x, filters, strides, pads_begin=begin, pads_end=end, dilations=dilation)
     grow = [max(-c, 0) for _, c in cuts]
     if any(grow):  # beyond the last window there is nothing: zeros
@@ -116,23 +114,18 @@ def _pool(op: str) -> Callable:
     return rule
 
 
-def _interpolate(images, size, interpolation, data_format):
-    """The CPU's own kernel, which takes `[B, C, H, W]` as it is stored."""
-    dtype = promoted(images)
-    x, n, close = opened(images, data_format, dtype if dtypes.is_float(dtype) else "float32")
-    made = o.interpolate(
-        x,
-        integers(size),
-        _NATIVE[interpolation],
-        "sizes",
-        coordinate_transformation_mode="half_pixel",
-        nearest_mode="round_prefer_ceil",
-        axes=integers(list(range(2, n + 2))),
-    )
-    return close(made)
+def _adaptive(name: str) -> Callable:
+    def rule(inputs, output_size, data_format=None):
+        kept = promoted(inputs)
+        dtype = promoted(inputs, floating=True)
+        x, n, close = opened(inputs, data_format, "float32" if dtype in ("float16", "bfloat16") else dtype)
+        sizes = integers(list(each(output_size, n)))
+        if name == "average":
+            return cast(close(o.adaptive_avg_pool(x, sizes).output(0)), dtype)
+        return cast(close(o.adaptive_max_pool(x, sizes, "i32").output(0)), kept)
 
+    return rule
 
-_NATIVE = {"bilinear": "linear", "nearest": "nearest"}
 
 RULES = {
     "conv": conv,
@@ -140,5 +133,6 @@ RULES = {
     "conv_transpose": conv_transpose,
     "max_pool": _pool("max"),
     "average_pool": _pool("average"),
-    "resize": resizing(_interpolate, _NATIVE),
+    "adaptive_average_pool": _adaptive("average"),
+    "adaptive_max_pool": _adaptive("max"),
 }

@@ -1,26 +1,11 @@
-"""Special functions and bits on ONNX."""
+"""Bits and whole numbers on ONNX."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from kfun.backends.onnx.elementwise import binary, unary
-from kfun.backends.onnx.kernels import runs
-from kfun.backends.onnx.value import Value, as_value, cast, emit, promoted
-from kfun.ops._dispatch import OPS
-
-_TRIGONOMETRY = {"tan": "Tan", "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan", "sinh": "Sinh", "cosh": "Cosh"}
-_TRIGONOMETRY |= {"arcsinh": "Asinh", "arccosh": "Acosh", "arctanh": "Atanh"}
-
-
-def _in_float32(name: str, op: str) -> Callable:
-    """The native function where onnxruntime has it, which is not for float64."""
-
-    def rule(x):
-        x = as_value(x, promoted(x, floating=True))
-        return OPS[name].body(x) if x.dtype == "float64" and not runs(op, x.dtype) else emit(op, x)
-
-    return rule
+from kfun.backends.onnx.promotion import binary, unary
+from kfun.backends.onnx.value import Value, as_value, cast, emit
 
 
 def _unsigned(x: Value) -> str:
@@ -47,8 +32,6 @@ def _shift_right(x: Value, by: Value) -> Value:
 
 
 RULES = {
-    **{name: _in_float32(name, op) for name, op in _TRIGONOMETRY.items()},
-    "fmod": binary(lambda x, y: emit("Mod", x, y, fmod=1)),
     "bitwise_and": binary("BitwiseAnd", logical="And"),
     "bitwise_or": binary("BitwiseOr", logical="Or"),
     "bitwise_xor": binary("BitwiseXor", logical="Xor"),

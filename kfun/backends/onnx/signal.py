@@ -1,51 +1,20 @@
-"""Linear systems and Fourier transforms on ONNX, and what it has no decompositions for."""
+"""Fourier transforms on ONNX."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from kfun.backends.common.matrices import checked
-from kfun.backends.graphs import formulas as formulas
-from kfun.backends.onnx import elementwise as e
-from kfun.backends.onnx import indexing as indexing
-from kfun.backends.onnx import shaping as s
+from kfun.backends.onnx import elementwise, shaping
 from kfun.backends.onnx.value import Value, as_value, cast, emit, promoted
 
 _PRECISE = "float64"  # onnxruntime's transforms of float32 lose two digits
 
 
-def _single(*operands: Any) -> str:
-    """The type to compute in: at least float32, for which there are kernels."""
-    dtype = promoted(*operands, floating=True)
-    return "float32" if dtype in ("float16", "bfloat16") else dtype
-
-
-def inv(x):
-    return cast(formulas.inverse(as_value(x, _single(x))), promoted(x, floating=True))
-
-
-def solve(a, b):
-    dtype = _single(a, b)
-    a, columns = as_value(a, dtype), as_value(b, dtype)
-    vector = columns.ndim == 1
-    columns = s.expand_dims(columns, -1) if vector else columns
-    x = cast(formulas.solved(formulas.inverse(a), a, columns), promoted(a, b, floating=True))
-    return s.squeeze(x, -1) if vector else x
-
-
-def solve_triangular(a, b, lower=False):
-    return solve(s.RULES["tril" if lower else "triu"](a), b)
-
-
-def det(x):
-    return cast(emit("Det", as_value(x, _single(x))), promoted(x, floating=True))
-
-
 def _transformed(x: tuple, axes: list[int], inverse: bool) -> tuple[Value, Value]:
     """A Fourier transform of the real and the imaginary part over some axes."""
     dtype = promoted(*x, floating=True)
-    z = s.stack([as_value(part, _PRECISE) for part in x], -1)  # ONNX keeps the two in a last axis
+    z = shaping.stack([as_value(part, _PRECISE) for part in x], -1)  # ONNX keeps the two in a last axis
     for axis in axes:
         z = emit("DFT", z, None, as_value(axis - 1, "int64"), inverse=int(inverse), shape=z.shape)
     return _halves(z, dtype)
@@ -53,7 +22,7 @@ def _transformed(x: tuple, axes: list[int], inverse: bool) -> tuple[Value, Value
 
 def _halves(z: Value, dtype: str) -> tuple[Value, Value]:
     z = cast(z, dtype)
-    return indexing.getitem(z, (..., 0)), indexing.getitem(z, (..., 1))
+    return shaping.getitem(z, (..., 0)), shaping.getitem(z, (..., 1))
 
 
 def _over(axes: list[int], inverse: bool) -> Callable:
@@ -64,15 +33,15 @@ def _fitted(x: Value, size: Any) -> Value:
     """`x` with its last axis cut or filled up with zeros to a size."""
     old = x.shape[-1]
     more = max(size - old, 0) if isinstance(old, int) and isinstance(size, int) else size
-    padded = s.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)])
-    return indexing.slice_(padded, [0] * x.ndim, [*x.shape[:-1], size])
+    padded = shaping.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)])
+    return shaping.slice_(padded, [0] * x.ndim, [*x.shape[:-1], size])
 
 
 def rfft(x, fft_length=None):
     dtype = promoted(x, floating=True)
     x = as_value(x, _PRECISE)
     x = x if fft_length is None else _fitted(x, fft_length)
-    z = emit("DFT", s.expand_dims(x, -1), None, as_value(-2, "int64"), onesided=1)
+    z = emit("DFT", shaping.expand_dims(x, -1), None, as_value(-2, "int64"), onesided=1)
     return _halves(z, dtype)
 
 
@@ -85,13 +54,12 @@ def irfft(x, fft_length=None):
     if fft_length is not None:
         real, imaginary = _fitted(real, half), _fitted(imaginary, half)
     rest = (..., slice(length - half, 0, -1))
-    mirrored = e.RULES["negative"](indexing.getitem(imaginary, rest))
-    whole = s.concatenate([real, indexing.getitem(real, rest)], -1), s.concatenate([imaginary, mirrored], -1)
+    mirrored = elementwise.RULES["negative"](shaping.getitem(imaginary, rest))
+    whole = shaping.concatenate([real, shaping.getitem(real, rest)], -1), shaping.concatenate([imaginary, mirrored], -1)
     return cast(_transformed(whole, [-1], True)[0], dtype)
 
 
 RULES = {
-    **checked({"inv": inv, "solve": solve, "solve_triangular": solve_triangular, "det": det}),
     "fft": _over([-1], False),
     "ifft": _over([-1], True),
     "fft2": _over([-2, -1], False),
