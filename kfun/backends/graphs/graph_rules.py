@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import string
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -60,6 +59,13 @@ def explicit(subscripts: str) -> str:
     return f"{subscripts}->{'...' if '...' in subscripts else ''}{once}"
 
 
+def grouped(as_value: Callable, known_size: Callable, kernel: Any) -> Any:
+    """The kernel `[K..., C, M]` of a depthwise convolution as `[K..., 1, C M]`: that of one in C groups."""
+    kernel = as_value(kernel)
+    *window, channels, multiplier = (known_size(k, "the size of a kernel") for k in kernel.shape)
+    return ops.reshape(kernel, (*window, 1, channels * multiplier))
+
+
 def accumulator(dtype: str) -> str:
     """The type that JAX sums a type in: small integers are int32, unsigned ones uint32."""
     small = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}
@@ -99,16 +105,6 @@ def pairs_of_branches(first: Any, second: Any) -> list[tuple]:
         return list(zip(leaves(first), leaves(tree_map(lambda _, v: v, first, second)), strict=True))
     except (TypeError, KeyError, ValueError, IndexError):
         raise TypeError(f"ops.cond: the branches differ in structure: {first!r} and {second!r}") from None
-
-
-def value_alone(f: Callable) -> Callable:
-    """What `custom_gradient` makes of `f`, which returns its value and a gradient, where there are no gradients."""
-
-    @functools.wraps(f)
-    def call(*args, **kwargs):
-        return f(*args, **kwargs)[0]
-
-    return call
 
 
 _ARITHMETIC = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide"}

@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 
+from kfun.backends.common import no_gradients
 from kfun.backends.common.promotion import from_python
 from kfun.backends.common.tree import fill, leaves, spread, tree_map
 
@@ -45,14 +46,4 @@ def jit(fun, *, static_argnums=(), static_argnames=(), donate_argnums=(), donate
     return fun
 
 
-def custom_gradient(f):
-    """The value alone: there are no gradients."""
-
-    @functools.wraps(f)
-    def call(*args, **kwargs):
-        return f(*args, **kwargs)[0]
-
-    return call
-
-
-TRANSFORMS = {"vmap": vmap, "jit": jit, "custom_gradient": custom_gradient, "checkpoint": lambda fun: fun}
+TRANSFORMS = {"vmap": vmap, "jit": jit, **no_gradients.TRANSFORMS}

@@ -10,7 +10,7 @@ for infinity.
 
 from __future__ import annotations
 
-from kfun.backends.graphs.graph_rules import value_alone
+from kfun.backends.common import no_gradients
 from kfun.backends.onnx import (
     activation,
     attention,
@@ -57,6 +57,6 @@ RULES = {
     **special.RULES,
 }
 
-TRANSFORMS = {"evaluate": evaluate, "custom_gradient": value_alone, "checkpoint": lambda fun: fun}
+TRANSFORMS = {"evaluate": evaluate, **no_gradients.TRANSFORMS}
 
 KIND = register(Kind("onnx", (Value, Dim), RULES, as_value, priority=10, reasons=REASONS, transforms=TRANSFORMS))

@@ -5,10 +5,12 @@ Around each of them stand two transposes where channels are last; onnxruntime mo
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from kfun.backends.common.windows import checked_padding, depthwise, each, same_padding, transpose_cut
+from kfun.backends.graphs.graph_rules import grouped
 from kfun.backends.onnx import shaping
 from kfun.backends.onnx.value import Value, as_value, emit, known_size, promoted
 
@@ -59,12 +61,6 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
     return close(emit("Conv", x, filters, strides=strides, dilations=dilation, group=groups, shape=shape, **pads))
 
 
-def _grouped(kernel: Any) -> Value:
-    """The kernel `[K..., C, M]` of a depthwise convolution as `[K..., 1, C M]`: that of one in C groups."""
-    *window, channels, multiplier = (known_size(k, "the size of a kernel") for k in as_value(kernel).shape)
-    return shaping.reshape(kernel, (*window, 1, channels * multiplier))
-
-
 def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
     dtype = promoted(inputs, kernel)
     x, n, close = opened(inputs, data_format, dtype)
@@ -98,7 +94,7 @@ def _pool(op: str) -> Callable:
 
 RULES = {
     "conv": conv,
-    "depthwise_conv": depthwise(conv, _grouped),
+    "depthwise_conv": depthwise(conv, functools.partial(grouped, as_value, known_size)),
     "conv_transpose": conv_transpose,
     "max_pool": _pool("MaxPool"),
     "average_pool": _pool("AveragePool"),

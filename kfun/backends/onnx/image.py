@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kfun import dtypes
-from kfun.backends.graphs.resizing import resizing
+from kfun.backends.common.resizing import resizing
 from kfun.backends.onnx.convolution import opened
 from kfun.backends.onnx.value import emit, integers, promoted
 

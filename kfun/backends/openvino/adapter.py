@@ -8,7 +8,7 @@ a row of minus infinities is finite.
 
 from __future__ import annotations
 
-from kfun.backends.graphs.graph_rules import value_alone
+from kfun.backends.common import no_gradients
 from kfun.backends.openvino import (
     activation,
     attention,
@@ -53,6 +53,6 @@ RULES = {
     **special.RULES,
 }
 
-TRANSFORMS = {"evaluate": evaluate, "custom_gradient": value_alone, "checkpoint": lambda fun: fun}
+TRANSFORMS = {"evaluate": evaluate, **no_gradients.TRANSFORMS}
 
 KIND = register(Kind("openvino", (Value, Dim), RULES, as_value, priority=10, reasons=REASONS, transforms=TRANSFORMS))

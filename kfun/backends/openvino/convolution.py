@@ -6,6 +6,7 @@ one transpose at its start and at most one at its end.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from openvino import opset14
 from openvino import opset16 as o
 
 from kfun.backends.common.windows import checked_padding, depthwise, each, same_padding, transpose_cut
+from kfun.backends.graphs.graph_rules import grouped
 from kfun.backends.openvino import shaping
 from kfun.backends.openvino.value import Value, as_value, cast, first_of, integers, known_size, promoted
 
@@ -73,12 +75,6 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
     return close(op(x, filters, strides=strides, dilations=dilation, **pads))
 
 
-def _grouped(kernel: Any) -> Value:
-    """The kernel `[K..., C, M]` of a depthwise convolution as `[K..., 1, C M]`: that of one in C groups."""
-    *window, channels, multiplier = (known_size(k, "the size of a kernel") for k in as_value(kernel).shape)
-    return shaping.reshape(kernel, (*window, 1, channels * multiplier))
-
-
 def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
     dtype = promoted(inputs, kernel)
     x, n, close = opened(inputs, data_format, dtype)
@@ -129,7 +125,7 @@ def _adaptive(name: str) -> Callable:
 
 RULES = {
     "conv": conv,
-    "depthwise_conv": depthwise(conv, _grouped),
+    "depthwise_conv": depthwise(conv, functools.partial(grouped, as_value, known_size)),
     "conv_transpose": conv_transpose,
     "max_pool": _pool("max"),
     "average_pool": _pool("average"),

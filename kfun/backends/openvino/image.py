@@ -5,7 +5,7 @@ from __future__ import annotations
 from openvino import opset16 as o
 
 from kfun import dtypes
-from kfun.backends.graphs.resizing import resizing
+from kfun.backends.common.resizing import resizing
 from kfun.backends.openvino.convolution import opened
 from kfun.backends.openvino.value import integers, promoted
 

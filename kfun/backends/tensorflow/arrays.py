@@ -72,6 +72,11 @@ def promoting(fn: Callable, pairs: Mapping[tuple, tf.DType] = PAIRS) -> Callable
     return rule
 
 
+def with_bool(fn: Callable, logical: Callable) -> Callable:
+    """A rule of two operands that calls `logical` where both are bools."""
+    return promoting(lambda x1, x2: logical(x1, x2) if x1.dtype == tf.bool else fn(x1, x2))
+
+
 def common(values: Any) -> list[tf.Tensor]:
     """Several tensors in the dtype that all promote to."""
     dtype = NATIVE[promotion.result_dtype(*values, dtype_of=lambda v: v.dtype.name)]

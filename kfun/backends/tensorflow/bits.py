@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from kfun.backends.tensorflow.arrays import FLOATING, native, promoting, sizes, to_shape
-
-
-def _bits(fn, logical):
-    return promoting(lambda x, y: logical(x, y) if x.dtype == tf.bool else fn(x, y))
+from kfun.backends.tensorflow.arrays import FLOATING, native, promoting, sizes, to_shape, with_bool
 
 
 def view(x, dtype=None):
@@ -25,9 +21,9 @@ def view(x, dtype=None):
 
 
 RULES = {
-    "bitwise_and": _bits(tf.bitwise.bitwise_and, tf.logical_and),
-    "bitwise_or": _bits(tf.bitwise.bitwise_or, tf.logical_or),
-    "bitwise_xor": _bits(tf.bitwise.bitwise_xor, tf.math.logical_xor),
+    "bitwise_and": with_bool(tf.bitwise.bitwise_and, tf.logical_and),
+    "bitwise_or": with_bool(tf.bitwise.bitwise_or, tf.logical_or),
+    "bitwise_xor": with_bool(tf.bitwise.bitwise_xor, tf.math.logical_xor),
     "bitwise_not": lambda x: tf.logical_not(x) if x.dtype == tf.bool else tf.bitwise.invert(x),
     "bitwise_left_shift": promoting(tf.bitwise.left_shift),
     "bitwise_right_shift": promoting(tf.bitwise.right_shift),

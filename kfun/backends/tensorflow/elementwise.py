@@ -15,12 +15,9 @@ from kfun.backends.tensorflow.arrays import (
     floating,
     promoting,
     wide,
+    with_bool,
 )
 from kfun.ops._dispatch import OPS
-
-
-def _with_bool(fn, logical):
-    return promoting(lambda x1, x2: logical(x1, x2) if x1.dtype == tf.bool else fn(x1, x2))
 
 
 def _sharing(fn):
@@ -34,7 +31,7 @@ def _sharing(fn):
 
 
 def _ordering(fn):
-    return _with_bool(fn, lambda x1, x2: fn(tf.cast(x1, tf.uint8), tf.cast(x2, tf.uint8)))
+    return with_bool(fn, lambda x1, x2: fn(tf.cast(x1, tf.uint8), tf.cast(x2, tf.uint8)))
 
 
 def _logical(fn):
@@ -147,15 +144,15 @@ def _fmod(x1, x2):
 
 RULES = {
     **{name: floating(fn) for name, fn in _FLOATING.items()},
-    "add": _with_bool(tf.add, tf.logical_or),
+    "add": with_bool(tf.add, tf.logical_or),
     "subtract": promoting(tf.subtract),
-    "multiply": _with_bool(tf.multiply, tf.logical_and),
+    "multiply": with_bool(tf.multiply, tf.logical_and),
     "divide": promoting(tf.divide, FLOATING),
     "floor_divide": promoting(_floor_divide, COUNTING),
     "mod": promoting(tf.math.floormod, COUNTING),
     "power": promoting(_power, COUNTING),
-    "maximum": _with_bool(_sharing(tf.maximum), tf.logical_or),
-    "minimum": _with_bool(_sharing(tf.minimum), tf.logical_and),
+    "maximum": with_bool(_sharing(tf.maximum), tf.logical_or),
+    "minimum": with_bool(_sharing(tf.minimum), tf.logical_and),
     "arctan2": promoting(tf.math.atan2, FLOATING),
     "negative": _negative,
     "abs": _abs,

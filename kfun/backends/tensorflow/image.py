@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from kfun.backends.graphs.resizing import resizing
+from kfun.backends.common.resizing import resizing
 from kfun.backends.tensorflow.arrays import to_shape
 
 

@@ -54,6 +54,11 @@ def floating(x):
     return x if x.dtype.is_floating_point or x.dtype.is_complex else x.to(torch.float32)
 
 
+def several(value):
+    """An int, or several, as a tuple: of sizes, of axes."""
+    return (value,) if isinstance(value, int) else tuple(value)
+
+
 def of_floats(f):
     """A function of floats, integers as float32."""
     return lambda x: f(floating(x))

@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import torch
 
-from kfun.backends.torch.arrays import NAMES, VIEWED, cast, convert, holds_tensors, native, native_of
+from kfun.backends.torch.arrays import NAMES, VIEWED, cast, convert, holds_tensors, native, native_of, several
 
 
 def convert_to_numpy(x):
@@ -29,21 +29,17 @@ def _direct(x, dtype):
     return x if type(x) in (bool, int, float, complex) else convert(x)
 
 
-def _sizes(shape):
-    return (shape,) if isinstance(shape, int) else tuple(shape)
-
-
 def zeros(shape, dtype="float32"):
-    return torch.zeros(_sizes(shape), dtype=native(dtype))
+    return torch.zeros(several(shape), dtype=native(dtype))
 
 
 def ones(shape, dtype="float32"):
-    return torch.ones(_sizes(shape), dtype=native(dtype))
+    return torch.ones(several(shape), dtype=native(dtype))
 
 
 def full(shape, fill_value, dtype=None):
     value = convert(fill_value) if dtype is None else convert_to_tensor(fill_value, dtype)
-    return value.expand(_sizes(shape)).clone()
+    return value.expand(several(shape)).clone()
 
 
 def arange(start, stop=None, step=1, dtype=None):

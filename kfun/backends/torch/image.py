@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch.nn import functional as F
 
-from kfun.backends.graphs.resizing import resizing
+from kfun.backends.common.resizing import resizing
 from kfun.backends.torch.arrays import floating
 from kfun.backends.torch.convolution import channels_first, restored
 
