@@ -10,6 +10,7 @@ from kfun import dtypes
 
 
 def convert(x):
+    """An array of NumPy data, a Python number, or a list of these and of arrays."""
     if isinstance(x, (list, tuple)) or type(x) in (bool, int, float, complex):
         x = np.asarray(x) if not _holds_tracers(x) else jnp.asarray(x)
     return jnp.asarray(x)

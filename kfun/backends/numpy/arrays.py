@@ -29,6 +29,7 @@ def quiet(f):
 
 
 def cast(x, dtype):
+    """`x`, an array or a Python scalar, in another type."""
     target = native(dtype)
     return x if getattr(x, "dtype", None) == target else np.asarray(x).astype(target)
 
@@ -39,7 +40,11 @@ def _operand(x, dtype):
 
 
 def floating(x):
+    """`x` if it is inexact already, else in float32."""
     return x if x.dtype in FLOATS else x.astype(np.float32)
+
+
+pair = promoting(lambda x1, x2: (x1, x2), PAIRS, _operand)
 
 
 def same_type(*arrays):
@@ -63,6 +68,3 @@ def wide(f):
         return np.asarray(f(x.astype(np.float32) if x.dtype in HALF else x)).astype(x.dtype)
 
     return quiet(rule)
-
-
-pair = promoting(lambda x1, x2: (x1, x2), PAIRS, _operand)

@@ -271,6 +271,7 @@ def segment_sum(data, segment_ids, num_segments=None, sorted=False):
 
 
 def ordered(x: Any, k: Any, axis: int, mode: str) -> tuple[Value, Value]:
+    """The `k` least ("min") or greatest ("max") elements along an axis in order, None for all, and their indices."""
     x = as_value(x)
     (axis,) = axes_of([axis], x.ndim)
     k = x.shape[axis] if k is None else k

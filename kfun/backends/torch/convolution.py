@@ -15,10 +15,12 @@ _AVERAGE_POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
 def channels_first(x, data_format):
+    """`x` as `[B, C, D...]`."""
     return x if data_format == "channels_first" else x.movedim(-1, 1)
 
 
 def restored(y, data_format):
+    """A result `[B, C, D...]` in the order of the input."""
     return y if data_format == "channels_first" else y.movedim(1, -1)
 
 
