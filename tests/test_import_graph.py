@@ -107,11 +107,8 @@ def test_a_circle_is_found(tmp_path, first, second):
 def test_a_line_of_imports_is_no_circle(tmp_path):
     package = tmp_path / "made"
     package.mkdir()
-    for name, source in {
-        "__init__": "from made.last import value",
-        "last": "",
-        "first": "from made import last",
-    }.items():
+    sources = {"__init__": "from made.last import value", "last": "", "first": "from made import last"}
+    for name, source in sources.items():
         (package / f"{name}.py").write_text(source)
     graph = import_graph(tmp_path, "made")
     assert graph == {"made": {"made.last"}, "made.last": set(), "made.first": {"made.last"}}
