@@ -14,7 +14,6 @@ from typing import Any
 from kfun import _shape_rules, abstract, ops
 from kfun.definition import Definition
 from kfun.errors import SymbolicCallError
-from kfun.layer import Layer
 from kfun.ops._dispatch import Op
 from kfun.ops._kinds import Kind, register
 from kfun.spec import Spec
@@ -165,7 +164,7 @@ def record(target: Any, args: tuple, kwargs: dict, outputs: Any = None) -> Any:
     Args:
         target: a layer definition, an op, or any object that a walker knows how to call.
         args, kwargs: what it is called with; symbolic tensors anywhere inside.
-        outputs: a pytree of `Spec`; found by an abstract run if None.
+        outputs: a pytree of `Spec`; found by an abstract run of `target` if None.
     """
     node = Node(target, args, kwargs)
     if outputs is None:
@@ -175,27 +174,29 @@ def record(target: Any, args: tuple, kwargs: dict, outputs: Any = None) -> Any:
     return node.outputs
 
 
-def infer(target: Any, args: tuple, kwargs: dict) -> Any:
-    """The output specs of a layer definition or a callable for arguments with symbolic tensors."""
-    known = list(tensors((args, kwargs)))
-    if isinstance(target, Layer):
+def infer(target: Callable, args: tuple, kwargs: dict) -> Any:
+    """The output specs of an op, or of a function like one, for arguments with symbolic tensors.
 
-        def call(*arrays):
-            filled, named = _fill(args, kwargs, arrays)
-            return target.plan(*filled, **named)[1]
-    else:
-
-        def call(*arrays):
-            filled, named = _fill(args, kwargs, arrays)
-            return target(*filled, **named)
-
+    Raises:
+        SymbolicCallError: if it refuses what it is given.
+    """
     try:
-        return abstract.evaluate(call, *(t.spec for t in known))
+        return specs_of(target, args, kwargs)
     except (TypeError, IndexError) as error:
-        if isinstance(target, Layer) or isinstance(error, ValueError):
+        if isinstance(error, ValueError):
             raise
-        shapes = ", ".join(str(t.shape) for t in known)
+        shapes = ", ".join(str(t.shape) for t in tensors((args, kwargs)))
         raise SymbolicCallError(f"{error}. The op was called on symbolic tensors of shape {shapes}") from error
+
+
+def specs_of(function: Callable, args: tuple, kwargs: dict) -> Any:
+    """The specs of what `function` gives for arguments with symbolic tensors, whose errors come as they are."""
+
+    def call(*arrays):
+        filled, named = _fill(args, kwargs, arrays)
+        return function(*filled, **named)
+
+    return abstract.evaluate(call, *(t.spec for t in tensors((args, kwargs))))
 
 
 def _fill(args: tuple, kwargs: dict, arrays: Any) -> tuple[tuple, dict]:

@@ -17,6 +17,7 @@ from typing import Any
 from kfun import abstract, dtypes, ops, random
 from kfun.definition import Definition
 from kfun.errors import UnknownSizeError
+from kfun.graph import is_symbolic, record, specs_of
 from kfun.ops._kinds import backend, default_kind, kind_of
 from kfun.precision import Policy, cast
 from kfun.spec import Spec
@@ -130,14 +131,15 @@ class Layer(Definition):
 
     def __call__(self, *inputs: Any, **call_args: Any) -> Any:
         """Records the layer in a graph: takes symbolic tensors, gives symbolic tensors."""
-        from kfun.graph import is_symbolic, record
-
         if not is_symbolic((inputs, call_args)):
             raise TypeError(
                 f"{self!r} is a definition and holds no weights: call layer.apply(params, state, x), "
                 "or kfun.bind(layer, params, state)(x)"
             )
-        return record(self, inputs, call_args)
+        return record(self, inputs, call_args, specs_of(self._planned_outputs, inputs, call_args))
+
+    def _planned_outputs(self, *inputs: Any, **call_args: Any) -> Any:
+        return self.plan(*inputs, **call_args)[1]
 
 
 class Composite(Layer):

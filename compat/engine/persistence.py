@@ -12,6 +12,7 @@ from compat.engine.tracking import Tracking
 from compat.serialization.objects import serialize_keras_object
 from compat.state import naming
 from compat.state.shapes import tuples
+
 _PLAIN = frozenset((type(None), bool, int, float, str))
 
 

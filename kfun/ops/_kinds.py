@@ -8,14 +8,11 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from kfun.errors import MixedBackendsError, UnsupportedOp, nearest
-
-if TYPE_CHECKING:
-    from kfun.ops._dispatch import Op
 
 # The root module of an array's type names the adapter that knows it.
 ADAPTERS = {
@@ -27,6 +24,13 @@ ADAPTERS = {
     "onnx_ir": "kfun.backends.onnx",
 }
 _BY_NAME = {"numpy": "kfun.backends.numpy", "onnx": "kfun.backends.onnx"}
+
+
+class Declared(Protocol):
+    """What a kind asks of an op: its name, and its body over other ops if it has one."""
+
+    name: str
+    body: Callable | None
 
 
 class Kind:
@@ -60,10 +64,10 @@ class Kind:
         convert: Callable[[Any], Any],
         *,
         priority: int = 0,
-        fallback: Callable[[Op], Callable] | None = None,
+        fallback: Callable[[Any], Callable] | None = None,
         transforms: dict[str, Callable] | None = None,
         reasons: dict[str, str] | None = None,
-        prepare: Callable[[Op, Callable, tuple], Callable] | None = None,
+        prepare: Callable[[Any, Callable, tuple], Callable] | None = None,
         host: Callable[[Any], np.ndarray | None] | None = None,
         place: Callable[[tuple], contextlib.AbstractContextManager] | None = None,
         inside: Callable[[Any], list] | None = None,
@@ -76,7 +80,7 @@ class Kind:
     def __repr__(self) -> str:
         return f"Kind({self.name!r})"
 
-    def rule(self, op: Op) -> Callable:
+    def rule(self, op: Declared) -> Callable:
         """The function that runs `op` on this kind; raises `UnsupportedOp` if there is none."""
         rule = self.rules.get(op.name)
         if rule is None and self.fallback is not None:

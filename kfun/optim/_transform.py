@@ -13,7 +13,7 @@ All arithmetic is on `kfun.ops`: the arrays decide the backend. Updates are to b
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import optax
 
@@ -21,17 +21,28 @@ from kfun import dtypes, ops
 from kfun.ops._kinds import backend
 from kfun.optim._trees import backend_of, choose, flatten, rebuild
 
-if TYPE_CHECKING:
-    from kfun.optim._optimizer import Optimizer
-
 Gradients = dict[str, Any]  # by path
 
 
-def from_rule(rule: Optimizer, every: int = 1) -> optax.GradientTransformation:
+class Rule(Protocol):
+    """An update rule for one array: what an optimizer says of itself, and nothing of how it is put together."""
+
+    @property
+    def learning_rate(self) -> Any: ...  # a number, or a function of the count
+
+    def slot_names(self) -> tuple[tuple[str, ...], ...]: ...
+    def init_slots(self, path: str, x: Any) -> dict[str, Any]: ...
+    def shared(self) -> dict[str, float]: ...
+    def prepare(self, learning_rate: Any, step: Any, shared: dict[str, Any]) -> tuple[Any, dict[str, Any]]: ...
+    def step(self, path: str, scalars: Any, gradient: Any, x: Any, slots: dict[str, Any]) -> tuple[Any, dict]: ...
+    def decay(self, path: str, x: Any) -> float | None: ...
+
+
+def from_rule(rule: Rule, every: int = 1) -> optax.GradientTransformation:
     """The transformation of an update rule, with its weight decay.
 
     Args:
-        rule: gives `learning_rate`, `slot_names`, `init_slots`, `shared`, `prepare`, `step`, `decay`.
+        rule: of one array.
         every: the number of counts that make one step of the rule; a schedule sees the counts.
     """
     names = [name for group in rule.slot_names() for name in group]
@@ -86,7 +97,7 @@ def _step(rule, path, scalars, shrink, gradient, x, slots):
     return ops.cast(move, dtype), {name: ops.cast(value, dtype) for name, value in slots.items()}
 
 
-def rate_at(rule: Optimizer, state: dict[str, Any]) -> Any:
+def rate_at(rule: Rule, state: dict[str, Any]) -> Any:
     """The learning rate of the next step: the state's, or what the rule's schedule gives."""
     if callable(rule.learning_rate):
         return _scheduled(rule.learning_rate, state["count"], state["learning_rate"])

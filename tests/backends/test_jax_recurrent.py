@@ -12,7 +12,7 @@ from jax.interpreters import batching, mlir
 
 import compat
 from kfun import Spec, ops
-from kfun.backends.jax import recurrent
+from kfun.backends.jax import rnn
 from kfun.layers import GRU, LSTM
 
 B, T, C, H = 3, 5, 4, 6
@@ -132,7 +132,7 @@ def test_mapped_calls_run_in_turn():
     primitive.multiple_results = True
     primitive.def_abstract_eval(lambda a, b, *, factor: [a, a.update(shape=())])
     mlir.register_lowering(primitive, mlir.lower_fun(results, multiple_results=True))
-    batching.primitive_batchers[primitive] = recurrent._in_turn(primitive)
+    batching.primitive_batchers[primitive] = rnn._in_turn(primitive)
     a, b = jnp.arange(6.0).reshape(3, 2), jnp.arange(3.0)
     mapped = jax.jit(jax.vmap(lambda a: primitive.bind(a, b, factor=3.0), in_axes=1))
     expected = jax.vmap(lambda a: results(a, b, factor=3.0), in_axes=1)(a)
@@ -141,6 +141,6 @@ def test_mapped_calls_run_in_turn():
 
 
 def test_the_kernels_primitives_can_be_mapped():
-    recurrent._let_batch()
+    rnn._let_batch()
     for primitive in (cudnn.rnn_fwd_p, cudnn.rnn_bwd_p):
         assert primitive in batching.fancy_primitive_batchers

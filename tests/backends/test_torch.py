@@ -14,7 +14,8 @@ import torch
 import kfun
 from kfun import ops, random
 from kfun.backends.common.tree import leaves, tree_map
-from kfun.backends.torch.arrays import convert, convert_to_numpy
+from kfun.backends.torch.arrays import convert
+from kfun.backends.torch.creation import convert_to_numpy
 from kfun.ops._dispatch import OPS
 from tests.backends import cases, function_cases
 from tests.backends.function_cases import INPUT, PARAMS, control, net

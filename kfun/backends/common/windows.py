@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 
 def each(value, n):
     """An int for every one of `n` spatial axes, or one per axis as a tuple."""
@@ -13,6 +16,22 @@ def same_padding(size: int, window: int, stride: int, dilation: int = 1) -> tupl
     effective = (window - 1) * dilation + 1
     total = max((-(-size // stride) - 1) * stride + effective - size, 0)
     return total // 2, total - total // 2
+
+
+def checked_padding(padding: str) -> str:
+    """`padding` itself, "valid" or "same"; raises ValueError if it is neither."""
+    if padding not in ("valid", "same"):
+        raise ValueError(f"expected padding 'valid' or 'same'; received {padding!r}")
+    return padding
+
+
+def window_padding(
+    sizes: Sequence[int], window: Sequence[int], strides: Sequence[int], dilation: Sequence[int], padding: str
+) -> list[tuple[int, int]]:
+    """Zeros before and after each spatial axis for `padding`."""
+    if checked_padding(padding.lower()) == "valid":
+        return [(0, 0)] * len(sizes)
+    return [same_padding(*axis) for axis in zip(sizes, window, strides, dilation, strict=True)]
 
 
 def transpose_padding(size: int, stride: int, dilation: int, padding: str, output_padding: int | None):
@@ -46,3 +65,23 @@ def transpose_cut(size: int, stride: int, dilation: int, padding: str, extra: in
     full = (size - 1) * dilation
     before, after = transpose_padding(size, stride, dilation, padding, extra)
     return full - before, full - after
+
+
+def depthwise(conv: Callable, grouped: Callable[[Any], Any]) -> Callable:
+    """The rule of `depthwise_conv` where `conv` takes groups: each channel is one.
+
+    Args:
+        conv: the rule of `conv`.
+        grouped: makes the kernel `[K..., C, M]` one of `[K..., 1, C M]`.
+    """
+
+    def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
+        return conv(inputs, grouped(kernel), strides, padding, data_format, dilation_rate)
+
+    return depthwise_conv
+
+
+def grouped(kernel: Any) -> Any:
+    """The kernel `[K..., C, M]` of a depthwise convolution as `[K..., 1, C M]`: that of one in C groups."""
+    *window, channels, multiplier = kernel.shape
+    return kernel.reshape((*window, 1, channels * multiplier))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import string
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,8 +10,6 @@ import numpy as np
 
 from kfun import ops
 from kfun.backends.common.tree import leaves, tree_map
-
-FAR = np.iinfo(np.int32).max  # beyond the end of every axis
 
 
 def axes_of(axis: Any, rank: int) -> list[int]:
@@ -62,42 +59,17 @@ def explicit(subscripts: str) -> str:
     return f"{subscripts}->{'...' if '...' in subscripts else ''}{once}"
 
 
+def grouped(as_value: Callable, known_size: Callable, kernel: Any) -> Any:
+    """The kernel `[K..., C, M]` of a depthwise convolution as `[K..., 1, C M]`: that of one in C groups."""
+    kernel = as_value(kernel)
+    *window, channels, multiplier = (known_size(k, "the size of a kernel") for k in kernel.shape)
+    return ops.reshape(kernel, (*window, 1, channels * multiplier))
+
+
 def accumulator(dtype: str) -> str:
     """The type that JAX sums a type in: small integers are int32, unsigned ones uint32."""
     small = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}
     return small.get(dtype, dtype)
-
-
-def spread(index: Any, rank: int) -> list:
-    """The parts of an index, one per axis of the array besides None, with the Ellipsis written out."""
-    parts = list(index) if isinstance(index, tuple) else [index]
-    used = sum(p is not None and p is not Ellipsis for p in parts)
-    if used > rank:
-        raise IndexError(f"too many indices: {used} for an array with {rank} axes")
-    at = next((i for i, p in enumerate(parts) if p is Ellipsis), len(parts))
-    return [*parts[:at], *[slice(None)] * (rank - used), *parts[at + 1 :]]
-
-
-def cut(part: slice, axis: int) -> tuple:
-    """Axis, start, stop and step of a slice."""
-    step = 1 if part.step is None else part.step
-    back = isinstance(step, (int, np.integer)) and step < 0
-    start = (-1 if back else 0) if part.start is None else part.start
-    stop = (-FAR - 1 if back else FAR) if part.stop is None else part.stop
-    return axis, start, stop, step
-
-
-def check_index(i: int, shape: Sequence[Any], axis: int) -> None:
-    """Raises IndexError for an index beyond an axis of known size."""
-    size = shape[axis]
-    if isinstance(size, int) and not -size <= i < size:
-        raise IndexError(f"index {i} is out of range for axis {axis} with size {size}")
-
-
-def adjacent(parts: Sequence[Any]) -> bool:
-    """Whether the ints and arrays of an index stand side by side."""
-    places = [i for i, p in enumerate(parts) if p is not None and not isinstance(p, slice)]
-    return places == list(range(places[0], places[-1] + 1))
 
 
 def scan_length(sequences: Sequence[Any], length: Any) -> Any:
@@ -133,16 +105,6 @@ def pairs_of_branches(first: Any, second: Any) -> list[tuple]:
         return list(zip(leaves(first), leaves(tree_map(lambda _, v: v, first, second)), strict=True))
     except (TypeError, KeyError, ValueError, IndexError):
         raise TypeError(f"ops.cond: the branches differ in structure: {first!r} and {second!r}") from None
-
-
-def value_alone(f: Callable) -> Callable:
-    """What `custom_gradient` makes of `f`, which returns its value and a gradient, where there are no gradients."""
-
-    @functools.wraps(f)
-    def call(*args, **kwargs):
-        return f(*args, **kwargs)[0]
-
-    return call
 
 
 _ARITHMETIC = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide"}

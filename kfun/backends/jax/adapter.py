@@ -2,309 +2,62 @@
 
 from __future__ import annotations
 
-import operator
-
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jax import lax
 from jax.core import Tracer
 
-from kfun import dtypes
-from kfun.backends.jax import convolution as convolution
-from kfun.backends.jax import functional, matrix, numeric, select
+from kfun.backends.jax import (
+    activation,
+    arrangement,
+    attention,
+    bits,
+    complex_numbers,
+    control,
+    convolution,
+    creation,
+    elementwise,
+    encoding,
+    linalg,
+    normalization,
+    products,
+    random_basis,
+    random_rejection,
+    reduction,
+    rnn,
+    scattering,
+    selection,
+    shaping,
+    signal,
+    special,
+    statistics,
+)
+from kfun.backends.jax.arrays import convert
 from kfun.backends.jax.compile import host, prepare
 from kfun.ops._kinds import Kind
 
-
-def _convert(x):
-    if isinstance(x, (list, tuple)) or type(x) in (bool, int, float, complex):
-        x = np.asarray(x) if not _holds_tracers(x) else jnp.asarray(x)
-    return jnp.asarray(x)
-
-
-def _holds_tracers(x):
-    return (
-        any(isinstance(e, jax.Array) or (isinstance(e, (list, tuple)) and _holds_tracers(e)) for e in x)
-        if isinstance(x, (list, tuple))
-        else False
-    )
-
-
-def _axis(axis):
-    return tuple(axis) if isinstance(axis, list) else axis
-
-
-def _reduction(f):
-    def rule(x, axis=None, keepdims=False):
-        return f(x, axis=_axis(axis), keepdims=keepdims)
-
-    return rule
-
-
-def _index_of(f):
-    def rule(x, axis=None, keepdims=False):
-        return f(x, axis=axis, keepdims=keepdims).astype("int32")
-
-    return rule
-
-
-def convert_to_tensor(x, dtype=None):
-    if isinstance(x, jax.Array):
-        return x if dtype is None else cast(x, dtype)
-    return _convert(x) if dtype is None else jnp.asarray(x, dtypes.name(dtype))
-
-
-def cast(x, dtype):
-    name = dtypes.name(dtype)
-    return x if x.dtype == name else lax.convert_element_type(x, name)
-
-
-def _named(dtype):
-    return None if dtype is None else dtypes.name(dtype)
-
-
-def full(shape, fill_value, dtype=None):
-    return jnp.full(shape, fill_value, _named(dtype))
-
-
-def arange(start, stop=None, step=1, dtype=None):
-    return jnp.arange(start, stop, step, dtype=_named(dtype))
-
-
-def split(x, indices_or_sections, axis=0):
-    if not isinstance(indices_or_sections, int):
-        indices_or_sections = tuple(indices_or_sections)
-    elif indices_or_sections == 0 or x.shape[axis] % indices_or_sections:
-        raise ValueError(
-            f"ops.split: axis {axis} of shape {x.shape} does not divide into {indices_or_sections} equal parts"
-        )
-    return list(jnp.split(x, indices_or_sections, axis))
-
-
-def take_along_axis(x, indices, axis=None):
-    return jnp.take_along_axis(x, indices, axis)
-
-
-def pad(x, pad_width, mode="constant", constant_values=None):
-    if mode != "constant" and constant_values is not None:
-        raise ValueError(f"ops.pad: `constant_values` belong to the mode 'constant'; received mode {mode!r}")
-    extra = {} if mode != "constant" else {"constant_values": 0 if constant_values is None else constant_values}
-    return jnp.pad(x, pad_width, mode, **extra)
-
-
-def top_k(x, k, sorted=True):
-    return tuple(lax.top_k(x, k))
-
-
-def slice_(inputs, start_indices, shape):
-    if any(isinstance(n, int) and n < 0 for n in shape):  # -1: all the rest
-        shape = [
-            size - start if n == -1 else n for n, size, start in zip(shape, inputs.shape, start_indices, strict=True)
-        ]
-    return lax.dynamic_slice(inputs, _starts(start_indices), shape)
-
-
-def slice_update(inputs, start_indices, updates):
-    return lax.dynamic_update_slice(inputs, updates, _starts(start_indices))
-
-
-def _starts(indices):
-    """Starts of one type, which JAX asks for."""
-    return [jnp.asarray(i, jnp.int32) for i in indices]
-
-
-def segment_sum(data, segment_ids, num_segments=None, sorted=False):
-    return jax.ops.segment_sum(data, segment_ids, num_segments, indices_are_sorted=sorted)
-
-
-def _accumulating(f):
-    """Half-precision products accumulate in float32 and are rounded once."""
-
-    def rule(*args):
-        operands = args[-2:]
-        out = jnp.result_type(*operands)
-        if out == jnp.bfloat16 or out == jnp.float16:
-            return f(*args, preferred_element_type=jnp.float32).astype(out)
-        return f(*args)
-
-    return rule
-
-
-def _matmul(x1, x2):
-    """Flattens `[..., T, C] @ [C, F]` to two axes: XLA's gradient of the 2-d product is faster."""
-    if x1.dtype.itemsize != 2 and (x1.ndim < 3 or x2.ndim != 2):
-        return jnp.matmul(x1, x2)
-    if x1.dtype in (jnp.bfloat16, jnp.float16):
-        return jnp.matmul(x1, x2, preferred_element_type=jnp.float32).astype(jnp.result_type(x1, x2))
-    if x1.ndim > 2 and x2.ndim == 2 and x1.shape[-1]:
-        flat = jnp.matmul(x1.reshape(-1, x1.shape[-1]), x2)
-        return flat.reshape(*x1.shape[:-1], x2.shape[-1])
-    return jnp.matmul(x1, x2)
-
-
-def einsum(subscripts, *operands):
-    out = jnp.result_type(*operands)
-    if out == jnp.bfloat16 or out == jnp.float16:
-        return jnp.einsum(subscripts, *operands, preferred_element_type=jnp.float32).astype(out)
-    return jnp.einsum(subscripts, *operands)
-
-
-def while_loop(cond, body, loop_vars, maximum_iterations=None):
-    single = not isinstance(loop_vars, (tuple, list))
-    state = (loop_vars,) if single else tuple(loop_vars)
-
-    def step(s):
-        out = body(*s[1])
-        return s[0] + 1, (out,) if single else tuple(out)
-
-    def going(s):
-        more = cond(*s[1])
-        return more if maximum_iterations is None else jnp.logical_and(more, s[0] < maximum_iterations)
-
-    out = lax.while_loop(going, step, (0, state))[1]
-    return out[0] if single else (list(out) if isinstance(loop_vars, list) else out)
-
-
-def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
-    return lax.scan(f, init, xs, length, reverse, unroll)
-
-
-def _fold_in(key, data):
-    return jax.random.fold_in(key, data)
-
-
-def randint(key, shape, minval, maxval, dtype="int32"):
-    return jax.random.randint(key, shape, minval, maxval, dtypes.name(dtype))
-
-
-def _round(x, decimals=0):
-    if decimals >= 0 or not jnp.issubdtype(x.dtype, jnp.integer):
-        return jnp.round(x, decimals)
-    unit = 10**-decimals  # which jax.numpy does not do for integers
-    whole = x // unit
-    rest = 2 * (x - whole * unit)
-    return (whole + ((rest > unit) | ((rest == unit) & (whole % 2 == 1)))) * unit
-
-
-def _elementwise():
-    unary = """negative sign exp expm1 log log1p sqrt sin cos tanh floor ceil isnan isinf isfinite
-        logical_not square reciprocal"""
-    binary = """add subtract multiply divide floor_divide mod power maximum minimum arctan2 equal not_equal
-        less less_equal greater greater_equal logical_and logical_or logaddexp where"""
-    rules = {name: getattr(jnp, name) for name in f"{unary} {binary}".split()}
-    rules["abs"], rules["rsqrt"] = jnp.abs, _floating(lax.rsqrt)
-    rules["erf"], rules["erfinv"] = _floating(lax.erf), _floating(lax.erf_inv)
-    rules["round"] = _round
-    rules["clip"] = lambda x, x_min, x_max: jnp.clip(x, x_min, x_max)
-    return rules
-
-
-def _floating(f):
-    def rule(x):
-        return f(x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(jnp.float32))
-
-    return rule
-
-
-def _activations():
-    nn = jax.nn
-    names = "relu relu6 sigmoid softplus silu mish log_sigmoid selu"
-    rules = {name: getattr(nn, name) for name in names.split()}
-    rules["softsign"] = nn.soft_sign
-    rules["hard_sigmoid"], rules["hard_silu"], rules["hard_tanh"] = nn.hard_sigmoid, nn.hard_silu, nn.hard_tanh
-    rules["leaky_relu"] = lambda x, negative_slope=0.2: nn.leaky_relu(x, negative_slope)
-    rules["elu"] = lambda x, alpha=1.0: nn.elu(x, alpha)
-    rules["celu"] = lambda x, alpha=1.0: nn.celu(x, alpha)
-    rules["glu"] = lambda x, axis=-1: nn.glu(x, axis)
-    rules["gelu"] = lambda x, approximate=True: nn.gelu(x, approximate)
-    rules["softmax"] = lambda x, axis=-1: nn.softmax(x, axis)
-    rules["log_softmax"] = lambda x, axis=-1: nn.log_softmax(x, axis)
-    return rules
-
-
 RULES = {
-    **numeric.RULES,
-    **select.RULES,
-    **matrix.RULES,
-    **functional.RULES,
-    **_elementwise(),
-    **_activations(),
-    **{
-        name: _reduction(getattr(jnp, name))
-        for name in ("sum", "mean", "prod", "max", "min", "any", "all", "var", "std")
-    },
-    "argmax": _index_of(jnp.argmax),
-    "argmin": _index_of(jnp.argmin),
-    "cumsum": lambda x, axis=None, dtype=None: jnp.cumsum(x, axis, _named(dtype)),
-    "logsumexp": lambda x, axis=None, keepdims=False: jax.nn.logsumexp(x, _axis(axis), keepdims=keepdims),
-    "convert_to_tensor": convert_to_tensor,
-    "convert_to_numpy": np.asarray,
-    "cast": cast,
-    "shape": lambda x: x.shape,
-    "zeros": lambda shape, dtype="float32": jnp.zeros(shape, dtypes.name(dtype)),
-    "ones": lambda shape, dtype="float32": jnp.ones(shape, dtypes.name(dtype)),
-    "full": full,
-    "arange": arange,
-    "eye": lambda N, M=None, k=0, dtype="float32": jnp.eye(N, M, k, dtypes.name(dtype)),
-    "zeros_like": lambda x, dtype=None: jnp.zeros_like(x, _named(dtype)),
-    "ones_like": lambda x, dtype=None: jnp.ones_like(x, _named(dtype)),
-    "full_like": lambda x, fill_value, dtype=None: jnp.full_like(x, fill_value, _named(dtype)),
-    "reshape": lambda x, newshape: jnp.reshape(x, newshape),
-    "transpose": lambda x, axes=None: jnp.transpose(x, axes),
-    "expand_dims": lambda x, axis: jnp.expand_dims(x, _axis(axis)),
-    "squeeze": lambda x, axis=None: jnp.squeeze(x, _axis(axis)),
-    "broadcast_to": lambda x, shape: jnp.broadcast_to(x, shape),
-    "concatenate": lambda xs, axis=0: jnp.concatenate(xs, axis),
-    "stack": lambda x, axis=0: jnp.stack(x, axis),
-    "split": split,
-    "getitem": operator.getitem,
-    "take": lambda x, indices, axis=None: jnp.take(x, indices, axis),
-    "take_along_axis": take_along_axis,
-    "pad": pad,
-    "tile": lambda x, repeats: jnp.tile(x, repeats),
-    "repeat": lambda x, repeats, axis=None: jnp.repeat(
-        x, np.asarray(repeats) if isinstance(repeats, (list, tuple)) else repeats, axis
-    ),
-    "flip": lambda x, axis=None: jnp.flip(x, _axis(axis)),
-    "roll": lambda x, shift, axis=None: jnp.roll(x, shift, _axis(axis)),
-    "sort": lambda x, axis=-1: jnp.sort(x, axis),
-    "argsort": lambda x, axis=-1: jnp.argsort(x, axis).astype("int32"),
-    "top_k": top_k,
-    "searchsorted": lambda sorted_sequence, values, side="left": jnp.searchsorted(sorted_sequence, values, side).astype(
-        "int32"
-    ),
-    "slice": slice_,
-    "slice_update": slice_update,
-    "segment_sum": segment_sum,
-    "tril": lambda x, k=0: jnp.tril(x, k),
-    "triu": lambda x, k=0: jnp.triu(x, k),
-    "matmul": _matmul,
-    "einsum": einsum,
-    "conv": convolution.conv,
-    "depthwise_conv": convolution.depthwise_conv,
-    "conv_transpose": convolution.conv_transpose,
-    "max_pool": convolution.max_pool,
-    "average_pool": convolution.average_pool,
-    "scan": scan,
-    "while_loop": while_loop,
-    "cond": lambda pred, true_fn, false_fn: lax.cond(pred, true_fn, false_fn),
-    "stop_gradient": lambda variable: jax.tree.map(lax.stop_gradient, variable),
-    "fori_loop": lambda lower, upper, body_fun, init_val: lax.fori_loop(lower, upper, body_fun, init_val),
-    "vectorized_map": lambda function, elements: jax.vmap(function)(elements),
-    "random_split": lambda key, num=2: jax.random.split(key, num),
-    "random_fold_in": _fold_in,
-    "random_bits": lambda key, shape=(): jax.random.bits(key, shape, jnp.uint32),
-    "random_uniform": lambda key, shape=(), dtype="float32", minval=0.0, maxval=1.0: jax.random.uniform(
-        key, shape, dtypes.name(dtype), minval, maxval
-    ),
-    "random_normal": lambda key, shape=(), dtype="float32": jax.random.normal(key, shape, dtypes.name(dtype)),
-    "random_truncated_normal": lambda key, shape=(), dtype="float32", lower=-2.0, upper=2.0: (
-        jax.random.truncated_normal(key, lower, upper, shape, dtypes.name(dtype))
-    ),
-    "random_randint": randint,
-    "random_permutation": lambda key, n: jax.random.permutation(key, n).astype("int32"),
-    "random_bernoulli": lambda key, p=0.5, shape=(): jax.random.bernoulli(key, p, shape),
+    **activation.RULES,
+    **arrangement.RULES,
+    **attention.RULES,
+    **bits.RULES,
+    **complex_numbers.RULES,
+    **control.RULES,
+    **convolution.RULES,
+    **creation.RULES,
+    **elementwise.RULES,
+    **encoding.RULES,
+    **linalg.RULES,
+    **normalization.RULES,
+    **products.RULES,
+    **random_basis.RULES,
+    **random_rejection.RULES,
+    **reduction.RULES,
+    **rnn.RULES,
+    **scattering.RULES,
+    **selection.RULES,
+    **shaping.RULES,
+    **signal.RULES,
+    **special.RULES,
+    **statistics.RULES,
 }
 
 TRANSFORMS = {
@@ -318,7 +71,7 @@ TRANSFORMS = {
     "vmap": jax.vmap,
     "jit": jax.jit,
     "checkpoint": jax.checkpoint,
-    **functional.TRANSFORMS,
+    "custom_gradient": jax.custom_gradient,
 }
 
-KIND = Kind("jax", (jax.Array, Tracer), RULES, _convert, transforms=TRANSFORMS, prepare=prepare, host=host)
+KIND = Kind("jax", (jax.Array, Tracer), RULES, convert, transforms=TRANSFORMS, prepare=prepare, host=host)

@@ -1,76 +1,15 @@
-"""Reductions, products, shape, order and selection in plain NumPy."""
+"""Shape, order and indexing on NumPy."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from kfun.backends.numpy.elementwise import HALF, NATIVE, cast, floating, native, quiet, same_type
-
-
-def _axis(axis):
-    return tuple(axis) if isinstance(axis, list) else axis
-
-
-def _summed_type(dtype):
-    """Sums of small integers are of 32 bits, of the same sign."""
-    if dtype.kind in "bi" and dtype.itemsize < 4:
-        return NATIVE["int32"]
-    return NATIVE["uint32"] if dtype.kind == "u" and dtype.itemsize < 4 else dtype
-
-
-def _accumulated(f):
-    """Of sums and products: half precision accumulates in float32."""
-
-    def rule(x, axis=None, keepdims=False):
-        out = _summed_type(x.dtype)
-        wide = np.dtype(np.float32) if out in HALF else out
-        return np.asarray(f(x, axis=_axis(axis), keepdims=keepdims, dtype=wide)).astype(out)
-
-    return quiet(rule)
-
-
-def _averaged(f):
-    def rule(x, axis=None, keepdims=False):
-        x = floating(x)
-        wide = x.astype(np.float32) if x.dtype in HALF else x
-        return np.asarray(f(wide, axis=_axis(axis), keepdims=keepdims)).astype(x.dtype)
-
-    return quiet(rule)
-
-
-def _reduction(f):
-    return lambda x, axis=None, keepdims=False: np.asarray(f(x, axis=_axis(axis), keepdims=keepdims))
-
-
-def _index_of(f):
-    return lambda x, axis=None, keepdims=False: np.asarray(f(x, axis=axis, keepdims=keepdims)).astype(np.int32)
-
-
-def cumsum(x, axis=None, dtype=None):
-    out = x.dtype if dtype is None else native(dtype)
-    out = NATIVE["int32"] if out.kind == "b" else out
-    return np.cumsum(x, axis, np.float32 if out in HALF else out).astype(out)
-
-
-def _product(f):
-    """Of products: half precision accumulates in float32."""
-
-    def rule(*operands):
-        operands = same_type(*operands)
-        out = operands[0].dtype
-        if out in HALF:
-            operands = [x.astype(np.float32) for x in operands]
-        return np.asarray(f(*operands)).astype(out)
-
-    return quiet(rule)
-
-
-def einsum(subscripts, *operands):
-    return _product(lambda *xs: np.einsum(subscripts, *xs, optimize=True))(*operands)
+from kfun.backends.common.axes import settled
+from kfun.backends.numpy.arrays import HALF, same_type
 
 
 def squeeze(x, axis=None):
-    return np.squeeze(x, _axis(axis))
+    return np.squeeze(x, settled(axis))
 
 
 def split(x, indices_or_sections, axis=0):
@@ -131,23 +70,9 @@ def getitem(x, index):
 
 
 RULES = {
-    "sum": _accumulated(np.sum),
-    "prod": _accumulated(np.prod),
-    "mean": _averaged(np.mean),
-    "var": _averaged(np.var),
-    "std": _averaged(np.std),
-    "max": _reduction(np.max),
-    "min": _reduction(np.min),
-    "any": lambda x, axis=None, keepdims=False: np.asarray(np.any(cast(x, bool), _axis(axis), keepdims=keepdims)),
-    "all": lambda x, axis=None, keepdims=False: np.asarray(np.all(cast(x, bool), _axis(axis), keepdims=keepdims)),
-    "argmax": _index_of(np.argmax),
-    "argmin": _index_of(np.argmin),
-    "cumsum": cumsum,
-    "matmul": _product(np.matmul),
-    "einsum": einsum,
     "reshape": np.reshape,
     "transpose": lambda x, axes=None: np.transpose(x, axes),
-    "expand_dims": lambda x, axis: np.expand_dims(x, _axis(axis)),
+    "expand_dims": lambda x, axis: np.expand_dims(x, settled(axis)),
     "squeeze": squeeze,
     "broadcast_to": np.broadcast_to,
     "concatenate": lambda xs, axis=0: np.concatenate(same_type(*xs), axis),
@@ -159,8 +84,8 @@ RULES = {
     "pad": pad,
     "tile": np.tile,
     "repeat": lambda x, repeats, axis=None: np.repeat(x, repeats, axis),
-    "flip": lambda x, axis=None: np.flip(x, _axis(axis)),
-    "roll": lambda x, shift, axis=None: np.roll(x, shift, _axis(axis)),
+    "flip": lambda x, axis=None: np.flip(x, settled(axis)),
+    "roll": lambda x, shift, axis=None: np.roll(x, shift, settled(axis)),
     "sort": lambda x, axis=-1: np.sort(x, axis),
     "argsort": lambda x, axis=-1: np.argsort(x, axis, kind="stable").astype(np.int32),
     "top_k": top_k,

@@ -1,4 +1,4 @@
-"""Activation functions and layer normalization on ONNX: the fused operations that it has.
+"""Activation functions on ONNX: the fused operations that it has.
 
 They are exact to an absolute 1e-7. onnxruntime's Sigmoid is so, too, and 0 below -18: probabilities
 are small there, so `sigmoid` itself is written out, which takes twice as long.
@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from kfun import dtypes
-from kfun.backends.graphs.graph_rules import axes_of, known
-from kfun.backends.onnx import shaping as s
-from kfun.backends.onnx.elementwise import unary
+from kfun.backends.graphs.graph_rules import axes_of
 from kfun.backends.onnx.kernels import runs
-from kfun.backends.onnx.value import Value, as_value, cast, constant, dtype_of, emit, promoted
+from kfun.backends.onnx.promotion import unary
+from kfun.backends.onnx.value import Value, as_value, dtype_of, emit, promoted
 from kfun.ops._dispatch import OPS
-from kfun.ops.normalization import EPSILON
 
 
 def _fused(name: str, op: str, attributes: Callable = lambda: {}) -> Callable:
@@ -59,21 +55,6 @@ def _along_axis(op: str, name: str) -> Callable:
     return rule
 
 
-def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None):
-    """Native over the last axes; half precision is computed in float32."""
-    epsilon = EPSILON if epsilon is None else epsilon
-    x = as_value(x)
-    axes = sorted(axes_of(axis, x.ndim))
-    sizes = x.shape[axes[0] :] if axes else ()
-    last = axes == list(range(x.ndim - len(axes), x.ndim)) and axes
-    if not last or not known(sizes) or x.dtype not in ("float32", "float16", "bfloat16"):
-        return OPS["layer_normalization"].body(x, gamma, beta, axis, epsilon)
-    scale = constant(np.ones(sizes, "float32")) if gamma is None else s.reshape(as_value(gamma, "float32"), sizes)
-    offset = None if beta is None else s.reshape(as_value(beta, "float32"), sizes)
-    made = emit("LayerNormalization", cast(x, "float32"), scale, offset, axis=axes[0], epsilon=float(epsilon))
-    return cast(made, x.dtype)
-
-
 RULES = {
     "relu": _fused("relu", "Relu"),
     "relu6": _relu6,
@@ -90,5 +71,4 @@ RULES = {
     "mish": _fused("mish", "Mish"),
     "softmax": _along_axis("Softmax", "softmax"),
     "log_softmax": _along_axis("LogSoftmax", "log_softmax"),
-    "layer_normalization": layer_normalization,
 }

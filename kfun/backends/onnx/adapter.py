@@ -10,42 +10,53 @@ for infinity.
 
 from __future__ import annotations
 
-from kfun.backends.graphs.graph_rules import value_alone
+from kfun.backends.common import no_gradients
 from kfun.backends.onnx import (
     activation,
+    attention,
+    bits,
     control,
     convolution,
+    creation,
     elementwise,
-    indexing,
-    matrix,
-    numeric,
+    image,
+    linalg,
+    normalization,
+    products,
     reduction,
     rnn,
+    scattering,
+    selection,
     shaping,
+    signal,
+    special,
 )
 from kfun.backends.onnx.evaluate import evaluate
+from kfun.backends.onnx.reasons import REASONS
 from kfun.backends.onnx.value import Dim, Value, as_value
 from kfun.ops._kinds import Kind, register
 
 RULES = {
-    **elementwise.RULES,
     **activation.RULES,
-    **shaping.RULES,
-    **indexing.RULES,
-    **reduction.RULES,
-    **convolution.RULES,
+    **attention.RULES,
+    **bits.RULES,
     **control.RULES,
+    **convolution.RULES,
+    **creation.RULES,
+    **elementwise.RULES,
+    **image.RULES,
+    **linalg.RULES,
+    **normalization.RULES,
+    **products.RULES,
+    **reduction.RULES,
     **rnn.RULES,
-    **numeric.RULES,
-    **matrix.RULES,
+    **scattering.RULES,
+    **selection.RULES,
+    **shaping.RULES,
+    **signal.RULES,
+    **special.RULES,
 }
 
-_RANDOM = "random numbers are drawn before export; dropout and noise are inactive at inference (training=False)"
-_DRAWN = ("split", "split_each", "fold_in", "bits", "uniform", "normal", "truncated_normal", "randint", "permutation")
-_DRAWN += ("bernoulli", "categorical", "shuffle", "dropout", "gamma", "beta", "binomial")
-REASONS = {f"random_{name}": _RANDOM for name in _DRAWN} | numeric.REASONS | matrix.REASONS
-REASONS["convert_to_numpy"] = shaping.NO_DATA  # constants have data, so there is a rule as well
-
-TRANSFORMS = {"evaluate": evaluate, "custom_gradient": value_alone, "checkpoint": lambda fun: fun}
+TRANSFORMS = {"evaluate": evaluate, **no_gradients.TRANSFORMS}
 
 KIND = register(Kind("onnx", (Value, Dim), RULES, as_value, priority=10, reasons=REASONS, transforms=TRANSFORMS))

@@ -9,9 +9,9 @@ import numpy as np
 
 from kfun.backends.common.tree import fill, leaves
 from kfun.backends.graphs.graph_rules import alike, pairs_of_branches, scan_length
-from kfun.backends.onnx import elementwise as e
-from kfun.backends.onnx import shaping as s
+from kfun.backends.onnx import creation, shaping
 from kfun.backends.onnx.graph import subgraph
+from kfun.backends.onnx.promotion import truth
 from kfun.backends.onnx.value import Body, Dim, Value, as_value, emit, node, promoted, visible
 
 
@@ -40,7 +40,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
 
 
 def _scanned(step: Callable, carry: list[Value], sequences: list[Value], size: int, reverse: bool) -> list[Value]:
-    steps = sequences or [s.arange(0, size, 1, "int64")]  # Scan goes over something
+    steps = sequences or [creation.arange(0, size, 1, "int64")]  # Scan goes over something
     with Body() as body:
         carried = [body.parameter(v.dtype, v.shape) for v in carry]
         new, ys = step(carried, [body.parameter(x.dtype, x.shape[1:]) for x in steps])
@@ -61,7 +61,7 @@ def _looped(step: Callable, carry: list[Value], sequences: list[Value], size: An
         new, ys = step(carried, [emit("Gather", x, at, axis=0) for x in sequences])
         graph = subgraph(body, [as_value(True), *new, *ys])
     made = node("Loop", [count, None, *carry], _results(carry, ys, size), {"body": graph})
-    return [*made[: len(carry)], *(s.flip(y, 0) if reverse else y for y in made[len(carry) :])]
+    return [*made[: len(carry)], *(shaping.flip(y, 0) if reverse else y for y in made[len(carry) :])]
 
 
 def _results(carry: Sequence[Value], ys: Sequence[Value], size: Any) -> list[tuple]:
@@ -89,8 +89,8 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
 
 
 def _flag(x: Any) -> Value:
-    flag = e.truth(x)
-    return flag if flag.ndim == 0 else s.reshape(flag, ())
+    flag = truth(x)
+    return flag if flag.ndim == 0 else shaping.reshape(flag, ())
 
 
 def cond(pred, true_fn, false_fn):
@@ -119,7 +119,7 @@ def cond(pred, true_fn, false_fn):
 
 
 def fori_loop(lower, upper, body_fun, init_val):
-    steps = s.arange(lower, upper, 1, "int32")
+    steps = creation.arange(lower, upper, 1, "int32")
     return scan(lambda value, i: (body_fun(i, value), None), init_val, steps)[0]
 
 

@@ -1,21 +1,21 @@
-"""Convolution, pooling and resizing on ONNX, whose operations read `[B, C, D...]`.
+"""Convolution and pooling on ONNX, whose operations read `[B, C, D...]`.
 
 Around each of them stand two transposes where channels are last; onnxruntime moves and cancels them.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kfun import dtypes
-from kfun.backends.common.windows import each, same_padding, transpose_cut
-from kfun.backends.graphs.resizing import resizing
-from kfun.backends.onnx import shaping as s
-from kfun.backends.onnx.value import Value, as_value, emit, integers, known_size, promoted
+from kfun.backends.common.windows import checked_padding, depthwise, each, same_padding, transpose_cut
+from kfun.backends.graphs.graph_rules import grouped
+from kfun.backends.onnx import shaping
+from kfun.backends.onnx.value import Value, as_value, emit, known_size, promoted
 
 
-def _opened(x: Any, data_format: str | None, dtype: str) -> tuple[Value, int, Callable]:
+def opened(x: Any, data_format: str | None, dtype: str) -> tuple[Value, int, Callable]:
     """`x` as `[B, C, D...]`, its number of spatial axes, and what puts a result in the order of `x`."""
     x = as_value(x, dtype)
     rank = x.ndim
@@ -24,17 +24,12 @@ def _opened(x: Any, data_format: str | None, dtype: str) -> tuple[Value, int, Ca
     if data_format not in (None, "channels_last"):
         raise ValueError(f"expected data_format 'channels_last' or 'channels_first'; received {data_format!r}")
     first, last = (0, rank - 1, *range(1, rank - 1)), (0, *range(2, rank), 1)
-    return s.transpose(x, first), rank - 2, lambda out: s.transpose(out, last)
-
-
-def _check(padding: str) -> None:
-    if padding not in ("valid", "same"):
-        raise ValueError(f"expected padding 'valid' or 'same'; received {padding!r}")
+    return shaping.transpose(x, first), rank - 2, lambda out: shaping.transpose(out, last)
 
 
 def _padding(x: Value, window: Sequence[int], strides: Any, padding: str, dilation: Sequence[int]) -> dict:
     """The padding attributes of a convolution or pooling over `[B, C, D...]`: explicit wherever sizes are known."""
-    _check(padding)
+    checked_padding(padding)
     sizes = x.shape[2:]
     if padding == "valid":
         return {"pads": [0] * (2 * len(sizes))}
@@ -52,7 +47,7 @@ def _unchanged(x: Value, strides: Any, padding: str) -> list:
 
 def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
     dtype = promoted(inputs, kernel)
-    x, n, close = _opened(inputs, data_format, dtype)
+    x, n, close = opened(inputs, data_format, dtype)
     kernel = as_value(kernel, dtype)
     *window, shared, filters = (known_size(k, "the size of a convolution's kernel") for k in kernel.shape)
     channels = known_size(x.shape[1], "the number of channels of a convolution")
@@ -62,38 +57,32 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
     strides, dilation = each(strides, n), each(dilation_rate, n)
     pads = _padding(x, window, strides, padding, dilation)
     shape = [x.shape[0], filters, *_unchanged(x, strides, padding)]
-    filters = s.transpose(kernel, (n + 1, n, *range(n)))  # [F, I, K...]
+    filters = shaping.transpose(kernel, (n + 1, n, *range(n)))  # [F, I, K...]
     return close(emit("Conv", x, filters, strides=strides, dilations=dilation, group=groups, shape=shape, **pads))
-
-
-def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
-    *window, channels, multiplier = (known_size(k, "the size of a kernel") for k in as_value(kernel).shape)
-    kernel = s.reshape(kernel, (*window, 1, channels * multiplier))
-    return conv(inputs, kernel, strides, padding, data_format, dilation_rate)
 
 
 def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
     dtype = promoted(inputs, kernel)
-    x, n, close = _opened(inputs, data_format, dtype)
+    x, n, close = opened(inputs, data_format, dtype)
     kernel = as_value(kernel, dtype)
     strides, dilation = each(strides, n), each(dilation_rate, n)
     extra = [None] * n if output_padding is None else each(output_padding, n)
-    _check(padding)
+    checked_padding(padding)
     window = [known_size(k, "the size of a kernel") for k in kernel.shape]
     cuts = [transpose_cut(k, t, d, padding, p) for k, t, d, p in zip(window, strides, dilation, extra, strict=False)]
     pads = [c for c, _ in cuts] + [max(c, 0) for _, c in cuts]
-    filters = s.transpose(kernel, (n + 1, n, *range(n)))  # [C, F, K...]
+    filters = shaping.transpose(kernel, (n + 1, n, *range(n)))  # [C, F, K...]
     out = emit("ConvTranspose", x, filters, strides=strides, dilations=dilation, pads=pads)
     grow = [max(-c, 0) for _, c in cuts]
     if any(grow):  # beyond the last window there is nothing: zeros
-        out = s.pad(out, [(0, 0), (0, 0), *[(0, g) for g in grow]])
+        out = shaping.pad(out, [(0, 0), (0, 0), *[(0, g) for g in grow]])
     return close(out)
 
 
 def _pool(op: str) -> Callable:
     def rule(inputs, pool_size, strides=None, padding="valid", data_format=None):
         floating = op == "AveragePool"
-        x, n, close = _opened(inputs, data_format, promoted(inputs, floating=floating))
+        x, n, close = opened(inputs, data_format, promoted(inputs, floating=floating))
         window = each(pool_size, n)
         step = window if strides is None else each(strides, n)
         pads = _padding(x, window, step, padding, [1] * n)
@@ -103,23 +92,10 @@ def _pool(op: str) -> Callable:
     return rule
 
 
-_RESIZED = {"bilinear": "linear", "nearest": "nearest"}
-
-
-def _interpolated(images, size, interpolation, data_format):
-    dtype = promoted(images)
-    x, _, close = _opened(images, data_format, dtype if dtypes.is_float(dtype) else "float32")
-    sizes = [*x.shape[:2], *size]
-    options = {"coordinate_transformation_mode": "half_pixel", "nearest_mode": "round_prefer_ceil"}
-    mode = _RESIZED[interpolation]
-    return close(emit("Resize", x, None, None, integers(sizes), mode=mode, shape=sizes, **options))
-
-
 RULES = {
     "conv": conv,
-    "depthwise_conv": depthwise_conv,
+    "depthwise_conv": depthwise(conv, functools.partial(grouped, as_value, known_size)),
     "conv_transpose": conv_transpose,
     "max_pool": _pool("MaxPool"),
     "average_pool": _pool("AveragePool"),
-    "resize": resizing(_interpolated, _RESIZED),
 }

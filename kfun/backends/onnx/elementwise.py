@@ -1,45 +1,16 @@
-"""Elementwise ops on ONNX."""
+"""Elementwise arithmetic on ONNX."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from kfun import dtypes
 from kfun.backends.graphs import formulas as formulas
 from kfun.backends.onnx.operators import floor_divide_integers, remainder_integers
+from kfun.backends.onnx.promotion import binary, truth, unary
 from kfun.backends.onnx.value import Value, as_value, cast, dtype_of, emit, promoted
 from kfun.ops._dispatch import OPS
-
-
-def unary(make: str | Callable, floating: bool = True) -> Callable:
-    """The rule of a function of one array, whose result is never an integer if `floating`."""
-
-    def rule(x):
-        x = as_value(x, promoted(x, floating=floating))
-        return emit(make, x) if isinstance(make, str) else make(x)
-
-    return rule
-
-
-def binary(make: str | Callable, floating: bool = False, logical: str | None = None) -> Callable:
-    """The rule of a function of two arrays that promote.
-
-    Args:
-        make: an operation of ONNX, or a function of two values of one type.
-        floating: whether the result is never an integer.
-        logical: the operation on bools, if there is one of its own.
-    """
-
-    def rule(x1, x2):
-        dtype = promoted(x1, x2, floating=floating)
-        x1, x2 = as_value(x1, dtype), as_value(x2, dtype)
-        if dtype == "bool" and logical:
-            return emit(logical, x1, x2)
-        return emit(make, x1, x2) if isinstance(make, str) else make(x1, x2)
-
-    return rule
 
 
 def _by_type(integer: Callable, floating: Callable) -> Callable:
@@ -111,11 +82,6 @@ def power(x1, x2):
     return cast(emit("Pow", cast(x1, wide), as_value(x2, wide)), dtype)
 
 
-def truth(x: Any) -> Value:
-    """`x != 0` as bool."""
-    return cast(as_value(x), "bool")
-
-
 def _logical(op: str) -> Callable:
     return lambda *xs: emit(op, *map(truth, xs))
 
@@ -183,5 +149,5 @@ RULES = {
     "logical_not": _logical("Not"),
     "where": where,
     "clip": clip,
-    "cast": lambda x, dtype: cast(as_value(x), dtype),
+    "fmod": binary(lambda x, y: emit("Mod", x, y, fmod=1)),
 }

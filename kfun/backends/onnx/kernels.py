@@ -51,6 +51,10 @@ _WIDER: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("bfloat16", "float64", "float8_e4m3fn", "float8_e5m2"), ("float32",)),
 }
 
+# In which type ScatterND adds and multiplies those that it can only move.
+SCATTERED = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int32"}
+SCATTERED |= {"float16": "float32", "bfloat16": "float32"}
+
 
 def runs(op: str, dtype: str) -> bool:
     """Whether onnxruntime computes an operation in a type itself."""

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from kfun import ops
-from kfun.backends.onnx import indexing as indexing
-from kfun.backends.onnx import shaping as s
+from kfun.backends.onnx import creation, shaping
 from kfun.backends.onnx.value import Value, as_value, cast, constant, emit, integers, promoted
 from kfun.ops._dispatch import OPS
 
@@ -43,23 +42,23 @@ def _fused(op: str, operands: Sequence[Value], bias: Any, order: list[int], func
     if wide not in ("float32", "float64") or (op == "RNN" and wide == "float64"):
         return None
     columns = np.concatenate([np.arange(g * units, (g + 1) * units) for g in order])
-    pick = lambda w: cast(w, wide) if order == sorted(order) else indexing.take(cast(w, wide), constant(columns), -1)  # noqa: E731
-    weights = [s.expand_dims(s.transpose(pick(w)), 0) for w in (kernel, recurrent_kernel)]  # [1, G H, C]
+    pick = lambda w: cast(w, wide) if order == sorted(order) else shaping.take(cast(w, wide), constant(columns), -1)  # noqa: E731
+    weights = [shaping.expand_dims(shaping.transpose(pick(w)), 0) for w in (kernel, recurrent_kernel)]  # [1, G H, C]
     offsets = None if bias is None else _offsets(pick(as_value(bias)), len(columns), wide)
-    first = [s.expand_dims(cast(h, wide), 0) for h in states]  # [1, B, H]
+    first = [shaping.expand_dims(cast(h, wide), 0) for h in states]  # [1, B, H]
     initial = [first[0], first[1]] if op == "LSTM" else first
     more |= {"hidden_size": units, "direction": "reverse" if reverse else "forward", "activations": names}
-    steps = s.transpose(cast(x, wide), (1, 0, 2))  # [T, B, C]
+    steps = shaping.transpose(cast(x, wide), (1, 0, 2))  # [T, B, C]
     shape = [steps.shape[0], 1, steps.shape[1], units]
     ys, *last = emit(op, steps, *weights, offsets, None, *initial, outputs=1 + len(states), shape=shape, **more)
-    ys = s.transpose(emit("Squeeze", ys, integers([1])), (1, 0, 2))
-    return [cast(v, dtype) for v in (ys, *(s.squeeze(h, 0) for h in last))]
+    ys = shaping.transpose(emit("Squeeze", ys, integers([1])), (1, 0, 2))
+    return [cast(v, dtype) for v in (ys, *(shaping.squeeze(h, 0) for h in last))]
 
 
 def _offsets(bias: Value, width: int, dtype: str) -> Value:
     """`[1, 2 G H]`: the biases of the inputs, then those of the state."""
-    both = bias if bias.ndim == 2 else s.stack([bias, s.zeros((width,), dtype)])
-    return s.reshape(both, (1, 2 * width))
+    both = bias if bias.ndim == 2 else shaping.stack([bias, creation.zeros((width,), dtype)])
+    return shaping.reshape(both, (1, 2 * width))
 
 
 def lstm(
@@ -107,4 +106,8 @@ def simple_rnn(x, h, kernel, recurrent_kernel, bias=None, mask=None, activation=
     return tuple(made or OPS["simple_rnn"].body(*operands, bias, mask, activation, reverse))
 
 
-RULES = {"lstm": lstm, "gru": gru, "simple_rnn": simple_rnn}
+RULES = {
+    "lstm": lstm,
+    "gru": gru,
+    "simple_rnn": simple_rnn,
+}

@@ -1,4 +1,4 @@
-"""Creation, shape and order on ONNX. Sizes may be ints and `Dim`s, mixed."""
+"""Shape, order and indexing on ONNX. Sizes may be ints and `Dim`s, mixed."""
 
 from __future__ import annotations
 
@@ -10,73 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from kfun import dtypes
 from kfun.backends.graphs.graph_rules import axes_of, check_reshape, known, pad_pairs
-from kfun.backends.onnx.value import Dim, Value, as_value, cast, constant, emit, integers, known_size, promoted
-from kfun.errors import UnsupportedOp
-
-NO_DATA = "graph values have no data before the model runs; run it and convert its results"
-
-
-def convert_to_numpy(x):
-    value = as_value(x)
-    if value.constant is None:
-        raise UnsupportedOp("convert_to_numpy", "onnx", NO_DATA)
-    return value.constant
-
-
-def _sizes(shape: Any) -> list:
-    if isinstance(shape, Value):
-        return [shape[i] for i in range(len(shape))]
-    return [shape] if isinstance(shape, (int, np.integer, Dim)) else list(shape)
-
-
-def claim(sizes: Sequence[Any]) -> list:
-    """What sizes say of a shape: nothing where they are values of the graph."""
-    return [int(s) if isinstance(s, (int, np.integer)) else s if isinstance(s, Dim) else None for s in sizes]
-
-
-def full(shape, fill_value, dtype=None):
-    fill = as_value(fill_value, dtype)
-    sizes = _sizes(shape)
-    if fill.constant is not None and known(sizes):
-        return constant(np.broadcast_to(fill.constant, sizes), fill.dtype)
-    return broadcast_to(fill, sizes)
-
-
-def zeros(shape, dtype="float32"):
-    return full(shape, 0, dtype or "float32")
-
-
-def ones(shape, dtype="float32"):
-    return full(shape, 1, dtype or "float32")
-
-
-def full_like(x, fill_value, dtype=None):
-    x = as_value(x)
-    return full(x.shape, fill_value, dtype or x.dtype)
-
-
-def arange(start, stop=None, step=1, dtype=None):
-    start, stop = (0, start) if stop is None else (start, stop)
-    name = dtypes.name(dtype) if dtype else promoted(start, stop, step)
-    if all(isinstance(v, (int, float, np.generic)) for v in (start, stop, step)):
-        return constant(np.arange(start, stop, step), name)
-    length = [stop] if isinstance(stop, Dim) and type(start) is type(step) is int and (start, step) == (0, 1) else None
-    return emit("Range", *[as_value(v, name) for v in (start, stop, step)], shape=length)
-
-
-def eye(N, M=None, k=0, dtype="float32"):
-    M = N if M is None else M
-    if known((N, M)):
-        return constant(np.eye(N, M, k), dtype)
-    rows = emit("Add", arange(0, N, 1, "int64"), as_value(k, "int64"))
-    return cast(emit("Equal", expand_dims(rows, 1), arange(0, M, 1, "int64")), dtype)
+from kfun.backends.graphs.indexing import FAR, match_other_axes, planned, start_list
+from kfun.backends.onnx.creation import zeros
+from kfun.backends.onnx.kernels import SCATTERED
+from kfun.backends.onnx.sizes import claim, expanded, size_list
+from kfun.backends.onnx.slicing import clamped, in_range, sliced
+from kfun.backends.onnx.value import Dim, Value, as_value, cast, constant, dim_of, emit, integers, known_size, promoted
 
 
 def reshape(x, newshape):
     x = as_value(x)
-    sizes = _sizes(newshape)
+    sizes = size_list(newshape)
     check_reshape(x.shape, sizes)
     if x.constant is not None and known(sizes):
         return constant(x.constant.reshape(sizes), x.dtype)
@@ -132,11 +77,6 @@ def squeeze(x, axis=None):
     return emit("Squeeze", x, integers(axes), shape=[n for i, n in enumerate(x.shape) if i not in axes])
 
 
-def broadcast_to(x, shape):
-    sizes = _sizes(shape)
-    return emit("Expand", as_value(x), integers(sizes), shape=claim(sizes))
-
-
 def concatenate(xs, axis=0):
     dtype = promoted(*xs)
     values = [as_value(x, dtype) for x in xs]
@@ -161,7 +101,7 @@ def split(x, indices_or_sections, axis=0):
             raise ValueError(f"ops.split: axis {axis} of {x!r} does not divide into {n} equal parts")
         parts = emit("Split", x, outputs=n, axis=axis, num_outputs=n)
         return [parts] if n == 1 else parts
-    cuts = [0, *_sizes(indices_or_sections), size]
+    cuts = [0, *size_list(indices_or_sections), size]
     lengths = [after - before for before, after in itertools.pairwise(cuts)]
     parts = emit("Split", x, integers(lengths), outputs=len(lengths), axis=axis)
     return [parts] if len(lengths) == 1 else parts
@@ -201,7 +141,7 @@ def _slice(x: Value, axis: int, start: Any, stop: Any) -> Value:
 
 def tile(x, repeats):
     x = as_value(x)
-    counts = _sizes(repeats)
+    counts = size_list(repeats)
     counts = [1] * (x.ndim - len(counts)) + counts
     if len(counts) > x.ndim:
         x = expand_dims(x, list(range(len(counts) - x.ndim)))
@@ -215,7 +155,7 @@ def repeat(x, repeats, axis=None):
         x, axis = reshape(x, (-1,)), 0
     (axis,) = axes_of([axis], x.ndim)
     shape = list(x.shape)
-    copies = broadcast_to(expand_dims(x, axis + 1), [*shape[: axis + 1], repeats, *shape[axis + 1 :]])
+    copies = expanded(expand_dims(x, axis + 1), [*shape[: axis + 1], repeats, *shape[axis + 1 :]])
     return reshape(copies, [*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :]])
 
 
@@ -248,23 +188,118 @@ def _triangle(upper: int) -> Any:
     return lambda x, k=0: emit("Trilu", as_value(x), as_value(k, "int64"), upper=upper)
 
 
+def getitem(x, index):
+    """Slices first, in one operation; then the arrays, then the axes that vanish and the new ones."""
+    x = as_value(x)
+    cuts, gathered, gone, new = planned(index, x, _index_array)
+    x = sliced(x, cuts)
+    if gathered is not None:
+        at, indices = gathered
+        x = take(x, indices, at)
+    if gone:
+        x = squeeze(x, gone)
+    return emit("Unsqueeze", x, integers(new)) if new else x
+
+
+def _index_array(part: Any) -> Value:
+    return as_value(part, "int64" if isinstance(part, Dim) else None)
+
+
+def take(x, indices, axis=None):
+    x, indices = as_value(x), as_value(indices)
+    if axis is None:
+        x, axis = reshape(x, (-1,)), 0
+    (axis,) = axes_of([axis], x.ndim)
+    if x.constant is not None and indices.constant is not None and x.shape[axis]:
+        return constant(np.take(x.constant, in_range(indices, x.shape[axis]).constant, axis, mode="wrap"), x.dtype)
+    return emit("Gather", x, in_range(indices, x.shape[axis]), axis=axis)
+
+
+def take_along_axis(x, indices, axis=None):
+    x, indices = as_value(x), as_value(indices)
+    if axis is None:
+        x, indices, axis = reshape(x, (-1,)), reshape(indices, (-1,)), 0
+    (axis,) = axes_of([axis], x.ndim)
+    x, indices = match_other_axes(x, in_range(indices, x.shape[axis]), axis)
+    return emit("GatherElements", x, indices, axis=axis, shape=indices.shape)
+
+
+def slice_(inputs, start_indices, shape):
+    x = as_value(inputs)
+    cuts, sizes = [], []
+    for axis, (start, size) in enumerate(zip(start_list(start_indices, Value, x.ndim), shape, strict=True)):
+        length = x.shape[axis]
+        if size is length or (isinstance(size, int) and isinstance(length, int) and size == length):
+            continue
+        start = clamped(start, length, size)
+        cuts.append((axis, start, start + size, 1))
+        sizes.append(size)
+    return sliced(x, cuts, sizes)
+
+
+def slice_update(inputs, start_indices, updates):
+    """Replaces the block axis by axis: what lies before and behind it is joined back on."""
+    x = as_value(inputs)
+    return _update(x, start_list(start_indices, Value, x.ndim), as_value(updates, x.dtype), 0)
+
+
+def _update(x: Value, starts: Sequence[Any], updates: Value, axis: int) -> Value:
+    while axis < x.ndim:
+        length, size = x.shape[axis], updates.shape[axis]
+        if not (isinstance(length, int) and isinstance(size, int) and length == size):
+            break
+        axis += 1
+    if axis == x.ndim:
+        return updates
+    start = clamped(starts[axis], length, size)
+    end = start + size
+    inner = updates
+    if axis + 1 < x.ndim:
+        inner = _update(sliced(x, [(axis, start, end, 1)], [size]), starts, updates, axis + 1)
+    before, after = sliced(x, [(axis, 0, start, 1)]), sliced(x, [(axis, end, FAR, 1)])
+    return emit("Concat", before, inner, after, axis=axis, shape=x.shape)
+
+
+def segment_sum(data, segment_ids, num_segments=None, sorted=False):
+    """Ids out of range go to a row behind the last, which is cut off."""
+    data, ids = as_value(data), as_value(segment_ids, "int64")
+    if num_segments is None:
+        top = emit("ReduceMax", ids, integers([0]), keepdims=0)
+        num_segments = dim_of(emit("Add", top, as_value(1, "int64")))
+    last, zero = as_value(num_segments, "int64"), as_value(0, "int64")
+    inside = emit("And", emit("GreaterOrEqual", ids, zero), emit("Less", ids, last))
+    ids = emit("Where", inside, ids, last)
+    wide = cast(data, SCATTERED.get(data.dtype, data.dtype))
+    blank = zeros((num_segments + 1, *data.shape[1:]), wide.dtype)
+    total = emit("ScatterND", blank, expand_dims(ids, 1), wide, reduction="add")
+    return cast(sliced(total, [(0, 0, num_segments, 1)], [num_segments]), data.dtype)
+
+
+def _ordered(x: Any, k: Any, axis: int, largest: bool) -> tuple[Value, Value]:
+    x = as_value(x)
+    (axis,) = axes_of([axis], x.ndim)
+    k = x.shape[axis] if k is None else k
+    shape = [n if i != axis else claim([k])[0] for i, n in enumerate(x.shape)]
+    values, indices = emit("TopK", x, integers([k]), outputs=2, shape=shape, axis=axis, largest=int(largest))
+    return values, cast(indices, "int32")
+
+
+def searchsorted(sorted_sequence, values, side="left"):
+    """The number of elements below each value: ONNX has no search."""
+    if side not in ("left", "right"):
+        raise ValueError(f"ops.searchsorted: expected side 'left' or 'right'; received {side!r}")
+    dtype = promoted(sorted_sequence, values)
+    values = expand_dims(as_value(values, dtype), -1)
+    below = emit("Less" if side == "left" else "LessOrEqual", as_value(sorted_sequence, dtype), values)
+    return emit("ReduceSum", cast(below, "int32"), integers([values.ndim - 1]), keepdims=0)
+
+
 RULES = {
-    "convert_to_tensor": as_value,
-    "convert_to_numpy": convert_to_numpy,
-    "shape": lambda x: as_value(x).shape,
-    "zeros": zeros,
-    "ones": ones,
-    "full": full,
-    "arange": arange,
-    "eye": eye,
-    "zeros_like": lambda x, dtype=None: full_like(x, 0, dtype),
-    "ones_like": lambda x, dtype=None: full_like(x, 1, dtype),
-    "full_like": full_like,
     "reshape": reshape,
     "transpose": transpose,
     "expand_dims": expand_dims,
     "squeeze": squeeze,
-    "broadcast_to": broadcast_to,
+    "broadcast_to": expanded,
     "concatenate": concatenate,
     "stack": stack,
     "split": split,
@@ -275,4 +310,14 @@ RULES = {
     "roll": roll,
     "tril": _triangle(0),
     "triu": _triangle(1),
+    "getitem": getitem,
+    "take": take,
+    "take_along_axis": take_along_axis,
+    "slice": slice_,
+    "slice_update": slice_update,
+    "segment_sum": segment_sum,
+    "sort": lambda x, axis=-1: _ordered(x, None, axis, False)[0],
+    "argsort": lambda x, axis=-1: _ordered(x, None, axis, False)[1],
+    "top_k": lambda x, k, sorted=True: _ordered(x, k, -1, True),
+    "searchsorted": searchsorted,
 }

@@ -20,6 +20,8 @@ from onnx import helper, numpy_helper, shape_inference
 
 from kfun import dtypes, ops
 from kfun.backends.common.promotion import from_python
+from kfun.backends.graphs.operand_types import known_size as _known_size
+from kfun.backends.graphs.operand_types import operand_types
 from kfun.backends.onnx.constants import NAMES, described, initializer, native, shared_constants
 from kfun.backends.onnx.kernels import computed_in, governed
 from kfun.errors import MixedBackendsError
@@ -323,19 +325,8 @@ def cast(x: Value, dtype: Any) -> Value:
     return node("Cast", [x], [(name, x.shape)], {"to": native(name).value})[0]
 
 
-def dtype_of(x: Any) -> str:
-    """The dtype of an operand for promotion: weak for Python scalars and sizes."""
-    if isinstance(x, Value):
-        return x.dtype
-    if isinstance(x, Dim):
-        return "int"
-    return dtypes.weak(x) or as_value(x).dtype
-
-
-def promoted(*operands: Any, floating: bool = False) -> str:
-    """The dtype that operands promote to, never an integer if `floating`."""
-    names = [dtype_of(x) for x in operands]
-    return dtypes.inexact(*names) if floating else dtypes.settle(dtypes.promote(*names))
+dtype_of, promoted = operand_types(Value, Dim, as_value)
+known_size = functools.partial(_known_size, "ONNX")
 
 
 def integers(sizes: Any) -> Value:
@@ -355,10 +346,3 @@ def integers(sizes: Any) -> Value:
 
 def _each(sizes: Any) -> Iterable:
     return sizes if isinstance(sizes, (list, tuple)) else [sizes]
-
-
-def known_size(size: Any, what: str) -> int:
-    """A size that the graph's structure depends on; raises TypeError if it is open."""
-    if not isinstance(size, (int, np.integer)):
-        raise TypeError(f"ONNX needs to know {what} when the graph is built: fix that size in the Spec")
-    return int(size)

@@ -8,7 +8,7 @@ from openvino import opset16 as o
 
 from kfun import dtypes
 from kfun.backends.graphs.graph_rules import axes_of
-from kfun.backends.openvino.elementwise import elementwise, scalar_like, unary
+from kfun.backends.openvino.promotion import broadcasting, scalar_like, unary
 from kfun.backends.openvino.value import Value, as_value, dtype_of, promoted, stored_axis
 from kfun.ops._dispatch import OPS
 
@@ -19,7 +19,7 @@ def _only_floats(name: str, make: Callable) -> Callable:
     def rule(x, *args, **kwargs):
         if not dtypes.is_float(dtype_of(x)):
             return OPS[name].body(x, *args, **kwargs)
-        return elementwise(lambda v: make(v, *args, **kwargs), (x,), promoted(x))
+        return broadcasting(lambda v: make(v, *args, **kwargs), (x,), promoted(x))
 
     return rule
 

@@ -8,45 +8,51 @@ a row of minus infinities is finite.
 
 from __future__ import annotations
 
+from kfun.backends.common import no_gradients
 from kfun.backends.openvino import (
     activation,
+    attention,
+    bits,
     control,
     convolution,
+    creation,
     elementwise,
-    functional,
-    indexing,
-    matrix,
-    numeric,
+    image,
+    linalg,
+    products,
     reduction,
     rnn,
-    select,
+    scattering,
+    selection,
     shaping,
+    signal,
+    special,
 )
 from kfun.backends.openvino.evaluate import evaluate
+from kfun.backends.openvino.reasons import REASONS
 from kfun.backends.openvino.value import Dim, Value, as_value
 from kfun.ops._kinds import Kind, register
 
 RULES = {
-    **numeric.RULES,
-    **select.RULES,
-    **matrix.RULES,
-    **functional.RULES,
-    **elementwise.RULES,
     **activation.RULES,
-    **shaping.RULES,
-    **indexing.RULES,
-    **reduction.RULES,
-    **convolution.RULES,
+    **attention.RULES,
+    **bits.RULES,
     **control.RULES,
+    **convolution.RULES,
+    **creation.RULES,
+    **elementwise.RULES,
+    **image.RULES,
+    **linalg.RULES,
+    **products.RULES,
+    **reduction.RULES,
     **rnn.RULES,
+    **scattering.RULES,
+    **selection.RULES,
+    **shaping.RULES,
+    **signal.RULES,
+    **special.RULES,
 }
 
-_RANDOM = "random numbers are drawn before export; dropout and noise are inactive at inference (training=False)"
-REASONS = {f"random_{name}": _RANDOM for name in ("split", "fold_in", "bits", "uniform", "normal", "truncated_normal")}
-REASONS |= {f"random_{name}": _RANDOM for name in ("randint", "permutation", "bernoulli", "categorical")}
-REASONS["convert_to_numpy"] = shaping.NO_DATA  # constants have data, so there is a rule as well
-REASONS |= numeric.REASONS | select.REASONS | matrix.REASONS | functional.REASONS
-
-TRANSFORMS = {"evaluate": evaluate, **functional.TRANSFORMS}
+TRANSFORMS = {"evaluate": evaluate, **no_gradients.TRANSFORMS}
 
 KIND = register(Kind("openvino", (Value, Dim), RULES, as_value, priority=10, reasons=REASONS, transforms=TRANSFORMS))

@@ -11,8 +11,8 @@ from openvino import opset16 as o
 
 from kfun.backends.common.tree import fill, leaves
 from kfun.backends.graphs.graph_rules import alike, pairs_of_branches, scan_length
-from kfun.backends.openvino import elementwise as e
-from kfun.backends.openvino import shaping as s
+from kfun.backends.openvino import creation, elementwise, shaping
+from kfun.backends.openvino.promotion import truth
 from kfun.backends.openvino.value import Body, Value, as_value, constant, here, integers, output_of, promoted
 
 
@@ -27,17 +27,17 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     loop = _Loop(size, carry)
     with loop.body:
         number = loop.number
-        at = e.RULES["subtract"](as_value(size, "int64") - 1, number) if reverse else number
+        at = elementwise.RULES["subtract"](as_value(size, "int64") - 1, number) if reverse else number
         items = [Value(o.gather(loop.body.lift(x).output, at.output, integers(0))) for x in sequences]
         new, ys = f(fill(init, iter(loop.carried)), fill(xs, iter(items)))
         out = alike("ops.scan: the carry", init, carry, new, as_value)
-        stacked = [s.expand_dims(as_value(y), 0) for y in leaves(ys)]
+        stacked = [shaping.expand_dims(as_value(y), 0) for y in leaves(ys)]
         loop.close(constant(True), [*out, *stacked])
     if isinstance(size, int) and size == 0:  # OpenVINO refuses a loop that is known to have no steps
-        none = [s.zeros([0, *(n if isinstance(n, int) else 0 for n in y.shape[1:])], y.dtype) for y in stacked]
+        none = [creation.zeros([0, *(n if isinstance(n, int) else 0 for n in y.shape[1:])], y.dtype) for y in stacked]
         return fill(init, iter(carry)), fill(ys, iter(none))
     last, joined = loop.results(constant(True))
-    joined = [s.flip(y, 0) for y in joined] if reverse else joined
+    joined = [shaping.flip(y, 0) for y in joined] if reverse else joined
     return fill(init, iter(last)), fill(ys, iter(joined))
 
 
@@ -132,8 +132,8 @@ def _never(flag: Value) -> bool:
 
 
 def _flag(x: Any) -> Value:
-    flag = e.truth(x)
-    return flag if flag.ndim == 0 else s.reshape(flag, ())
+    flag = truth(x)
+    return flag if flag.ndim == 0 else shaping.reshape(flag, ())
 
 
 def cond(pred, true_fn, false_fn):
@@ -165,7 +165,7 @@ def cond(pred, true_fn, false_fn):
 
 
 def fori_loop(lower, upper, body_fun, init_val):
-    steps = s.arange(lower, upper, 1, "int32")
+    steps = creation.arange(lower, upper, 1, "int32")
     return scan(lambda value, i: (body_fun(i, value), None), init_val, steps)[0]
 
 

@@ -1,4 +1,4 @@
-"""Convolution, pooling and resizing on OpenVINO.
+"""Convolution and pooling on OpenVINO.
 
 Results of the channels-last forms stay stored `[B, C, D...]`, so that a chain of convolutions has
 one transpose at its start and at most one at its end.
@@ -6,16 +6,16 @@ one transpose at its start and at most one at its end.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from openvino import opset14
 from openvino import opset16 as o
 
-from kfun import dtypes
-from kfun.backends.common.windows import each, same_padding, transpose_cut
-from kfun.backends.graphs.resizing import resizing
-from kfun.backends.openvino import shaping as s
+from kfun.backends.common.windows import checked_padding, depthwise, each, same_padding, transpose_cut
+from kfun.backends.graphs.graph_rules import grouped
+from kfun.backends.openvino import shaping
 from kfun.backends.openvino.value import Value, as_value, cast, first_of, integers, known_size, promoted
 
 
@@ -29,18 +29,13 @@ def opened(x: Any, data_format: str | None, dtype: str) -> tuple[Any, int, Calla
     return first_of(x, x.ndim), x.ndim - 2, lambda node: Value(first=node)
 
 
-def _check(padding: str) -> None:
-    if padding not in ("valid", "same"):
-        raise ValueError(f"expected padding 'valid' or 'same'; received {padding!r}")
-
-
 def _padded(x: Any, window: Sequence[int], strides: Any, padding: str, dilation: Sequence[int]) -> tuple[Any, dict]:
     """`x` and the padding attributes of a convolution or pooling over it.
 
     Padding is explicit wherever it can be: OpenVINO (2026.4) joins an ops.pad before it to it, and
     forgets that where the padding is automatic. A maximum with itself keeps the two apart.
     """
-    _check(padding)
+    checked_padding(padding)
     sizes = Value(x).shape[2:]
     pairs = zip(sizes, strides, strict=True)
     if padding == "same" and any(step > 1 and not isinstance(size, int) for size, step in pairs):
@@ -57,11 +52,11 @@ def _padded(x: Any, window: Sequence[int], strides: Any, padding: str, dilation:
 
 def _filters(kernel: Value, n: int, groups: int = 1) -> Value:
     """`[K..., I, F]` as `[F, I, K...]`, or `[G, F / G, I, K...]` in groups."""
-    kernel = s.transpose(kernel, (n + 1, n, *range(n)))
+    kernel = shaping.transpose(kernel, (n + 1, n, *range(n)))
     if groups == 1:
         return kernel
     filters, *rest = kernel.shape
-    return s.reshape(kernel, (groups, filters // groups, *rest))
+    return shaping.reshape(kernel, (groups, filters // groups, *rest))
 
 
 def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
@@ -80,23 +75,17 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
     return close(op(x, filters, strides=strides, dilations=dilation, **pads))
 
 
-def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
-    *window, channels, multiplier = (known_size(k, "the size of a kernel") for k in as_value(kernel).shape)
-    kernel = s.reshape(kernel, (*window, 1, channels * multiplier))
-    return conv(inputs, kernel, strides, padding, data_format, dilation_rate)
-
-
 def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
     dtype = promoted(inputs, kernel)
     x, n, close = opened(inputs, data_format, dtype)
     kernel = as_value(kernel, dtype)
     strides, dilation = each(strides, n), each(dilation_rate, n)
     extra = [None] * n if output_padding is None else each(output_padding, n)
-    _check(padding)
+    checked_padding(padding)
     window = [known_size(k, "the size of a kernel") for k in kernel.shape]
     cuts = [transpose_cut(k, t, d, padding, p) for k, t, d, p in zip(window, strides, dilation, extra, strict=False)]
     begin, end = [c for c, _ in cuts], [max(c, 0) for _, c in cuts]
-    filters = s.transpose(kernel, (n + 1, n, *range(n))).output  # [C, F, K...]
+    filters = shaping.transpose(kernel, (n + 1, n, *range(n))).output  # [C, F, K...]
     out = o.convolution_backprop_data(x, filters, strides, pads_begin=begin, pads_end=end, dilations=dilation)
     grow = [max(-c, 0) for _, c in cuts]
     if any(grow):  # beyond the last window there is nothing: zeros
@@ -121,29 +110,25 @@ def _pool(op: str) -> Callable:
     return rule
 
 
-def _interpolate(images, size, interpolation, data_format):
-    """The CPU's own kernel, which takes `[B, C, H, W]` as it is stored."""
-    dtype = promoted(images)
-    x, n, close = opened(images, data_format, dtype if dtypes.is_float(dtype) else "float32")
-    made = o.interpolate(
-        x,
-        integers(size),
-        _NATIVE[interpolation],
-        "sizes",
-        coordinate_transformation_mode="half_pixel",
-        nearest_mode="round_prefer_ceil",
-        axes=integers(list(range(2, n + 2))),
-    )
-    return close(made)
+def _adaptive(name: str) -> Callable:
+    def rule(inputs, output_size, data_format=None):
+        kept = promoted(inputs)
+        dtype = promoted(inputs, floating=True)
+        x, n, close = opened(inputs, data_format, "float32" if dtype in ("float16", "bfloat16") else dtype)
+        sizes = integers(list(each(output_size, n)))
+        if name == "average":
+            return cast(close(o.adaptive_avg_pool(x, sizes).output(0)), dtype)
+        return cast(close(o.adaptive_max_pool(x, sizes, "i32").output(0)), kept)
 
+    return rule
 
-_NATIVE = {"bilinear": "linear", "nearest": "nearest"}
 
 RULES = {
     "conv": conv,
-    "depthwise_conv": depthwise_conv,
+    "depthwise_conv": depthwise(conv, functools.partial(grouped, as_value, known_size)),
     "conv_transpose": conv_transpose,
     "max_pool": _pool("max"),
     "average_pool": _pool("average"),
-    "resize": resizing(_interpolate, _NATIVE),
+    "adaptive_average_pool": _adaptive("average"),
+    "adaptive_max_pool": _adaptive("max"),
 }

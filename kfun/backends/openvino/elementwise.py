@@ -1,4 +1,4 @@
-"""Elementwise ops on OpenVINO. They keep the storage order of their operands."""
+"""Elementwise arithmetic on OpenVINO. The ops keep the storage order of their operands."""
 
 from __future__ import annotations
 
@@ -12,60 +12,16 @@ from openvino import opset16 as o
 from kfun import dtypes
 from kfun.backends.graphs.formulas import ERFINV_CENTRAL, ERFINV_TAIL
 from kfun.backends.openvino.operators import floor_divide_integers, remainder_integers
-from kfun.backends.openvino.value import (
-    Value,
-    as_value,
-    cast,
-    constant,
-    dtype_of,
-    first_of,
-    promoted,
-)
+from kfun.backends.openvino.promotion import binary, broadcasting, scalar_like, truth, unary
+from kfun.backends.openvino.value import Value, as_value, cast, dtype_of, promoted
 from kfun.ops._dispatch import OPS
-
-
-def elementwise(make: Callable, operands: Sequence[Any], dtype: Any) -> Value:
-    """`make(*outputs)` of operands that broadcast, stored as the first of them that is a deferred one.
-
-    Args:
-        make: takes graph outputs of one storage order, gives a node.
-        operands: values, sizes, weak arrays.
-        dtype: their type, or one for each.
-    """
-    types = [dtype] * len(operands) if isinstance(dtype, str) else dtype
-    values = [as_value(x, d) for x, d in zip(operands, types, strict=True)]
-    rank = max(x.ndim for x in values)
-    if any(x.deferred and x.ndim == rank for x in values):
-        return Value(first=make(*[first_of(x, rank) for x in values]))
-    return Value(make(*[x.output for x in values]))
-
-
-def scalar_like(x: float, like: Any) -> Any:
-    """A constant in the type of a graph output."""
-    return constant(x, Value(like).dtype).output
-
-
-def _binary(make: Callable, floating: bool = False) -> Callable:
-    def rule(x1, x2):
-        return elementwise(make, (x1, x2), promoted(x1, x2, floating=floating))
-
-    return rule
-
-
-def unary(make: Callable, floating: bool = True) -> Callable:
-    """The rule of a function of one array, whose result is never an integer if `floating`."""
-
-    def rule(x):
-        return elementwise(make, (x,), promoted(x, floating=floating))
-
-    return rule
 
 
 def _by_type(integer: Callable, floating: Callable, logical: Callable | None = None) -> Callable:
     def rule(x1, x2):
         dtype = promoted(x1, x2)
         make = logical if dtype == "bool" and logical else integer if dtypes.is_integer(dtype) else floating
-        return elementwise(make, (x1, x2), dtype)
+        return broadcasting(make, (x1, x2), dtype)
 
     return rule
 
@@ -79,11 +35,11 @@ def _extreme(make: Callable) -> Callable:
     def rule(x1, x2):
         dtype = promoted(x1, x2)
         if dtype == "bool":
-            return elementwise(o.logical_or if make is o.maximum else o.logical_and, (x1, x2), dtype)
+            return broadcasting(o.logical_or if make is o.maximum else o.logical_and, (x1, x2), dtype)
         if _finite(x2):
             x1, x2 = x2, x1
         quiet = not dtypes.is_float(dtype) or _finite(x1)
-        return elementwise(make if quiet else both, (x1, x2), dtype)
+        return broadcasting(make if quiet else both, (x1, x2), dtype)
 
     return rule
 
@@ -179,14 +135,14 @@ def round_(x, decimals=0):
         there, back = (o.multiply, o.divide) if decimals > 0 else (o.divide, o.multiply)
         return back(o.round(there(v, scale), "half_to_even"), scale)
 
-    return cast(elementwise(make, (x,), promoted(x, floating=True)), x.dtype)
+    return cast(broadcasting(make, (x,), promoted(x, floating=True)), x.dtype)
 
 
 def _whole(make: Callable) -> Callable:
     """floor and ceil leave integers as they are."""
 
     def rule(x):
-        return elementwise(make, (x,), promoted(x)) if dtypes.is_float(promoted(x)) else as_value(x)
+        return broadcasting(make, (x,), promoted(x)) if dtypes.is_float(promoted(x)) else as_value(x)
 
     return rule
 
@@ -196,8 +152,8 @@ def _test(make: Callable, of_integers: bool) -> Callable:
 
     def rule(x):
         if dtypes.is_float(promoted(x)):
-            return elementwise(make, (x,), promoted(x))
-        return elementwise(lambda v: o.equal(v, v) if of_integers else o.not_equal(v, v), (x,), promoted(x))
+            return broadcasting(make, (x,), promoted(x))
+        return broadcasting(lambda v: o.equal(v, v) if of_integers else o.not_equal(v, v), (x,), promoted(x))
 
     return rule
 
@@ -205,53 +161,48 @@ def _test(make: Callable, of_integers: bool) -> Callable:
 def _power(x1, x2):
     dtype = promoted(x1, x2)
     if type(x2) is int and x2 == 2:
-        return elementwise(lambda v: o.multiply(v, v), (x1,), dtype)
-    return elementwise(o.power, (x1, x2), dtype)
-
-
-def truth(x: Any) -> Value:
-    """`x != 0` as bool."""
-    x = as_value(x)
-    return x if x.dtype == "bool" else elementwise(lambda v: o.not_equal(v, scalar_like(0, v)), (x,), x.dtype)
+        return broadcasting(lambda v: o.multiply(v, v), (x1,), dtype)
+    return broadcasting(o.power, (x1, x2), dtype)
 
 
 def _logical(make: Callable) -> Callable:
-    return lambda *xs: elementwise(make, [truth(x) for x in xs], "bool")
+    return lambda *xs: broadcasting(make, [truth(x) for x in xs], "bool")
 
 
 def where(condition, x1, x2):
     dtype = promoted(x1, x2)
-    return elementwise(o.select, (truth(condition), x1, x2), ("bool", dtype, dtype))
+    return broadcasting(o.select, (truth(condition), x1, x2), ("bool", dtype, dtype))
 
 
 def clip(x, x_min, x_max):
     bounds = (x_min, x_max)
     if dtypes.is_float(dtype_of(x)) and all(type(b) in (int, float) for b in bounds) and x_min <= x_max:
-        return elementwise(lambda v: o.clamp(v, float(x_min), float(x_max)), (x,), promoted(x, x_min, x_max))
+        return broadcasting(lambda v: o.clamp(v, float(x_min), float(x_max)), (x,), promoted(x, x_min, x_max))
     return OPS["clip"].body(x, x_min, x_max)
 
 
-def cast_rule(x, dtype):
-    name = dtypes.name(dtype)
-    return truth(x) if name == "bool" else cast(as_value(x), name)
-
-
 def _abs(x):
-    return as_value(x) if dtype_of(x).startswith("uint") else elementwise(o.abs, (x,), promoted(x))
+    return as_value(x) if dtype_of(x).startswith("uint") else broadcasting(o.abs, (x,), promoted(x))
+
+
+def fmod(x1, x2):
+    if dtypes.is_float(promoted(x1, x2)):
+        return broadcasting(o.mod, (x1, x2), promoted(x1, x2))
+    return OPS["fmod"].body(x1, x2)  # the CPU's remainder of integers is computed in float32
 
 
 RULES = {
     "add": _by_type(o.add, o.add, o.logical_or),
-    "subtract": _binary(o.subtract),
+    "subtract": binary(o.subtract),
     "multiply": _by_type(o.multiply, o.multiply, o.logical_and),
-    "divide": _binary(o.divide, floating=True),
+    "divide": binary(o.divide, floating=True),
     "floor_divide": _by_type(floor_divide_integers, _floor_divide_floats),
     "mod": _by_type(remainder_integers, o.floor_mod),
     "power": _power,
     "maximum": _extreme(o.maximum),
     "minimum": _extreme(o.minimum),
-    "arctan2": _binary(_arctan2, floating=True),
-    "squared_difference": _binary(lambda x, y: o.multiply(d := o.subtract(x, y).output(0), d)),
+    "arctan2": binary(_arctan2, floating=True),
+    "squared_difference": binary(lambda x, y: o.multiply(d := o.subtract(x, y).output(0), d)),
     "negative": unary(o.negative, floating=False),
     "abs": _abs,
     "sign": unary(o.sign, floating=False),
@@ -272,17 +223,17 @@ RULES = {
     "isnan": _test(o.is_nan, False),
     "isinf": _test(o.is_inf, False),
     "isfinite": _test(o.is_finite, True),
-    "equal": _binary(o.equal),
-    "not_equal": _binary(o.not_equal),
-    "less": _binary(o.less),
-    "less_equal": _binary(o.less_equal),
+    "equal": binary(o.equal),
+    "not_equal": binary(o.not_equal),
+    "less": binary(o.less),
+    "less_equal": binary(o.less_equal),
     # The CPU finds NaN greater than anything, but never less.
-    "greater": _binary(lambda x, y: o.less(y, x)),
-    "greater_equal": _binary(lambda x, y: o.less_equal(y, x)),
+    "greater": binary(lambda x, y: o.less(y, x)),
+    "greater_equal": binary(lambda x, y: o.less_equal(y, x)),
     "logical_and": _logical(o.logical_and),
     "logical_or": _logical(o.logical_or),
     "logical_not": _logical(o.logical_not),
     "where": where,
     "clip": clip,
-    "cast": cast_rule,
+    "fmod": fmod,
 }

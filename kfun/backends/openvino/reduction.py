@@ -1,4 +1,4 @@
-"""Reductions, products and attention on OpenVINO.
+"""Reductions on OpenVINO.
 
 The CPU sums integers as float32: totals above 2**24 are rounded.
 """
@@ -8,24 +8,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from openvino import opset16 as o
 
 from kfun import dtypes
-from kfun.backends.graphs.graph_rules import accumulator, axes_of, explicit
-from kfun.backends.openvino import elementwise as e
-from kfun.backends.openvino import shaping as s
-from kfun.backends.openvino.value import (
-    Value,
-    as_value,
-    cast,
-    integers,
-    known_size,
-    output_of,
-    promoted,
-    stored_axis,
-)
-from kfun.ops import attention
-from kfun.ops._attention import check_heads
+from kfun.backends.graphs.graph_rules import accumulator, axes_of
+from kfun.backends.openvino import elementwise, shaping
+from kfun.backends.openvino.elementwise import where
+from kfun.backends.openvino.promotion import broadcasting, truth
+from kfun.backends.openvino.shaping import ordered
+from kfun.backends.openvino.value import Value, as_value, cast, integers, promoted, stored_axis
+
+
+def _argument(mode: str) -> Any:
+    """argmax and argmin: the first index of the extreme; NaN counts as infinite."""
+    beyond = np.inf if mode == "max" else -np.inf
+
+    def rule(x, axis=None, keepdims=False):
+        x = as_value(x)
+        if dtypes.is_float(x.dtype):
+            x = where(broadcasting(o.is_nan, (x,), x.dtype), beyond, x)
+        rank = x.ndim
+        flat = shaping.reshape(x, (-1,)) if axis is None else x
+        at = 0 if axis is None else axis
+        indices = ordered(flat, 1, at, mode)[1]
+        if axis is None:
+            return shaping.reshape(indices, (1,) * rank if keepdims else ())
+        return indices if keepdims else shaping.squeeze(indices, at)
+
+    return rule
 
 
 def _reduce(make: Callable, x: Value, axis: Any, keepdims: bool) -> Value:
@@ -73,94 +84,28 @@ def logsumexp(x, axis=None, keepdims=False):
     x = as_value(x, promoted(x, floating=True))
     axes = axes_of(axis, x.ndim)
     top = RULES["max"](x, axes, True)
-    top = e.where(e.RULES["isfinite"](top), top, 0)
-    scaled = e.RULES["exp"](e.RULES["subtract"](x, top))
-    total = e.RULES["add"](e.RULES["log"](RULES["sum"](scaled, axes, True)), top)
-    return total if keepdims else s.squeeze(total, axes)
+    top = where(elementwise.RULES["isfinite"](top), top, 0)
+    scaled = elementwise.RULES["exp"](elementwise.RULES["subtract"](x, top))
+    total = elementwise.RULES["add"](elementwise.RULES["log"](RULES["sum"](scaled, axes, True)), top)
+    return total if keepdims else shaping.squeeze(total, axes)
 
 
 def _quantifier(make: Callable) -> Callable:
-    return lambda x, axis=None, keepdims=False: _reduce(make, e.truth(x), axis, keepdims)
+    return lambda x, axis=None, keepdims=False: _reduce(make, truth(x), axis, keepdims)
 
 
 def cumsum(x, axis=None, dtype=None):
     x = as_value(x)
     x = cast(x, dtype or ("int32" if x.dtype == "bool" else x.dtype))
     if axis is None:
-        x, axis = s.reshape(x, (-1,)), 0
+        x, axis = shaping.reshape(x, (-1,)), 0
     (axis,) = axes_of([axis], x.ndim)
     return Value(o.cum_sum(x.output, integers(axis)))
 
 
-def matmul(x1, x2):
-    dtype = promoted(x1, x2)
-    x1, x2 = as_value(x1, dtype), as_value(x2, dtype)
-    if x1.ndim == 0 or x2.ndim == 0:
-        raise ValueError(f"ops.matmul: expected operands with at least one axis; received {x1!r} and {x2!r}")
-    inner = x1.shape[-1], x2.shape[0 if x2.ndim == 1 else -2]
-    if all(isinstance(n, int) for n in inner) and inner[0] != inner[1]:
-        raise ValueError(f"ops.matmul: the inner sizes differ: {x1!r} and {x2!r}")
-    return Value(o.matmul(x1.output, x2.output, False, False))
-
-
-def einsum(subscripts, *operands):
-    dtype = promoted(*operands)
-    return Value(o.einsum([output_of(x, dtype) for x in operands], explicit(subscripts)))
-
-
-def dot_product_attention(
-    query,
-    key,
-    value,
-    bias=None,
-    mask=None,
-    scale=None,
-    is_causal=False,
-    flash_attention=None,
-    attn_logits_soft_cap=None,
-):
-    check_heads(query, key, value)
-    if flash_attention is False or attn_logits_soft_cap is not None:
-        given = (bias, mask, scale, is_causal, flash_attention, attn_logits_soft_cap)
-        return attention.dot_product_attention.op.body(query, key, value, *given)
-    dtype = promoted(query, key, value)
-    wide = "float32" if dtype in ("float16", "bfloat16") else dtype
-    query, key, value = (as_value(x, wide) for x in (query, key, value))
-    heads, shared, size = (
-        known_size(n, "the number and size of heads") for n in (query.shape[2], key.shape[2], query.shape[3])
-    )
-    groups = heads // shared
-    if groups > 1:
-        key, value = s.repeat(key, groups, 2), s.repeat(value, groups, 2)
-    hidden = _logit_bias(query, key, bias, mask, is_causal)
-    scale = output_of(size**-0.5 if scale is None else scale, wide)
-    heads_first = [s.transpose(x, (0, 2, 1, 3)).output for x in (query, key, value)]  # [B, N, T, H]
-    alone = hidden is None and is_causal
-    extra = {} if hidden is None else {"attention_mask": cast(hidden, wide).output}
-    attended = o.scaled_dot_product_attention(*heads_first, **extra, scale=scale, causal=alone)
-    return cast(s.transpose(Value(attended), (0, 2, 1, 3)), dtype)
-
-
-def _logit_bias(query: Value, key: Value, bias: Any, mask: Any, is_causal: bool) -> Value | None:
-    """What is added to the logits `[B, N, T, S]` for a bias and a mask; None for neither.
-
-    Hidden logits become finite, so that rows with nothing to see average over all positions as
-    they do on the other backends.
-    """
-    if bias is None and mask is None:
-        return None
-    if is_causal:
-        rows = s.expand_dims(s.arange(query.shape[1]), 1)
-        seen = e.RULES["greater_equal"](rows, s.expand_dims(s.arange(key.shape[1]), 0))
-        mask = seen if mask is None else e.RULES["logical_and"](mask, seen)
-    if mask is None:
-        total = as_value(bias)
-    else:
-        total = e.where(mask, 0.0 if bias is None else bias, -0.7 * 3.4e38)
-    return s.expand_dims(total, list(range(4 - total.ndim))) if total.ndim < 4 else total
-
-
 RULES = {
+    "argmax": _argument("max"),
+    "argmin": _argument("min"),
     "sum": _total(o.reduce_sum),
     "prod": _total(o.reduce_prod),
     "mean": mean,
@@ -170,7 +115,4 @@ RULES = {
     "any": _quantifier(o.reduce_logical_or),
     "all": _quantifier(o.reduce_logical_and),
     "cumsum": cumsum,
-    "matmul": matmul,
-    "einsum": einsum,
-    "dot_product_attention": dot_product_attention,
 }

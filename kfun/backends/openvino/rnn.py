@@ -11,9 +11,7 @@ import numpy as np
 from openvino import opset16 as o
 
 from kfun import ops
-from kfun.backends.openvino import indexing as indexing
-from kfun.backends.openvino import shaping as s
-from kfun.backends.openvino.elementwise import RULES as ELEMENTWISE
+from kfun.backends.openvino import creation, elementwise, shaping
 from kfun.backends.openvino.value import Value, as_value, constant, integers, promoted
 from kfun.ops._dispatch import OPS
 
@@ -33,7 +31,7 @@ def _columns(weight: Value, order: list[int], units: int) -> Value:
     if order == sorted(order):
         return weight
     at = np.concatenate([np.arange(g * units, (g + 1) * units) for g in order])
-    return indexing.take(weight, constant(at), -1)
+    return shaping.take(weight, constant(at), -1)
 
 
 def _lengths(x: Value) -> Any:
@@ -41,11 +39,11 @@ def _lengths(x: Value) -> Any:
 
 
 def _matrix(weight: Value) -> Any:
-    return s.expand_dims(s.transpose(weight), 0).output  # [1, G H, C]
+    return shaping.expand_dims(shaping.transpose(weight), 0).output  # [1, G H, C]
 
 
 def _state(h: Value) -> Any:
-    return s.expand_dims(h, 1).output  # [B, 1, H]
+    return shaping.expand_dims(h, 1).output  # [B, 1, H]
 
 
 def _results(node: Any) -> list[Value]:
@@ -71,10 +69,10 @@ def lstm(
     dtype = promoted(*given, *([] if bias is None else [bias]))
     x, h, c, kernel, recurrent_kernel = (as_value(v, dtype) for v in given)
     units = recurrent_kernel.shape[0]
-    bias = s.zeros((4 * units,), dtype) if bias is None else as_value(bias, dtype)
+    bias = creation.zeros((4 * units,), dtype) if bias is None else as_value(bias, dtype)
     order = [1, 0, 2, 3]  # OpenVINO has forget, input, cell, output
     weights = [_matrix(_columns(w, order, units)) for w in (kernel, recurrent_kernel)]
-    offsets = s.expand_dims(_columns(bias, order, units), 0).output
+    offsets = shaping.expand_dims(_columns(bias, order, units), 0).output
     direction = "reverse" if reverse else "forward"
     node = o.lstm_sequence(x.output, _state(h), _state(c), _lengths(x), *weights, offsets, units, direction)
     ys, h, c = _results(node)
@@ -99,7 +97,7 @@ def gru(
     dtype = promoted(*given, *([] if bias is None else [bias]))
     x, h, kernel, recurrent_kernel = (as_value(v, dtype) for v in given)
     units = recurrent_kernel.shape[0]
-    offsets = s.expand_dims(_gru_bias(bias, units, reset_after, dtype), 0).output
+    offsets = shaping.expand_dims(_gru_bias(bias, units, reset_after, dtype), 0).output
     node = o.gru_sequence(
         x.output,
         _state(h),
@@ -118,14 +116,17 @@ def gru(
 def _gru_bias(bias: Any, units: int, reset_after: bool, dtype: str) -> Value:
     """`[3H]`, or `[4H]` with the candidate's two biases apart where the reset gate acts after the product."""
     if bias is None:
-        return s.zeros(((4 if reset_after else 3) * units,), dtype)
+        return creation.zeros(((4 if reset_after else 3) * units,), dtype)
     bias = as_value(bias, dtype)
     if not reset_after:
         return bias
-    outer, inner = (indexing.getitem(bias, i) for i in (0, 1))
+    outer, inner = (shaping.getitem(bias, i) for i in (0, 1))
     gates = slice(0, 2 * units), slice(2 * units, None)
-    both = ELEMENTWISE["add"](indexing.getitem(outer, gates[0]), indexing.getitem(inner, gates[0]))
-    return s.concatenate([both, indexing.getitem(outer, gates[1]), indexing.getitem(inner, gates[1])], 0)
+    both = elementwise.RULES["add"](shaping.getitem(outer, gates[0]), shaping.getitem(inner, gates[0]))
+    return shaping.concatenate([both, shaping.getitem(outer, gates[1]), shaping.getitem(inner, gates[1])], 0)
 
 
-RULES = {"lstm": lstm, "gru": gru}
+RULES = {
+    "lstm": lstm,
+    "gru": gru,
+}

@@ -1,16 +1,20 @@
-"""Creation, shape and order on OpenVINO. Sizes may be ints and `Dim`s, mixed."""
+"""Shape, order and indexing on OpenVINO. Sizes may be ints and `Dim`s, mixed."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from openvino import opset16 as o
 
-from kfun import dtypes
 from kfun.backends.graphs.graph_rules import axes_of, check_reshape, known, pad_pairs
-from kfun.backends.openvino.elementwise import elementwise
+from kfun.backends.graphs.indexing import FAR, match_other_axes, planned, start_list
+from kfun.backends.openvino.creation import arange, size_list, zeros
+from kfun.backends.openvino.elementwise import where
+from kfun.backends.openvino.promotion import broadcasting
+from kfun.backends.openvino.slicing import clamped, in_range, sliced
 from kfun.backends.openvino.value import (
     Dim,
     Value,
@@ -20,75 +24,15 @@ from kfun.backends.openvino.value import (
     first_of,
     integers,
     known_size,
-    native,
     output_of,
     promoted,
     stored_axis,
 )
-from kfun.errors import UnsupportedOp
-
-NO_DATA = "graph values have no data before the compiled model runs; run it and convert its results"
-
-
-def convert_to_tensor(x, dtype=None):
-    return as_value(x, dtype)
-
-
-def convert_to_numpy(x):
-    value = as_value(x)
-    if value.constant is None:
-        raise UnsupportedOp("convert_to_numpy", "openvino", NO_DATA)
-    return value.constant
-
-
-def _type_name(dtype: Any) -> str:
-    return native(dtype).get_type_name()
-
-
-def _sizes(shape: Any) -> list:
-    return [shape] if isinstance(shape, (int, np.integer, Dim)) else list(shape)
-
-
-def full(shape, fill_value, dtype=None):
-    fill = as_value(fill_value, dtype)
-    sizes = _sizes(shape)
-    if fill.constant is not None and known(sizes):
-        return constant(np.broadcast_to(fill.constant, sizes), fill.dtype)
-    return Value(o.broadcast(fill.output, integers(sizes)))
-
-
-def zeros(shape, dtype="float32"):
-    return full(shape, 0, dtype or "float32")
-
-
-def ones(shape, dtype="float32"):
-    return full(shape, 1, dtype or "float32")
-
-
-def full_like(x, fill_value, dtype=None):
-    x = as_value(x)
-    return full(x.shape, fill_value, dtype or x.dtype)
-
-
-def arange(start, stop=None, step=1, dtype=None):
-    start, stop = (0, start) if stop is None else (start, stop)
-    name = dtypes.name(dtype) if dtype else promoted(start, stop, step)
-    if all(isinstance(v, (int, float, np.generic)) for v in (start, stop, step)):
-        return constant(np.arange(start, stop, step), name)
-    made = o.range(*[output_of(v, name) for v in (start, stop, step)], _type_name(name))
-    return Value(made)
-
-
-def eye(N, M=None, k=0, dtype="float32"):
-    M = N if M is None else M
-    if known((N, M)):
-        return constant(np.eye(N, M, k), dtype)
-    return Value(o.eye(integers(N), integers(M), integers(k), _type_name(dtype)))
 
 
 def reshape(x, newshape):
     x = as_value(x)
-    sizes = _sizes(newshape)
+    sizes = size_list(newshape)
     if x.constant is not None and known(sizes):
         return constant(x.constant.reshape(sizes), x.dtype)
     unknown = [i for i, s in enumerate(sizes) if not isinstance(s, (int, np.integer))]
@@ -133,7 +77,7 @@ def squeeze(x, axis=None):
 
 
 def broadcast_to(x, shape):
-    return Value(o.broadcast(output_of(x), integers(_sizes(shape))))
+    return Value(o.broadcast(output_of(x), integers(size_list(shape))))
 
 
 def concatenate(xs, axis=0):
@@ -164,7 +108,7 @@ def split(x, indices_or_sections, axis=0):
         if n < 1 or (isinstance(size, int) and size % n):
             raise ValueError(f"ops.split: axis {axis} of {x!r} does not divide into {n} equal parts")
         return [made(part) for part in o.split(stored, integers(at), n).outputs()]
-    cuts = [0, *_sizes(indices_or_sections)]
+    cuts = [0, *size_list(indices_or_sections)]
     lengths = [after - before for before, after in itertools.pairwise(cuts)]
     return [made(part) for part in o.variadic_split(stored, integers(at), integers([*lengths, -1])).outputs()]
 
@@ -187,7 +131,7 @@ def pad(x, pad_width, mode="constant", constant_values=None):
 
 def tile(x, repeats):
     x = as_value(x)
-    counts = _sizes(repeats)
+    counts = size_list(repeats)
     counts = [1] * (x.ndim - len(counts)) + counts
     if len(counts) > x.ndim:
         x = expand_dims(x, list(range(len(counts) - x.ndim)))
@@ -229,24 +173,132 @@ def _triangle(keep: Any) -> Any:
         rows, columns = x.shape[-2:]
         row = expand_dims(arange(0, rows, 1, "int32"), 1)
         column = arange(0, columns, 1, "int32")
-        kept = elementwise(lambda i, j: keep(o.subtract(j, i), constant(k, "int32").output), (row, column), "int32")
-        return elementwise(o.select, (kept, x, 0), ("bool", x.dtype, x.dtype))
+        kept = broadcasting(lambda i, j: keep(o.subtract(j, i), constant(k, "int32").output), (row, column), "int32")
+        return broadcasting(o.select, (kept, x, 0), ("bool", x.dtype, x.dtype))
 
     return rule
 
 
+def getitem(x, index):
+    """Slices first, in one op; then the arrays, then the axes that vanish and the new ones."""
+    x = as_value(x)
+    cuts, gathered, gone, new = planned(index, x, _index_array)
+    x = sliced(x, cuts)
+    if gathered is not None:
+        at, indices = gathered
+        x = take(x, indices, at)
+    if gone:
+        x = Value(o.squeeze(x.output, integers(gone)))
+    return Value(o.unsqueeze(x.output, integers(new))) if new else x
+
+
+def _index_array(part: Any) -> Value:
+    return as_value(cast(as_value(part), "int64") if isinstance(part, Dim) else part)
+
+
+def take(x, indices, axis=None):
+    x = as_value(x)
+    if axis is None:
+        x, axis = reshape(x, (-1,)), 0
+    (axis,) = axes_of([axis], x.ndim)
+    if x.constant is not None and getattr(indices, "constant", None) is not None:
+        return constant(np.take(x.constant, indices.constant, axis, mode="wrap"), x.dtype)
+    if 0 in [n for n in as_value(indices).shape if isinstance(n, int)]:  # the CPU plugin crashes on an empty Gather
+        return zeros((*x.shape[:axis], *as_value(indices).shape, *x.shape[axis + 1 :]), x.dtype)
+    return Value(o.gather(x.output, in_range(as_value(indices), x.shape[axis]).output, integers(axis)))
+
+
+def take_along_axis(x, indices, axis=None):
+    x, indices = as_value(x), as_value(indices)
+    if axis is None:
+        x, indices, axis = reshape(x, (-1,)), reshape(indices, (-1,)), 0
+    (axis,) = axes_of([axis], x.ndim)
+    size = x.shape[axis]
+    indices = cast(in_range(cast(indices, "int32"), size), "int32")
+    indices = where(broadcasting(o.less, (indices, 0), "int32"), indices + size, indices)
+    x, indices = match_other_axes(x, indices, axis)
+    return Value(o.gather_elements(x.output, indices.output, axis))
+
+
+def slice_(inputs, start_indices, shape):
+    x = as_value(inputs)
+    cuts = []
+    for axis, (start, size) in enumerate(zip(start_list(start_indices, Value, x.ndim), shape, strict=True)):
+        length = x.shape[axis]
+        if size is length or (isinstance(size, int) and isinstance(length, int) and size == length):
+            continue
+        start = clamped(start, length, size)
+        cuts.append((axis, start, start + size, 1))
+    return sliced(x, cuts)
+
+
+def slice_update(inputs, start_indices, updates):
+    """Replaces the block axis by axis: what lies before and behind it is joined back on."""
+    x = as_value(inputs)
+    updates = as_value(updates, x.dtype)
+    return _update(x, start_list(start_indices, Value, x.ndim), updates, 0)
+
+
+def _update(x: Value, starts: Sequence[Any], updates: Value, axis: int) -> Value:
+    while axis < x.ndim:
+        length, size = x.shape[axis], updates.shape[axis]
+        if not (isinstance(length, int) and isinstance(size, int) and length == size):
+            break
+        axis += 1
+    if axis == x.ndim:
+        return updates
+    start = clamped(starts[axis], length, size)
+    end = start + size
+    inner = updates
+    if axis + 1 < x.ndim:
+        inner = _update(sliced(x, [(axis, start, end, 1)]), starts, updates, axis + 1)
+    before, after = sliced(x, [(axis, 0, start, 1)]), sliced(x, [(axis, end, FAR, 1)])
+    return concatenate([before, inner, after], axis)
+
+
+def segment_sum(data, segment_ids, num_segments=None, sorted=False):
+    """Ids out of range go to a row behind the last, which is cut off."""
+    data, ids = as_value(data), as_value(segment_ids, "int32")
+    if num_segments is None:
+        count = Value(o.add(o.reduce_max(ids.output, integers([0]), False), output_of(1, "int32")))
+        num_segments = Dim(lambda: cast(count, "int64"))
+    last = output_of(num_segments, "int32")
+    outside = lambda i: o.logical_or(o.less(i, output_of(0, "int32")), o.greater(i, last))  # noqa: E731
+    ids = broadcasting(lambda i: o.select(outside(i), last, i), (ids,), "int32")
+    blank = zeros((num_segments + 1, *data.shape[1:]), data.dtype)
+    total = o.scatter_nd_update(blank.output, o.unsqueeze(ids.output, integers([1])), data.output, "sum")
+    return sliced(Value(total), [(0, 0, num_segments, 1)])
+
+
+def ordered(x: Any, k: Any, axis: int, mode: str) -> tuple[Value, Value]:
+    """The `k` least ("min") or greatest ("max") elements along an axis in order, None for all, and their indices."""
+    x = as_value(x)
+    (axis,) = axes_of([axis], x.ndim)
+    k = x.shape[axis] if k is None else k
+    wide = cast(x, "int32") if x.dtype == "bool" else x
+    values, indices = o.topk(wide.output, integers(k), axis, mode, "value", "i32", stable=True).outputs()
+    return cast(Value(values), x.dtype), Value(indices)
+
+
+def top_k(x, k, sorted=True):
+    return ordered(x, k, -1, "max")
+
+
+def searchsorted(sorted_sequence, values, side="left"):
+    if side not in ("left", "right"):
+        raise ValueError(f"ops.searchsorted: expected side 'left' or 'right'; received {side!r}")
+    dtype = promoted(sorted_sequence, values)
+    values = as_value(values, dtype)
+    flat = values if values.ndim == 1 else reshape(values, (-1,))
+    found = o.search_sorted(output_of(sorted_sequence, dtype), flat.output, side == "right")
+    size = as_value(sorted_sequence).shape[0]
+    found = cast(Value(found), "int32")
+    if not (isinstance(size, int) and size):  # the CPU writes no numbers for an empty sequence
+        found = broadcasting(lambda i, n: o.maximum(o.minimum(i, n), o.subtract(n, n)), (found, size), "int32")
+    return found if values.ndim == 1 else reshape(found, values.shape)
+
+
 RULES = {
-    "convert_to_tensor": convert_to_tensor,
-    "convert_to_numpy": convert_to_numpy,
-    "shape": lambda x: as_value(x).shape,
-    "zeros": zeros,
-    "ones": ones,
-    "full": full,
-    "arange": arange,
-    "eye": eye,
-    "zeros_like": lambda x, dtype=None: full_like(x, 0, dtype),
-    "ones_like": lambda x, dtype=None: full_like(x, 1, dtype),
-    "full_like": full_like,
     "reshape": reshape,
     "transpose": transpose,
     "expand_dims": expand_dims,
@@ -262,4 +314,14 @@ RULES = {
     "roll": roll,
     "tril": _triangle(o.less_equal),
     "triu": _triangle(o.greater_equal),
+    "getitem": getitem,
+    "take": take,
+    "take_along_axis": take_along_axis,
+    "slice": slice_,
+    "slice_update": slice_update,
+    "segment_sum": segment_sum,
+    "sort": lambda x, axis=-1: ordered(x, None, axis, "min")[0],
+    "argsort": lambda x, axis=-1: ordered(x, None, axis, "min")[1],
+    "top_k": top_k,
+    "searchsorted": searchsorted,
 }

@@ -10,6 +10,7 @@ and meaning stay `[B, D..., C]`; the transpose is written only where an op needs
 from __future__ import annotations
 
 import contextvars
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -20,6 +21,8 @@ from openvino import opset16 as o
 
 from kfun import dtypes, ops
 from kfun.backends.common.promotion import from_python
+from kfun.backends.graphs.operand_types import known_size as _known_size
+from kfun.backends.graphs.operand_types import operand_types
 from kfun.errors import MixedBackendsError
 from kfun.ops import _kinds
 
@@ -318,19 +321,8 @@ def stored_axis(axis: int, rank: int) -> int:
     return 0 if axis == 0 else 1 if axis == rank - 1 else axis + 1
 
 
-def dtype_of(x: Any) -> str:
-    """The dtype of an operand for promotion: weak for Python scalars and sizes."""
-    if isinstance(x, Value):
-        return x.dtype
-    if isinstance(x, Dim):
-        return "int"
-    return dtypes.weak(x) or as_value(x).dtype
-
-
-def promoted(*operands: Any, floating: bool = False) -> str:
-    """The dtype that operands promote to, never an integer if `floating`."""
-    names = [dtype_of(x) for x in operands]
-    return dtypes.inexact(*names) if floating else dtypes.settle(dtypes.promote(*names))
+dtype_of, promoted = operand_types(Value, Dim, as_value)
+known_size = functools.partial(_known_size, "OpenVINO")
 
 
 def integers(sizes: Any) -> ov.Output:
@@ -356,10 +348,3 @@ def _integers(values: Any) -> ov.Output:
 
 def _as_output(node: Any) -> ov.Output | None:
     return node.output(0) if isinstance(node, ov.Node) else node
-
-
-def known_size(size: Any, what: str) -> int:
-    """A size that the graph's structure depends on; raises TypeError if it is open."""
-    if not isinstance(size, (int, np.integer)):
-        raise TypeError(f"OpenVINO needs to know {what} when the graph is built: fix that size in the Spec")
-    return int(size)

@@ -72,6 +72,11 @@ def promoting(fn: Callable, pairs: Mapping[tuple, tf.DType] = PAIRS) -> Callable
     return rule
 
 
+def with_bool(fn: Callable, logical: Callable) -> Callable:
+    """A rule of two operands that calls `logical` where both are bools."""
+    return promoting(lambda x1, x2: logical(x1, x2) if x1.dtype == tf.bool else fn(x1, x2))
+
+
 def common(values: Any) -> list[tf.Tensor]:
     """Several tensors in the dtype that all promote to."""
     dtype = NATIVE[promotion.result_dtype(*values, dtype_of=lambda v: v.dtype.name)]
@@ -84,6 +89,13 @@ def as_floating(x: tf.Tensor) -> tf.Tensor:
     if dtype is None:
         raise TypeError(f"expected a numeric array; received dtype {x.dtype.name}: cast it with ops.cast")
     return cast_to(x, dtype)
+
+
+def as_bool(x: Any) -> tf.Tensor:
+    """`x != 0`, of a tensor or a Python scalar."""
+    if isinstance(x, (bool, int, float, complex)):
+        return tf.constant(bool(x))
+    return tf.convert_to_tensor(x) if x.dtype == tf.bool else tf.not_equal(x, tf.zeros((), x.dtype))
 
 
 def floating(fn: Callable) -> Callable:

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
-from jax import tree_util  # the pytree registry, which needs no device
+from jax import tree_util
 
-from kfun.backends.tensorflow.arrays import SCALARS, cast_to, size
-from kfun.backends.tensorflow.elementwise import as_bool
+from kfun.backends.tensorflow.arrays import SCALARS, as_bool, cast_to, size
 
 # A scan of at most so many steps is written out in a graph: short loops run and convert better so.
 _UNROLLED = 32

@@ -12,7 +12,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from kfun.backends.common.windows import each, transpose_padding
+from kfun.backends.common.windows import checked_padding, each, transpose_cut
 from kfun.backends.tensorflow.arrays import HALF, as_floating, common, rank, size, sizes, to_shape
 
 _FORMATS = {2: "NHWC", 3: "NDHWC"}
@@ -56,7 +56,7 @@ def _effective(window, dilation):
 
 def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
     n = rank(inputs) - 2
-    strides, dilation, padding = each(strides, n), each(dilation_rate, n), _padding(padding)
+    strides, dilation, padding = each(strides, n), each(dilation_rate, n), checked_padding(padding)
     inputs, kernel, dtype = _operands(inputs, kernel)
 
     def op(x):
@@ -66,12 +66,6 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
         return _conv(x, kernel, strides, padding, dilation)
 
     return tf.cast(_channels_last(op, inputs, data_format), dtype)
-
-
-def _padding(padding):
-    if padding not in ("valid", "same"):
-        raise ValueError(f"expected padding 'valid' or 'same'; received {padding!r}")
-    return padding
 
 
 def _conv(x, kernel, strides, padding, dilation):
@@ -116,7 +110,7 @@ def _grouped_kernels_work(dtype):
 
 def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
     n = rank(inputs) - 2
-    strides, dilation, padding = each(strides, n), each(dilation_rate, n), _padding(padding)
+    strides, dilation, padding = each(strides, n), each(dilation_rate, n), checked_padding(padding)
     inputs, kernel, dtype = _operands(inputs, kernel)
     if inputs.dtype in HALF:  # the kernel adds in the type of its operands
         inputs, kernel = tf.cast(inputs, tf.float32), tf.cast(kernel, tf.float32)
@@ -146,23 +140,12 @@ def _depthwise(x, kernel, strides, padding, dilation):
     return tf.reshape(total, to_shape((*lead, channels * multiplier)))
 
 
-def _crop(window, stride, dilation, padding, output_padding):
-    """What the output leaves out of the whole of one axis, `(size - 1) * stride + window`.
-
-    Returns:
-        `(before, after)`; a negative `after` is a number of zeros appended.
-    """
-    reach = (window - 1) * dilation
-    before, after = transpose_padding(window, stride, dilation, padding, output_padding)
-    return reach - before, reach - after
-
-
 def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
     n = rank(inputs) - 2
-    strides, dilation, padding = each(strides, n), each(dilation_rate, n), _padding(padding)
+    strides, dilation, padding = each(strides, n), each(dilation_rate, n), checked_padding(padding)
     extra = (None,) * n if output_padding is None else each(output_padding, n)
     window = kernel.shape[:-2].as_list()
-    crops = [_crop(k, s, d, padding, p) for k, s, d, p in zip(window, strides, dilation, extra, strict=True)]
+    crops = [transpose_cut(k, s, d, padding, p) for k, s, d, p in zip(window, strides, dilation, extra, strict=True)]
     inputs, kernel, dtype = _operands(inputs, kernel)
     kernel = _spread_kernel(kernel, dilation)
 
@@ -221,7 +204,7 @@ def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=N
 def _pool(pool, inputs, pool_size, strides, padding, data_format):
     n = rank(inputs) - 2
     window, step = each(pool_size, n), each(pool_size if strides is None else strides, n)
-    padding = _padding(padding).upper()
+    padding = checked_padding(padding).upper()
 
     def op(x):
         return pool(x[:, None], (1, *window), (1, *step), padding)[:, 0] if n == 1 else pool(x, window, step, padding)

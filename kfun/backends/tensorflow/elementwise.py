@@ -1,4 +1,4 @@
-"""Elementwise ops and activations on TensorFlow, with the dtypes of the promotion lattice."""
+"""Elementwise arithmetic on TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from kfun.backends.tensorflow.arrays import (
     FLOATING,
     UNSIGNED,
     WIDER,
+    as_bool,
     as_floating,
-    cast_to,
     common,
     floating,
     promoting,
     wide,
+    with_bool,
 )
-
-
-def _with_bool(fn, logical):
-    return promoting(lambda x1, x2: logical(x1, x2) if x1.dtype == tf.bool else fn(x1, x2))
+from kfun.ops._dispatch import OPS
 
 
 def _sharing(fn):
@@ -33,13 +31,7 @@ def _sharing(fn):
 
 
 def _ordering(fn):
-    return _with_bool(fn, lambda x1, x2: fn(tf.cast(x1, tf.uint8), tf.cast(x2, tf.uint8)))
-
-
-def as_bool(x):
-    if isinstance(x, (bool, int, float, complex)):
-        return tf.constant(bool(x))
-    return tf.convert_to_tensor(x) if x.dtype == tf.bool else tf.not_equal(x, tf.zeros((), x.dtype))
+    return with_bool(fn, lambda x1, x2: fn(tf.cast(x1, tf.uint8), tf.cast(x2, tf.uint8)))
 
 
 def _logical(fn):
@@ -127,43 +119,6 @@ def _logaddexp(x1, x2):
     return tf.where(finite, high + tf.math.softplus(gap), either)
 
 
-def _leaky_relu(x, negative_slope=0.2):
-    return tf.nn.leaky_relu(as_floating(x), negative_slope)
-
-
-def _elu(x, alpha=1.0):
-    x = as_floating(x)
-    if alpha == 1:
-        return tf.nn.elu(x)
-    alpha = cast_to(alpha, x.dtype)
-    return tf.where(tf.greater(x, 0), x, alpha * tf.math.expm1(tf.minimum(x, 0)))
-
-
-def _relu(x):
-    return tf.cast(x, tf.int32) if x.dtype == tf.bool else tf.nn.relu(x)
-
-
-def _normalized_exponential(fn):
-    def rule(x, axis=-1):
-        x = as_floating(x)
-        if isinstance(axis, int):
-            return wide(fn)(x, axis)
-        return wide(lambda v: _over_axes(fn, v, axis))(x)
-
-    return rule
-
-
-def _over_axes(fn, x, axes):
-    """A softmax over several axes: they are moved last and taken as one."""
-    axes = [a % x.shape.rank for a in axes]
-    order = [a for a in range(x.shape.rank) if a not in axes] + axes
-    moved = tf.transpose(x, order)
-    shape = tf.shape(moved)
-    flat = tf.reshape(moved, tf.concat([shape[: x.shape.rank - len(axes)], [-1]], 0))
-    back = [order.index(a) for a in range(x.shape.rank)]
-    return tf.transpose(tf.reshape(fn(flat, -1), shape), back)
-
-
 _FLOATING = {
     "exp": tf.exp,
     "expm1": tf.math.expm1,
@@ -177,25 +132,27 @@ _FLOATING = {
     "erf": tf.math.erf,
     "erfinv": erfinv,
     "reciprocal": tf.math.reciprocal,
-    "sigmoid": tf.sigmoid,
-    "softplus": tf.math.softplus,
-    "log_sigmoid": tf.math.log_sigmoid,
-    "softsign": tf.nn.softsign,
-    "selu": tf.nn.selu,
-    "relu6": tf.nn.relu6,
 }
+
+
+def _fmod(x1, x2):
+    if x1.dtype.is_floating:  # TensorFlow's has no gradient
+        return OPS["fmod"].body(x1, x2)
+    wider = WIDER.get(x1.dtype, x1.dtype)
+    return tf.cast(tf.truncatemod(tf.cast(x1, wider), tf.cast(x2, wider)), x1.dtype)
+
 
 RULES = {
     **{name: floating(fn) for name, fn in _FLOATING.items()},
-    "add": _with_bool(tf.add, tf.logical_or),
+    "add": with_bool(tf.add, tf.logical_or),
     "subtract": promoting(tf.subtract),
-    "multiply": _with_bool(tf.multiply, tf.logical_and),
+    "multiply": with_bool(tf.multiply, tf.logical_and),
     "divide": promoting(tf.divide, FLOATING),
     "floor_divide": promoting(_floor_divide, COUNTING),
     "mod": promoting(tf.math.floormod, COUNTING),
     "power": promoting(_power, COUNTING),
-    "maximum": _with_bool(_sharing(tf.maximum), tf.logical_or),
-    "minimum": _with_bool(_sharing(tf.minimum), tf.logical_and),
+    "maximum": with_bool(_sharing(tf.maximum), tf.logical_or),
+    "minimum": with_bool(_sharing(tf.minimum), tf.logical_and),
     "arctan2": promoting(tf.math.atan2, FLOATING),
     "negative": _negative,
     "abs": _abs,
@@ -219,9 +176,5 @@ RULES = {
     "where": _where,
     "clip": _clip,
     "logaddexp": promoting(_logaddexp, FLOATING),
-    "relu": _relu,
-    "leaky_relu": _leaky_relu,
-    "elu": _elu,
-    "softmax": _normalized_exponential(tf.nn.softmax),
-    "log_softmax": _normalized_exponential(tf.nn.log_softmax),
+    "fmod": promoting(_fmod),
 }

@@ -1,4 +1,4 @@
-"""Shape, selection and padding on TensorFlow, with sizes that may be known only at run time."""
+"""Shape, order and indexing on TensorFlow, with sizes that may be known only at run time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,43 @@ import itertools
 
 import tensorflow as tf
 
-from kfun.backends.tensorflow.arrays import cast_to, common, rank, size, sizes, to_shape
+from kfun.backends.tensorflow.arrays import cast_to, common, promoting, rank, size, sizes, to_shape, wide
+from kfun.backends.tensorflow.ordering import along_last, ascending, order, picked
+
+
+def argsort(x, axis=-1):
+    x = tf.convert_to_tensor(x)
+    return along_last(ascending, x, axis)
+
+
+def sort(x, axis=-1):
+    return along_last(lambda v: picked(v, ascending(v)), tf.convert_to_tensor(x), axis)
+
+
+def top_k(x, k, sorted=True):
+    indices = tf.math.top_k(order(x), k, sorted).indices
+    return picked(tf.convert_to_tensor(x), indices), indices
+
+
+def searchsorted(sorted_sequence, values, side="left"):
+    def search(sequence, values):
+        keys, wanted = order(sequence), order(values)
+        found = tf.searchsorted(keys, tf.reshape(wanted, (-1,)), side, tf.int32)
+        return tf.reshape(found, tf.shape(values))
+
+    return promoting(search)(sorted_sequence, values)
+
+
+def segment_sum(data, segment_ids, num_segments=None, sorted=False):
+    """Ids out of range are dropped; `sorted` ids need no other kernel."""
+    ids = tf.cast(segment_ids, tf.int32) if segment_ids.dtype != tf.int64 else tf.convert_to_tensor(segment_ids)
+    if num_segments is None:
+        num_segments = tf.reduce_max(ids) + 1
+    count = tf.cast(num_segments, ids.dtype)
+    ids = tf.where(ids < count, ids, -tf.ones_like(ids))
+    if data.dtype == tf.bool:
+        return tf.math.unsorted_segment_sum(tf.cast(data, tf.int32), ids, num_segments) > 0
+    return wide(tf.math.unsorted_segment_sum)(data, ids, num_segments)
 
 
 def _each(axis, x):
@@ -266,6 +302,11 @@ def _triangle(keep):
 
 
 RULES = {
+    "sort": sort,
+    "argsort": argsort,
+    "top_k": top_k,
+    "searchsorted": searchsorted,
+    "segment_sum": segment_sum,
     "reshape": lambda x, newshape: tf.reshape(x, to_shape(newshape)),
     "transpose": transpose,
     "expand_dims": expand_dims,

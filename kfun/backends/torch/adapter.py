@@ -8,35 +8,33 @@ import torch
 
 from kfun.backends.common.tree import leaves
 from kfun.backends.torch import (
-    arrays,
+    activation,
+    arrangement,
+    attention,
+    bits,
+    complex_numbers,
     control,
     convolution,
+    creation,
     elementwise,
-    functional,
-    matrix,
-    numeric,
-    random,
+    encoding,
+    image,
+    linalg,
+    normalization,
+    products,
+    random_basis,
+    random_rejection,
     reduction,
-    select,
+    scattering,
+    selection,
     shaping,
+    signal,
+    special,
 )
-from kfun.backends.torch.arrays import ACCELERATED
+from kfun.backends.torch.arrays import ACCELERATED, convert
+from kfun.backends.torch.custom_gradient import custom_gradient
 from kfun.backends.torch.transforms import TRANSFORMS
 from kfun.ops._kinds import Kind, register
-
-RULES = {
-    **numeric.RULES,
-    **select.RULES,
-    **matrix.RULES,
-    **functional.RULES,
-    **arrays.RULES,
-    **elementwise.RULES,
-    **reduction.RULES,
-    **shaping.RULES,
-    **convolution.RULES,
-    **control.RULES,
-    **random.RULES,
-}
 
 
 def _place(args):
@@ -47,14 +45,39 @@ def _place(args):
     return contextlib.nullcontext()
 
 
+RULES = {
+    **activation.RULES,
+    **arrangement.RULES,
+    **attention.RULES,
+    **bits.RULES,
+    **complex_numbers.RULES,
+    **control.RULES,
+    **convolution.RULES,
+    **creation.RULES,
+    **elementwise.RULES,
+    **encoding.RULES,
+    **image.RULES,
+    **linalg.RULES,
+    **normalization.RULES,
+    **products.RULES,
+    **random_basis.RULES,
+    **random_rejection.RULES,
+    **reduction.RULES,
+    **scattering.RULES,
+    **selection.RULES,
+    **shaping.RULES,
+    **signal.RULES,
+    **special.RULES,
+}
+
 # Parameters are named for themselves, so that a compiler that traces a first call meets no search.
 KIND = register(
     Kind(
         "torch",
         (torch.Tensor, torch.nn.Parameter),
         RULES,
-        arrays.convert,
-        transforms=TRANSFORMS | functional.TRANSFORMS,
+        convert,
+        transforms=TRANSFORMS | {"custom_gradient": custom_gradient},
         place=_place if ACCELERATED else None,
     )
 )

@@ -1,20 +1,20 @@
-"""Dtypes, conversion and creation on PyTorch."""
+"""Dtypes, promotion and conversion of PyTorch tensors."""
 
 from __future__ import annotations
 
-import ml_dtypes
 import numpy as np
 import torch
 
 from kfun import dtypes
-from kfun.backends.common.promotion import from_python, result_dtype, table
+from kfun.backends.common.promotion import from_python, promoting, result_dtype, table
 
 NATIVE = {name: getattr(torch, name) for name in dtypes.ALL if hasattr(torch, name)}
 NAMES = {native: name for name, native in NATIVE.items()}
 PAIRS, FLOATING = table(NATIVE), table(NATIVE, floating=True)
 # A table of every spelling, because a compiler traces through a dictionary but not through a cache.
 _SPELLINGS = {**NATIVE, **{d: d for d in NAMES}, bool: torch.bool, int: torch.int32, float: torch.float32}
-_VIEWED = {torch.bfloat16: torch.int16, torch.float8_e4m3fn: torch.int8, torch.float8_e5m2: torch.int8}
+VIEWED = {torch.bfloat16: torch.int16, torch.float8_e4m3fn: torch.int8, torch.float8_e5m2: torch.int8}
+HALF = (torch.float16, torch.bfloat16)
 _NARROW = {torch.uint16, torch.uint32}
 ACCELERATED = torch.accelerator.is_available()  # else there is no device to see to
 PLAIN = {torch.float32, torch.float64, torch.float16, torch.bfloat16}  # two of one need no promotion in any op
@@ -54,9 +54,28 @@ def floating(x):
     return x if x.dtype.is_floating_point or x.dtype.is_complex else x.to(torch.float32)
 
 
+def several(value):
+    """An int, or several, as a tuple: of sizes, of axes."""
+    return (value,) if isinstance(value, int) else tuple(value)
+
+
+def of_floats(f):
+    """A function of floats, integers as float32."""
+    return lambda x: f(floating(x))
+
+
 def widen(x):
     """PyTorch has few functions of uint16 and uint32: those compute in int64."""
     return x.to(torch.int64) if isinstance(x, torch.Tensor) and x.dtype in _NARROW else x
+
+
+def of_integers(f):
+    """A function of two integers; uint16 and uint32, for which PyTorch has few, as int64."""
+
+    def wide(x1, x2):
+        return f(widen(x1), widen(x2)).to(x1.dtype)
+
+    return promoting(wide, PAIRS, cast)
 
 
 def same_type(*arrays):
@@ -77,22 +96,22 @@ def convert(x):
         return x
     if torch.compiler.is_compiling() and isinstance(x, np.ndarray):
         return _here(torch.from_numpy(x))  # a compiler knows neither flags nor strides of NumPy's
-    if isinstance(x, (list, tuple)) and _holds_tensors(x):
+    if isinstance(x, (list, tuple)) and holds_tensors(x):
         return torch.stack(same_type(*[convert(e) for e in x]))
     if type(x) in (bool, int, float, complex):
         return torch.tensor(x, dtype=native(dtypes.settle(dtypes.weak(x))))
     return _from_numpy(from_python(x))
 
 
-def _holds_tensors(x):
-    return any(isinstance(e, torch.Tensor) or (isinstance(e, (list, tuple)) and _holds_tensors(e)) for e in x)
+def holds_tensors(x):
+    return any(isinstance(e, torch.Tensor) or (isinstance(e, (list, tuple)) and holds_tensors(e)) for e in x)
 
 
 def _from_numpy(x):
     if not x.flags.writeable or any(s < 0 for s in x.strides) or not x.dtype.isnative:
         x = np.array(x, x.dtype.newbyteorder("="))
     target = native(x.dtype)
-    if target in _VIEWED:
+    if target in VIEWED:
         return _here(torch.from_numpy(x.view(f"int{8 * x.itemsize}")).view(target))
     return _here(torch.from_numpy(x))
 
@@ -100,85 +119,3 @@ def _from_numpy(x):
 def _here(x):
     """A tensor on PyTorch's default device, which is that of the op's other tensors while it runs."""
     return x.to(torch.get_default_device()) if ACCELERATED else x
-
-
-def convert_to_numpy(x):
-    x = x.detach().cpu().resolve_conj().resolve_neg()
-    if x.dtype in _VIEWED:
-        return x.contiguous().view(_VIEWED[x.dtype]).numpy().view(getattr(ml_dtypes, NAMES[x.dtype]))
-    return x.numpy()
-
-
-def convert_to_tensor(x, dtype=None):
-    if isinstance(x, torch.Tensor):
-        return x if dtype is None else cast(x, dtype)
-    return convert(x) if dtype is None else cast(_direct(x, dtype), dtype)
-
-
-def _direct(x, dtype):
-    """Lists and scalars keep all their digits on the way to a type that is named."""
-    if isinstance(x, (list, tuple)) and not _holds_tensors(x):
-        return convert(np.asarray(x))
-    return x if type(x) in (bool, int, float, complex) else convert(x)
-
-
-def _sizes(shape):
-    return (shape,) if isinstance(shape, int) else tuple(shape)
-
-
-def zeros(shape, dtype="float32"):
-    return torch.zeros(_sizes(shape), dtype=native(dtype))
-
-
-def ones(shape, dtype="float32"):
-    return torch.ones(_sizes(shape), dtype=native(dtype))
-
-
-def full(shape, fill_value, dtype=None):
-    value = convert(fill_value) if dtype is None else convert_to_tensor(fill_value, dtype)
-    return value.expand(_sizes(shape)).clone()
-
-
-def arange(start, stop=None, step=1, dtype=None):
-    if stop is None:
-        start, stop = 0, start
-    if dtype is None:
-        whole = all(isinstance(v, int) or not native_of(v).is_floating_point for v in (start, stop, step))
-        dtype = torch.int32 if whole else torch.float32
-    return torch.arange(start, stop, step, dtype=native(dtype))
-
-
-def eye(N, M=None, k=0, dtype="float32"):
-    rows, columns = torch.arange(N).unsqueeze(1), torch.arange(N if M is None else M)
-    return (columns - rows == k).to(native(dtype))
-
-
-def zeros_like(x, dtype=None):
-    return torch.zeros_like(x, dtype=None if dtype is None else native(dtype))
-
-
-def ones_like(x, dtype=None):
-    return torch.ones_like(x, dtype=None if dtype is None else native(dtype))
-
-
-def full_like(x, fill_value, dtype=None):
-    dtype = x.dtype if dtype is None else native(dtype)
-    if isinstance(fill_value, (bool, int, float)):
-        return torch.full_like(x, fill_value, dtype=dtype)
-    return convert_to_tensor(fill_value, dtype).to(x.device).expand(x.shape).clone()
-
-
-RULES = {
-    "convert_to_tensor": convert_to_tensor,
-    "convert_to_numpy": convert_to_numpy,
-    "cast": cast,
-    "shape": lambda x: tuple(x.shape),
-    "zeros": zeros,
-    "ones": ones,
-    "full": full,
-    "arange": arange,
-    "eye": eye,
-    "zeros_like": zeros_like,
-    "ones_like": ones_like,
-    "full_like": full_like,
-}

@@ -1,14 +1,13 @@
-"""Elementwise arithmetic and activations on PyTorch."""
+"""Elementwise arithmetic on PyTorch."""
 
 from __future__ import annotations
 
 import operator
 
 import torch
-from torch.nn import functional as F
 
 from kfun.backends.common.promotion import promoting
-from kfun.backends.torch.arrays import FLOATING, PAIRS, PLAIN, cast, floating, widen
+from kfun.backends.torch.arrays import FLOATING, PAIRS, PLAIN, cast, of_floats, of_integers, widen
 
 
 def _keep_scalars(value, dtype):
@@ -49,10 +48,6 @@ def _unary(f):
         return f(x) if wide is x else f(wide).to(x.dtype)
 
     return rule
-
-
-def _floating(f):
-    return lambda x: f(floating(x))
 
 
 def _whole(f):
@@ -101,37 +96,9 @@ def clip(x, x_min, x_max):
     return minimum(maximum(x, x_min), x_max)
 
 
-def softplus(x):
-    return torch.logaddexp(x, torch.zeros((), dtype=x.dtype, device=x.device))
-
-
-def relu(x):
-    return torch.relu(x) if x.dtype.is_floating_point else maximum(x, 0)
-
-
-def gelu(x, approximate=True):
-    return F.gelu(floating(x), approximate="tanh" if approximate else "none")
-
-
-def softmax(x, axis=-1):
-    x = floating(x)
-    if isinstance(axis, int):
-        return torch.softmax(x, axis)
-    axes = tuple(axis)
-    grown = torch.exp(x - torch.amax(x, axes, keepdim=True).detach())
-    return grown / grown.sum(axes, keepdim=True)
-
-
-def log_softmax(x, axis=-1):
-    x = floating(x)
-    if isinstance(axis, int):
-        return torch.log_softmax(x, axis)
-    return x - torch.logsumexp(x, tuple(axis), keepdim=True)
-
-
 _together = promoting(lambda x1, x2: (x1, x2), PAIRS, cast)
 maximum, minimum = _binary(torch.maximum), _binary(torch.minimum)
-_MATH = "exp expm1 log log1p sqrt rsqrt sin cos tanh erf erfinv sigmoid"
+_MATH = "exp expm1 log log1p sqrt rsqrt sin cos tanh erf erfinv"
 
 RULES = {
     "add": _arithmetic(operator.add),
@@ -161,23 +128,10 @@ RULES = {
     "abs": abs_,
     "round": round_,
     **{name: _whole(getattr(torch, name)) for name in ("floor", "ceil")},
-    **{name: _floating(getattr(torch, name)) for name in _MATH.split(" ")},
+    **{name: of_floats(getattr(torch, name)) for name in _MATH.split(" ")},
     "isnan": _truth(torch.isnan, False),
     "isinf": _truth(torch.isinf, False),
     "isfinite": _truth(torch.isfinite, True),
-    "relu": relu,
-    "relu6": lambda x: clip(x, 0, 6),
-    "softplus": _floating(softplus),
-    "silu": _floating(F.silu),
-    "mish": _floating(F.mish),
-    "log_sigmoid": _floating(F.logsigmoid),
-    "softsign": _floating(F.softsign),
-    "selu": _floating(F.selu),
-    "hard_sigmoid": _floating(F.hardsigmoid),
-    "hard_silu": _floating(F.hardswish),
-    "elu": lambda x, alpha=1.0: F.elu(floating(x), alpha),
-    "celu": lambda x, alpha=1.0: F.celu(floating(x), alpha),
-    "gelu": gelu,
-    "softmax": softmax,
-    "log_softmax": log_softmax,
+    "fmod": of_integers(torch.fmod),
+    "signbit": torch.signbit,
 }

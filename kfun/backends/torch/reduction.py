@@ -1,12 +1,18 @@
-"""Reductions and products on PyTorch."""
+"""Reductions on PyTorch."""
 
 from __future__ import annotations
 
 import torch
 
-from kfun.backends.torch.arrays import cast, floating, native, same_type, widen
+from kfun.backends.torch.arrays import HALF, cast, floating, native, widen
 
-_HALF = (torch.float16, torch.bfloat16)
+
+def cumprod(x, axis=None, dtype=None):
+    out = x.dtype if dtype is None else native(dtype)
+    out = torch.int32 if out is torch.bool else out
+    wide = torch.float32 if out in HALF else torch.int64 if out in (torch.uint16, torch.uint32) else out
+    x, axis = (x.reshape(-1), 0) if axis is None else (x, axis)
+    return cast(torch.cumprod(x, axis, dtype=wide), out)
 
 
 def _summed_type(dtype):
@@ -39,7 +45,7 @@ def prod(x, axis=None, keepdims=False):
         return x
 
     out = _summed_type(x.dtype)
-    wide = torch.int64 if out is torch.uint32 else torch.float32 if out in _HALF else out
+    wide = torch.int64 if out is torch.uint32 else torch.float32 if out in HALF else out
     return cast(_reduced(each, widen(x) if x.ndim else widen(x).to(wide), axis, keepdims), out)
 
 
@@ -47,13 +53,13 @@ def mean(x, axis=None, keepdims=False):
     if x.dtype is torch.float32 and type(axis) is int:
         return torch.mean(x, axis, keepdims)
     x = floating(x)
-    wide = torch.float32 if x.dtype in _HALF else x.dtype
+    wide = torch.float32 if x.dtype in HALF else x.dtype
     return cast(_reduced(lambda x, a, k: torch.mean(x, a, keepdim=k, dtype=wide), x, axis, keepdims), x.dtype)
 
 
 def var(x, axis=None, keepdims=False):
     x = floating(x)
-    wide = x.to(torch.float32) if x.dtype in _HALF else x
+    wide = x.to(torch.float32) if x.dtype in HALF else x
     return cast(_reduced(lambda x, a, k: torch.var(x, a, correction=0, keepdim=k), wide, axis, keepdims), x.dtype)
 
 
@@ -94,27 +100,8 @@ def logsumexp(x, axis=None, keepdims=False):
     return _reduced(lambda x, a, k: torch.logsumexp(x, a, keepdim=k), floating(x), axis, keepdims)
 
 
-def _product(f, operands):
-    operands = same_type(*operands)
-    dtype = operands[0].dtype
-    if dtype is torch.bool:
-        return f([x.to(torch.int32) for x in operands]) != 0
-    if dtype in (torch.uint16, torch.uint32):
-        return f([widen(x) for x in operands]).to(dtype)
-    return f(operands)
-
-
-def matmul(x1, x2):
-    if x1.dtype is x2.dtype and x1.dtype.is_floating_point:
-        return torch.matmul(x1, x2)
-    return _product(lambda xs: torch.matmul(*xs), (x1, x2))
-
-
-def einsum(subscripts, *operands):
-    return _product(lambda xs: torch.einsum(subscripts, *xs), operands)
-
-
 RULES = {
+    "cumprod": cumprod,
     "sum": sum_,
     "prod": prod,
     "mean": mean,
@@ -127,6 +114,4 @@ RULES = {
     "argmin": _index_of(torch.argmin),
     "cumsum": cumsum,
     "logsumexp": logsumexp,
-    "matmul": matmul,
-    "einsum": einsum,
 }

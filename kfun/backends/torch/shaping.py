@@ -1,15 +1,11 @@
-"""Shape, order, selection and joining on PyTorch."""
+"""Shape, order and indexing on PyTorch."""
 
 from __future__ import annotations
 
 import torch
 from torch.nn import functional as F
 
-from kfun.backends.torch.arrays import cast, same_type, widen
-
-
-def _many(axis):
-    return (axis,) if isinstance(axis, int) else tuple(axis)
+from kfun.backends.torch.arrays import cast, same_type, several, widen
 
 
 def transpose(x, axes=None):
@@ -17,7 +13,7 @@ def transpose(x, axes=None):
 
 
 def expand_dims(x, axis):
-    axes = _many(axis)
+    axes = several(axis)
     for a in sorted(a % (x.ndim + len(axes)) for a in axes):
         x = x.unsqueeze(a)
     return x
@@ -26,9 +22,9 @@ def expand_dims(x, axis):
 def squeeze(x, axis=None):
     if axis is None:
         return x.squeeze()
-    if any(x.shape[a] != 1 for a in _many(axis)):
+    if any(x.shape[a] != 1 for a in several(axis)):
         raise ValueError(f"ops.squeeze: expected size 1 at axis {axis}; received shape {tuple(x.shape)}")
-    return x.squeeze(_many(axis))
+    return x.squeeze(several(axis))
 
 
 def split(x, indices_or_sections, axis=0):
@@ -152,7 +148,7 @@ def repeat(x, repeats, axis=None):
 
 
 def flip(x, axis=None):
-    return x.flip(tuple(range(x.ndim)) if axis is None else _many(axis))
+    return x.flip(tuple(range(x.ndim)) if axis is None else several(axis))
 
 
 def roll(x, shift, axis=None):
@@ -252,11 +248,11 @@ def concatenate(xs, axis=0):
 
 
 RULES = {
-    "reshape": lambda x, newshape: torch.reshape(x, newshape if type(newshape) is tuple else _many(newshape)),
+    "reshape": lambda x, newshape: torch.reshape(x, newshape if type(newshape) is tuple else several(newshape)),
     "transpose": transpose,
     "expand_dims": expand_dims,
     "squeeze": squeeze,
-    "broadcast_to": lambda x, shape: x.broadcast_to(_many(shape)),
+    "broadcast_to": lambda x, shape: x.broadcast_to(several(shape)),
     "concatenate": concatenate,
     "stack": lambda x, axis=0: torch.stack(same_type(*x), axis),
     "split": split,
@@ -264,7 +260,7 @@ RULES = {
     "take": take,
     "take_along_axis": take_along_axis,
     "pad": pad,
-    "tile": lambda x, repeats: x.tile(_many(repeats)),
+    "tile": lambda x, repeats: x.tile(several(repeats)),
     "repeat": repeat,
     "flip": flip,
     "roll": roll,
