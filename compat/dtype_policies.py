@@ -9,6 +9,7 @@ from typing import Any
 from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.core.policy import DTypePolicy as DTypePolicy
 from compat.core.policy import get as get
+from compat.saving.serialization import deserialize_as
 from compat.serialization.patterns import check_pattern
 
 
@@ -116,10 +117,8 @@ def serialize(dtype_policy: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The policy of JSON data."""
-    from compat.saving import deserialize_keras_object
-
-    return deserialize_keras_object(config, custom_objects=custom_objects)
+    """The policy of JSON data, or of a name."""
+    return get(config) if isinstance(config, str) else deserialize_as("policy", config, custom_objects)
 
 
 __getattr__ = _unknown_names_of(globals())

@@ -3,6 +3,9 @@
 from typing import Any
 
 from compat._unknown import unknown_names_of
+from compat.saving.serialization import deserialize_as
+from compat.serialization.kinds import check
+from compat.serialization.registry import registered
 from kfun import activations as _kfun
 from kfun.activations import get as _get
 
@@ -12,14 +15,11 @@ globals().update(_kfun._BY_NAME)
 def get(identifier: Any) -> Any:
     """The activation for a name, a function, a config, or None (linear)."""
     if isinstance(identifier, dict):
-        from compat.saving import deserialize_keras_object
-
-        return deserialize_keras_object(identifier)
+        return deserialize_as("activation", identifier)
     if isinstance(identifier, str) and identifier not in _kfun._BY_NAME:
-        from compat.saving import registered
-
         found = registered(identifier)
         if found is not None:
+            check("activation", found)
             return found() if isinstance(found, type) else found
     return _get(identifier)
 
@@ -32,11 +32,8 @@ def serialize(activation: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The activation of JSON data."""
-    from compat.saving import deserialize_keras_object
-
-    found = deserialize_keras_object(config, custom_objects=custom_objects)
-    return get(found) if isinstance(found, str) else found
+    """The activation of JSON data, or of a name."""
+    return get(config) if isinstance(config, str) else deserialize_as("activation", config, custom_objects)
 
 
 __getattr__ = unknown_names_of(globals())

@@ -6,6 +6,7 @@ from typing import Any
 
 from compat._unknown import unknown_names_of
 from compat.core.faces import Face, face, getter
+from compat.saving.serialization import deserialize_as
 from kfun import constraints as _kfun
 
 
@@ -54,10 +55,7 @@ def serialize(constraint: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     """The constraint of JSON data, or of a name."""
-    from compat.saving import deserialize_keras_object
-
-    found = deserialize_keras_object(config, custom_objects=custom_objects)
-    return get(found) if isinstance(found, str) else found
+    return get(config) if isinstance(config, str) else deserialize_as("constraint", config, custom_objects)
 
 
 __getattr__ = unknown_names_of(globals())

@@ -12,8 +12,11 @@ from compat.core import live
 from compat.core.compile import CompileLoss, CompileMetrics
 from compat.core.tracebacks import filtered
 from compat.core.variable import unwrap
+from compat.saving.serialization import arguments_of
 from compat.serialization.registry import is_reading, reading
 from kfun import dtypes, ops
+
+_KINDS = {"optimizer": "optimizer", "loss": "loss", "metrics": "metric", "weighted_metrics": "metric"}
 
 
 class Compiled:
@@ -143,8 +146,6 @@ class Compiled:
 
     def compile_from_config(self, config: dict) -> None:
         """Compiles as `get_compile_config` said, unless the class has a `compile` of its own."""
-        from compat.saving import deserialize_keras_object
-
         if type(self).compile is not Compiled.compile:
             warnings.warn(
                 f"{type(self).__name__} {self.name!r} is not compiled as it was when it was saved: its class has a "
@@ -154,7 +155,7 @@ class Compiled:
             return
 
         with reading(None if is_reading() else math.inf):  # what comes from no file is the user's own
-            given = {k: deserialize_keras_object(v) for k, v in config.items()}
+            given = arguments_of(config, _KINDS)
         self.compile(**given)
         if self.built and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from compat.core.operation import refuse_unknown
+from compat.saving.serialization import deserialize_as
+from compat.serialization.kinds import check
+from compat.serialization.registry import registered
 from kfun import ops
 
 _EMPTY = inspect.Parameter.empty
@@ -170,13 +173,9 @@ def getter(kind: str, classes: dict[str, type], base: type) -> Callable:
         if identifier is None or isinstance(identifier, base):
             return identifier
         if isinstance(identifier, dict):
-            from compat.saving import deserialize_keras_object
-
-            return deserialize_keras_object(identifier)
+            return deserialize_as(kind, identifier)
         if isinstance(identifier, str):
-            from compat.saving import registered
-
-            cls = classes.get(identifier) or registered(identifier)
+            cls = classes.get(identifier) or check(kind, registered(identifier))
             if cls is None:
                 raise ValueError(f"unknown {kind} {identifier!r}; {nearest(identifier, classes)}")
             return cls() if isinstance(cls, type) else cls

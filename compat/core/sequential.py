@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.core import naming, one_program
+from compat.core import naming, one_program, policy
 from compat.core.functional import Functional
 from compat.core.input_layer import Input, InputLayer
 from compat.core.keras_tensor import KerasTensor
 from compat.core.layer import Layer
 from compat.core.model import Model
-from compat.core.policy import floatx
 from compat.core.shapes import is_data, replace_shapes, tuples
 from compat.core.tracebacks import filtered
 from compat.core.tree_reading import note_assignment
+from compat.saving.serialization import deserialize_as
 from compat.serialization.parts import part
 from compat.serialization.registry import CustomObjectScope, reading
 from kfun.graph import SymbolicTensor, replace
@@ -119,7 +119,7 @@ class Sequential(Model):
         else:
             if not isinstance(input_shape, (tuple, list, dict)):
                 raise ValueError(f"Sequential.build: expected a shape; received {input_shape!r}")
-            shapes = replace_shapes(tuples(input_shape), floatx())
+            shapes = replace_shapes(tuples(input_shape), policy.floatx())
             self._make_graph(replace(shapes, lambda t: Input(batch_shape=t.shape, dtype=t.dtype), SymbolicTensor))
 
     def _check_layers(self) -> None:
@@ -210,18 +210,13 @@ class Sequential(Model):
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> Sequential:
         """The model of a config."""
-        from compat.saving import deserialize_keras_object
-
         model = cls(name=config.get("name"))
         if isinstance(config.get("dtype"), dict):  # so that training goes on with the scale of the loss
-            model.dtype_policy = deserialize_keras_object(config["dtype"])
+            model.dtype_policy = policy.get(config["dtype"])
         with CustomObjectScope(custom_objects), reading():
             for i, data in enumerate(config["layers"]):
                 with part(f"layer {i} of the Sequential {model.name!r}"):
-                    layer = deserialize_keras_object(data)
-                    if not isinstance(layer, Layer):
-                        raise ValueError(f"expected a layer; the data give a {type(layer).__name__}: {layer!r:.80}")
-                    model.add(layer, rebuild=False)
+                    model.add(deserialize_as("layer", data), rebuild=False)
         model._rebuild()
         shape = config.get("build_input_shape")
         if model._kf_graph is None and shape and isinstance(shape, (list, tuple, dict)):

@@ -10,6 +10,7 @@ import numpy as np
 from compat._unknown import unknown_names_of
 from compat.core.faces import Face, bind, face, getter
 from compat.core.policy import floatx
+from compat.saving.serialization import deserialize_as
 from kfun import initializers as _kfun
 from kfun import ops as _ops
 from kfun.layer import snake_case as _snake
@@ -149,10 +150,8 @@ def serialize(initializer: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The initializer of JSON data."""
-    from compat.saving import deserialize_keras_object
-
-    return deserialize_keras_object(config, custom_objects=custom_objects)
+    """The initializer of JSON data, or of a name."""
+    return get(config) if isinstance(config, str) else deserialize_as("initializer", config, custom_objects)
 
 
 def definition_of(identifier: Any) -> Any:

@@ -39,6 +39,7 @@ from compat.layers._wrappers import Bidirectional as Bidirectional
 from compat.layers._wrappers import SpectralNormalization as SpectralNormalization
 from compat.layers._wrappers import TimeDistributed as TimeDistributed
 from compat.layers._wrappers import Wrapper as Wrapper
+from compat.saving.serialization import deserialize_as as _deserialize_as
 from kfun import layers as _kfun
 
 _KERNEL = "kernel bias"
@@ -238,9 +239,9 @@ def serialize(layer: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     """The layer of JSON data."""
-    from compat.saving import deserialize_keras_object
-
-    return deserialize_keras_object(config, custom_objects=custom_objects)
+    if config is None:
+        raise ValueError("layers.deserialize: expected the data of a layer; received None")
+    return _deserialize_as("layer", config, custom_objects)
 
 
 __getattr__ = unknown_names_of(globals())

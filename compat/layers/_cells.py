@@ -12,6 +12,7 @@ from compat.core.building import build_model
 from compat.core.faces import _EMPTY
 from compat.core.generated import Generated
 from compat.core.layer import Layer
+from compat.saving.serialization import deserialize_as
 from compat.serialization.registry import claim
 from kfun import layers as _kfun
 from kfun import ops
@@ -269,11 +270,10 @@ class StackedRNNCells(Generated):
 
 def cells_of(data: Any, custom_objects: dict | None) -> Any:
     """The cell, or the cells, of data; there may not be any number of them."""
-    from compat.saving import deserialize_keras_object
-
     if isinstance(data, (list, tuple)):
         claim(_PROGRAM * len(data), f"a stack of {len(data):,} cells")
-    return deserialize_keras_object(data, custom_objects=custom_objects)
+        return [deserialize_as("cell", cell, custom_objects) for cell in data]
+    return deserialize_as("cell", data, custom_objects)
 
 
 def _first_states(cell: Any, batch_size: int | None, dtype: str) -> Any:

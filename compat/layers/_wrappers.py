@@ -10,6 +10,7 @@ from compat.core.layer import Layer, call_plan
 from compat.core.layer_classes import layer_class
 from compat.core.shapes import replace_shapes
 from compat.layers._cells import flat
+from compat.saving.serialization import deserialize_as
 from kfun import dtypes, ops
 from kfun import layers as _kfun
 from kfun.layer import Layer as Definition
@@ -56,11 +57,9 @@ def build_inner(layer: Layer, shape: Any) -> None:
 
 
 def _with_layers(config: dict, custom_objects: dict | None = None) -> dict:
-    from compat.saving import deserialize_keras_object
-
     names = ("layer", "backward_layer")
     return {
-        k: deserialize_keras_object(v, custom_objects=custom_objects) if k in names and isinstance(v, dict) else v
+        k: deserialize_as("layer", v, custom_objects) if k in names and isinstance(v, dict) else v
         for k, v in config.items()
     }
 

@@ -9,6 +9,9 @@ from typing import Any
 from compat._unknown import unknown_names_of
 from compat.core import faces, masks, naming
 from compat.core.policy import floatx
+from compat.saving.serialization import deserialize_as
+from compat.serialization.kinds import check
+from compat.serialization.registry import registered
 from kfun import dtypes
 from kfun import losses as _kfun
 from kfun.errors import nearest
@@ -185,8 +188,6 @@ def get(identifier: Any) -> Any:
 
 @get.register
 def _(identifier: str) -> Any:
-    from compat.saving import registered
-
     name = _names.ALIASES.get(identifier, identifier)
     if name in CLASSES:
         return CLASSES[name]()
@@ -197,14 +198,12 @@ def _(identifier: str) -> Any:
     found = registered(identifier)
     if found is None:
         raise ValueError(f"unknown loss {identifier!r}; {nearest(identifier, [*CLASSES, *FUNCTIONS, *_names.ALIASES])}")
-    return get(found)
+    return get(check("loss", found))
 
 
 @get.register
 def _(identifier: dict) -> Any:
-    from compat.saving import deserialize_keras_object
-
-    return get(deserialize_keras_object(identifier))
+    return get(deserialize_as("loss", identifier))
 
 
 def as_loss(identifier: Any) -> Any:
@@ -238,10 +237,8 @@ def function_config(function: Any) -> Any:
 
 
 def deserialize(name: Any, custom_objects: dict | None = None) -> Any:
-    """The loss of JSON data."""
-    from compat.saving import deserialize_keras_object
-
-    return deserialize_keras_object(name, custom_objects=custom_objects)
+    """The loss of JSON data, or of a name."""
+    return get(name) if isinstance(name, str) else deserialize_as("loss", name, custom_objects)
 
 
 __getattr__ = unknown_names_of(globals())

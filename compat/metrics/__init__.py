@@ -17,7 +17,9 @@ from compat._unknown import unknown_names_of
 from compat.core import faces, masks
 from compat.core.variable import Variable
 from compat.metrics._base import Metric
-from compat.serialization.registry import claim, is_reading
+from compat.saving.serialization import deserialize_as
+from compat.serialization.kinds import check
+from compat.serialization.registry import claim, is_reading, registered
 from kfun import dtypes, ops
 from kfun import metrics as _kfun
 from kfun.errors import nearest
@@ -235,10 +237,8 @@ class MeanMetricWrapper(CLASSES["Mean"], metaclass=abc.ABCMeta):
     @classmethod
     def from_config(cls, config: dict) -> MeanMetricWrapper:
         """The metric of a config."""
-        from compat.saving import deserialize_keras_object
-
         fn = config["fn"]
-        return cls(**config | {"fn": deserialize_keras_object(fn) if isinstance(fn, dict) else _function(fn)})
+        return cls(**config | {"fn": deserialize_as("metric", fn) if isinstance(fn, dict) else _function(fn)})
 
 
 for _cls in CLASSES.values():
@@ -259,9 +259,7 @@ def get(identifier: Any) -> Any:
     if identifier is None or isinstance(identifier, Metric):
         return identifier
     if isinstance(identifier, dict):
-        from compat.saving import deserialize_keras_object
-
-        return get(deserialize_keras_object(identifier))
+        return get(deserialize_as("metric", identifier))
     if isinstance(identifier, str):
         return _named(identifier)
     if isinstance(identifier, type):
@@ -273,8 +271,6 @@ def get(identifier: Any) -> Any:
 
 
 def _named(identifier: str) -> Any:
-    from compat.saving import registered
-
     name = _loss_names.ALIASES.get(identifier, identifier)
     if name in CLASSES:
         return CLASSES[name]()
@@ -286,7 +282,7 @@ def _named(identifier: str) -> Any:
     if found is None:
         known = [*CLASSES, *_SNAKE, *FUNCTIONS, *_loss_names.ALIASES, *_names._BY_SHAPE]
         raise ValueError(f"unknown metric {identifier!r}; {nearest(identifier, known)}")
-    return get(found)
+    return get(check("metric", found))
 
 
 def get_for(identifier: Any, y: Any, y_pred: Any) -> Any:
@@ -319,10 +315,8 @@ def serialize(metric: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The metric of JSON data."""
-    from compat.saving import deserialize_keras_object
-
-    return deserialize_keras_object(config, custom_objects=custom_objects)
+    """The metric of JSON data, or of a name."""
+    return get(config) if isinstance(config, str) else deserialize_as("metric", config, custom_objects)
 
 
 __getattr__ = unknown_names_of(globals())

@@ -13,6 +13,7 @@ from compat.optimizers._multi import MultiOptimizer as MultiOptimizer
 from compat.optimizers._multi import OptimizerMap as OptimizerMap
 from compat.optimizers._optax import Optax as _Optax
 from compat.optimizers._optimizer import Optimizer as Optimizer
+from compat.saving.serialization import deserialize_as
 from kfun import optim as _kfun
 from kfun.errors import nearest
 
@@ -79,13 +80,13 @@ def serialize(optimizer: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The optimizer of JSON data."""
-    from compat.saving import deserialize_keras_object
-
+    """The optimizer of JSON data, or of a name."""
+    if isinstance(config, str):
+        return get(config)
     name = config.get("class_name") if isinstance(config, dict) else None
     if isinstance(name, str) and name in _LOWER:  # older files have names in lower case
         config = {**config, "class_name": _LOWER[name].__name__}
-    return deserialize_keras_object(config, custom_objects=custom_objects)
+    return deserialize_as("optimizer", config, custom_objects)
 
 
 __getattr__ = unknown_names_of(globals())

@@ -14,6 +14,7 @@ from compat.core.variable import Variable
 from compat.optimizers._loss_scale import LossScaleOptimizer
 from compat.optimizers._optax import Optax
 from compat.optimizers._optimizer import Optimizer
+from compat.saving.serialization import deserialize_all_as
 from compat.serialization.patterns import check_pattern
 from kfun import optim as _kfun
 
@@ -91,9 +92,7 @@ class OptimizerMap(MutableMapping):
     @classmethod
     def from_config(cls, config: dict) -> OptimizerMap:
         """The map of a config."""
-        from compat.saving import deserialize_keras_object
-
-        return cls(**{k: deserialize_keras_object(v) for k, v in config.items()})
+        return cls(**{k: deserialize_all_as("optimizer", v) for k, v in config.items()})
 
 
 def _of_optax(optimizer: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from compat.core.faces import Face, face
 from compat.core.variable import Variable
+from compat.saving.serialization import deserialize_as
 from kfun.optim import schedules as _kfun
 
 
@@ -58,6 +59,4 @@ def serialize(learning_rate_schedule: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     """The schedule of JSON data."""
-    from compat.saving import deserialize_keras_object
-
-    return deserialize_keras_object(config, custom_objects=custom_objects)
+    return deserialize_as("schedule", config, custom_objects)

@@ -8,6 +8,7 @@ import numpy as np
 
 from compat._unknown import unknown_names_of
 from compat.core.faces import Face, face, getter
+from compat.saving.serialization import deserialize_as
 from kfun import regularizers as _kfun
 
 
@@ -64,10 +65,7 @@ def serialize(regularizer: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     """The regularizer of JSON data, or of a name."""
-    from compat.saving import deserialize_keras_object
-
-    found = deserialize_keras_object(config, custom_objects=custom_objects)
-    return get(found) if isinstance(found, str) else found
+    return get(config) if isinstance(config, str) else deserialize_as("regularizer", config, custom_objects)
 
 
 __getattr__ = unknown_names_of(globals())

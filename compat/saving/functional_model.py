@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from compat.core.input_layer import InputLayer
-from compat.core.operation import Operation
 from compat.saving.functional_config import own_graph
 from compat.saving.legacy_config import modern
 from compat.saving.op_classes import OP_OF_CLASS, in_call
 from compat.saving.op_sizes import check_input, check_sizes
-from compat.saving.serialization import deserialize_keras_object
+from compat.saving.serialization import deserialize_as, deserialize_keras_object
 from compat.serialization.parts import part
 from compat.serialization.registry import CustomObjectScope, reading
 from kfun.errors import nearest
@@ -72,10 +71,7 @@ def _made(data: dict) -> Any:
     # Files of the older format leave the module out; layers say whether they are trainable, ops do not.
     if named or not (module or "trainable" in config or "dtype" in config or data["class_name"] not in OP_OF_CLASS):
         return _op(data)
-    made = deserialize_keras_object(data)
-    if not isinstance(made, Operation):
-        raise ValueError(f"expected a layer; the data give a {type(made).__name__}: {made!r:.80}")
-    return made
+    return deserialize_as("operation", data)
 
 
 class _OpOfFile:
