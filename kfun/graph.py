@@ -190,12 +190,23 @@ def infer(target: Any, args: tuple, kwargs: dict) -> Any:
             return target(*filled, **named)
 
     try:
-        return abstract.evaluate(call, *(t.spec for t in known))
+        return abstract.evaluate(call, *(t.spec for t in known), constants=list(_shapes((args, kwargs))))
     except (TypeError, IndexError) as error:
         if isinstance(target, Layer) or isinstance(error, ValueError):
             raise
         shapes = ", ".join(str(t.shape) for t in known)
         raise SymbolicCallError(f"{error}. The op was called on symbolic tensors of shape {shapes}") from error
+
+
+def _shapes(tree: Any) -> Iterator[tuple]:
+    """The shapes of the arrays, not the symbolic tensors, in nested lists, tuples and dicts."""
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    if isinstance(tree, (list, tuple)):
+        for item in tree:
+            yield from _shapes(item)
+    elif not isinstance(tree, (SymbolicTensor, type)) and isinstance(shape := getattr(tree, "shape", None), tuple):
+        yield shape
 
 
 def _fill(args: tuple, kwargs: dict, arrays: Any) -> tuple[tuple, dict]:
@@ -204,10 +215,13 @@ def _fill(args: tuple, kwargs: dict, arrays: Any) -> tuple[tuple, dict]:
     return filled
 
 
+_RULES = _shape_rules.RULES | _shape_rules.SIZED_BY_VALUES
+
+
 def _recording(op: Op) -> Callable:
     if op.name == "shape":
         return lambda x: x.shape
-    target, rule = op.public, _shape_rules.RULES.get(op.name)
+    target, rule = op.public, _RULES.get(op.name)
 
     def recording(*args):
         outputs = None if rule is None else rule(*replace(args, _spec, SymbolicTensor))
