@@ -23,7 +23,7 @@ LISTS = {
 CELLS = {"GRUCell", "LSTMCell", "SimpleRNNCell", "StackedRNNCells"}  # are written within an RNN
 OURS = {"EquinoxLayer", "KfunLayer"}  # Keras has none of the name
 REFUSED = {"FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"}  # or need registered functions
-PARTS = 6  # models, so that a failure is near its layer
+PARTS = 12  # models, so that a failure is near its layer
 _FIRST = "GroupQueryAttention"  # the one that goes by another name than its class has
 _PLACES = [row for name, row in ROWS.items() if row.oracle and name not in CELLS | {"Lambda"}]
 _PLACES.sort(key=lambda row: row.name != _FIRST)
