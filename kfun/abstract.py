@@ -75,7 +75,7 @@ def evaluate(function: Callable, *specs: Any, constants: Sequence[tuple] = ()) -
         return _of_known_sizes(function, specs, constants, None)
     try:
         return _run(function, specs, _symbolic)
-    except UnknownSizeError:
+    except (UnknownSizeError, MemoryError):
         raise
     except Exception as refused:
         return _of_known_sizes(function, specs, constants, refused)
@@ -92,6 +92,8 @@ def _of_known_sizes(function: Callable, specs: Any, constants: Sequence[tuple], 
     """
     try:
         first, second = (_run(function, specs, lambda i, rank, f=fill: f[i % len(f)]) for fill in _FILLS)
+    except MemoryError:
+        raise
     except Exception as error:
         for place in _PLACES:
             met = _meeting_known(function, specs, constants, place)
