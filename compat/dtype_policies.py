@@ -7,7 +7,7 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from compat._unknown import unknown_names_of as _unknown_names_of
-from compat.serialization.objects import deserialize_keras_object as _deserialize_keras_object
+from compat.serialization.objects import deserialize_as
 from compat.serialization.objects import serialize_keras_object as _serialize_keras_object
 from compat.serialization.patterns import check_pattern
 from compat.state.policy import DTypePolicy as DTypePolicy
@@ -114,8 +114,8 @@ def serialize(dtype_policy: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The policy of JSON data."""
-    return _deserialize_keras_object(config, custom_objects=custom_objects)
+    """The policy of JSON data, or of a name."""
+    return get(config) if isinstance(config, str) else deserialize_as("policy", config, custom_objects)
 
 
 __getattr__ = _unknown_names_of(globals())

@@ -222,6 +222,48 @@ def _one_hot(x: Any, num_classes: Any, axis: Any = -1, dtype: Any = None, sparse
     return Spec((*x.shape, num_classes), dtypes.name(dtype or "float32"))
 
 
+def _broadcast_to(x: Any, shape: Any) -> Spec | None:
+    if not isinstance(x, Spec) or not isinstance(shape, (tuple, list)) or any(type(n) is not int for n in shape):
+        return None
+    return Spec(tuple(shape), x.dtype) if _broadcast(x.shape, tuple(shape)) == tuple(shape) else None
+
+
+# Ops whose results are as long as the values say: an abstract run has none, so that the size is left open.
+
+
+def _nonzero(x: Any) -> tuple | None:
+    return (Spec((None,), "int32"),) * x.ndim if isinstance(x, Spec) and x.ndim else None
+
+
+def _segments(data: Any, ids: Any, num_segments: Any = None, sorted: bool = False) -> Spec | None:
+    if num_segments is not None or not isinstance(data, Spec) or not isinstance(ids, Spec) or ids.ndim != 1:
+        return None
+    return Spec((None, *data.shape[1:]), data.dtype) if data.ndim and _agree(data.shape[0], ids.shape[0]) else None
+
+
+def _bincount(x: Any, weights: Any = None, minlength: Any = 0, sparse: bool = False) -> Spec | None:
+    if not isinstance(x, Spec) or x.ndim not in (1, 2) or sparse or not isinstance(weights, (Spec, type(None))):
+        return None
+    return Spec((*x.shape[:-1], None), "int32" if weights is None else weights.dtype)
+
+
+def _unique(
+    x: Any, sorted: bool, index: bool, inverse: bool, counts: bool, axis: Any = None, size: Any = None, fill: Any = None
+) -> Any:
+    axes = (0,) if axis is None else _axes(axis, x.ndim) if isinstance(x, Spec) else None
+    if not isinstance(x, Spec) or size is not None or not axes:
+        return None
+    shape = (None,) if axis is None else (*x.shape[: axes[0]], None, *x.shape[axes[0] + 1 :])
+    found = [Spec(shape, x.dtype)]
+    places = x.shape if axis is None else (x.shape[axes[0]],)
+    found += [Spec(s, "int32") for s, asked in (((None,), index), (places, inverse), ((None,), counts)) if asked]
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+def _agree(one: int | None, other: int | None) -> bool:
+    return None in (one, other) or one == other
+
+
 _INEXACT = """exp exp2 expm1 log log1p log2 log10 sqrt rsqrt sin cos tan tanh sinh cosh arcsin arccos arctan arcsinh
     arccosh arctanh erf erfc sigmoid"""
 _KEEPING = """abs negative sign square floor ceil relu relu6 silu softplus gelu elu selu celu leaky_relu softsign mish
@@ -253,4 +295,11 @@ RULES: dict[str, Callable] = {
     "matmul": _matmul,
     "getitem": _getitem,
     "one_hot": _one_hot,
+    "broadcast_to": _broadcast_to,
+}
+SIZED_BY_VALUES: dict[str, Callable] = {
+    "nonzero": _nonzero,
+    "bincount": _bincount,
+    "unique": _unique,
+    **dict.fromkeys(["segment_sum", "segment_max", "segment_min", "segment_prod"], _segments),
 }

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import jax
 from jax.export import symbolic_shape
@@ -36,23 +36,26 @@ def _scope():
     return SymbolicScope()
 
 
+def _symbolic(axis: int, rank: int) -> Any:
+    return _symbol(axis)
+
+
 _MOST_SYMBOLS = 8  # of one array: JAX compares products of theirs in all combinations of their bounds
-
-
-def _too_many(axis: int) -> Any:
-    raise NotImplementedError("too many unknown sizes for symbolic ones")
 
 
 def _is_spec(x: Any) -> bool:
     return isinstance(x, Spec)
 
 
-def _struct(spec: Spec, size: Callable[[int], Any]) -> jax.ShapeDtypeStruct:
-    shape = tuple(size(i) if s is None else s for i, s in enumerate(spec.shape))
+Sizes: TypeAlias = Callable[[int, int], Any]  # of an axis that is not known, by its number and the array's rank
+
+
+def _struct(spec: Spec, size: Sizes) -> jax.ShapeDtypeStruct:
+    shape = tuple(size(i, spec.ndim) if s is None else s for i, s in enumerate(spec.shape))
     return jax.ShapeDtypeStruct(shape, spec.dtype)
 
 
-def evaluate(function: Callable, *specs: Any) -> Any:
+def evaluate(function: Callable, *specs: Any, constants: Sequence[tuple] = ()) -> Any:
     """The specs of `function(*specs)`'s results.
 
     Args:
@@ -60,53 +63,83 @@ def evaluate(function: Callable, *specs: Any) -> Any:
             with JAX: side effects happen, perhaps twice.
         specs: pytrees with `Spec` leaves. A size of None on one axis is taken to be the same
             number on that axis of every input.
+        constants: the shapes of arrays that the function holds, whose sizes unknown ones may have to meet.
 
     Returns:
         A pytree of `Spec`, None where a size depends on an unknown one.
     """
     unknown = max((s.shape.count(None) for s in jax.tree.leaves(specs, is_leaf=_is_spec) if _is_spec(s)), default=0)
     if unknown == 0:
-        return _run(function, specs, int)
+        return _run(function, specs, _symbolic)
+    if unknown > _MOST_SYMBOLS:
+        return _of_known_sizes(function, specs, constants, None)
     try:
-        return _run(function, specs, _symbol if unknown <= _MOST_SYMBOLS else _too_many)
-    except UnknownSizeError:
+        return _run(function, specs, _symbolic)
+    except (UnknownSizeError, MemoryError):
         raise
     except Exception as refused:
-        try:
-            first, second = (_run(function, specs, lambda i, f=fill: f[i % len(f)]) for fill in _FILLS)
-        except Exception as error:
-            met = _meeting_known(function, specs)
+        return _of_known_sizes(function, specs, constants, refused)
+
+
+def _of_known_sizes(function: Callable, specs: Any, constants: Sequence[tuple], refused: Exception | None) -> Any:
+    """The results of two runs with unlike sizes for those that are not known.
+
+    Args:
+        function: of `evaluate`.
+        specs: of `evaluate`.
+        constants: of `evaluate`.
+        refused: why a run with symbolic sizes failed, if there was one.
+    """
+    try:
+        first, second = (_run(function, specs, lambda i, rank, f=fill: f[i % len(f)]) for fill in _FILLS)
+    except MemoryError:
+        raise
+    except Exception as error:
+        for place in _PLACES:
+            met = _meeting_known(function, specs, constants, place)
             if met is not None:
                 return met
-            # The concrete run says the plainer thing; the symbolic refusal may be the cause.
-            error.args = tuple(_FILLED.sub("None", a) if isinstance(a, str) else a for a in error.args)
-            raise error from refused
-        return jax.tree.map(_merge, first, second, is_leaf=_is_spec)
+        # The concrete run says the plainer thing; the symbolic refusal may be the cause.
+        error.args = tuple(_FILLED.sub("None", a) if isinstance(a, str) else a for a in error.args)
+        raise error from refused
+    return jax.tree.map(_merge, first, second, is_leaf=_is_spec)
 
 
-def _meeting_known(function: Callable, specs: Any) -> Any:
+# Which axes may be meant to have one size: the same from the front, from the back as operands of unlike rank
+# broadcast, or all, as those of a square matrix.
+_PLACES = (lambda i, rank: i, lambda i, rank: i - rank, lambda i, rank: 0)
+
+
+def _meeting_known(function: Callable, specs: Any, constants: Sequence[tuple], place: Callable[[int, int], int]) -> Any:
     """The results where unknown sizes meet known ones, as in `(None, 3)` with `(2, None)`; None if that is no answer.
 
-    An unknown size is that of the same axis elsewhere, else 1. Which may be large as well is tried axis by axis.
+    An unknown size is that of an axis of the same place elsewhere, else 1. Which may be large as well is tried place
+    by place.
     """
     shapes = [s.shape for s in jax.tree.leaves(specs, is_leaf=_is_spec) if _is_spec(s)]
-    known = {i: n for shape in shapes for i, n in enumerate(shape) if n not in (None, 1)}
+    sizes = [(place(i, len(shape)), n) for shape in [*shapes, *constants] for i, n in enumerate(shape)]
+    known = {at: n for at, n in sizes if n not in (None, 1)}
     try:
-        found = _run(function, specs, lambda i: known.get(i, 1))
+        found = _run(function, specs, lambda i, rank: known.get(place(i, rank), 1))
     except Exception:
         return None
-    for axis in sorted({i for shape in shapes for i, n in enumerate(shape) if n is None}):
+    for free in sorted({at for at, n in sizes if n is None}):
+
+        def size(i: int, rank: int, free: int = free) -> int:
+            at = place(i, rank)
+            return _FILLS[0][0] if at == free else known.get(at, 1)
+
         try:
-            large = _run(function, specs, lambda i, axis=axis: _FILLS[0][0] if i == axis else known.get(i, 1))
+            large = _run(function, specs, size)
         except Exception:
-            if axis not in known:
+            if free not in known:
                 return None
             continue  # it meets a known size, which the result has
         found = jax.tree.map(_merge, found, large, is_leaf=_is_spec)
     return found
 
 
-def _run(function: Callable, specs: Any, size: Callable[[int], Any]) -> Any:
+def _run(function: Callable, specs: Any, size: Sizes) -> Any:
     leaves, treedef = jax.tree.flatten(specs, is_leaf=_is_spec)
     static = [None if _is_spec(leaf) else leaf for leaf in leaves]
     structs = [_struct(leaf, size) for leaf in leaves if _is_spec(leaf)]

@@ -196,7 +196,18 @@ def specs_of(function: Callable, args: tuple, kwargs: dict) -> Any:
         filled, named = _fill(args, kwargs, arrays)
         return function(*filled, **named)
 
-    return abstract.evaluate(call, *(t.spec for t in tensors((args, kwargs))))
+    return abstract.evaluate(call, *(t.spec for t in tensors((args, kwargs))), constants=list(_shapes((args, kwargs))))
+
+
+def _shapes(tree: Any) -> Iterator[tuple]:
+    """The shapes of the arrays, not the symbolic tensors, in nested lists, tuples and dicts."""
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    if isinstance(tree, (list, tuple)):
+        for item in tree:
+            yield from _shapes(item)
+    elif not isinstance(tree, (SymbolicTensor, type)) and isinstance(shape := getattr(tree, "shape", None), tuple):
+        yield shape
 
 
 def _fill(args: tuple, kwargs: dict, arrays: Any) -> tuple[tuple, dict]:
@@ -205,10 +216,13 @@ def _fill(args: tuple, kwargs: dict, arrays: Any) -> tuple[tuple, dict]:
     return filled
 
 
+_RULES = _shape_rules.RULES | _shape_rules.SIZED_BY_VALUES
+
+
 def _recording(op: Op) -> Callable:
     if op.name == "shape":
         return lambda x: x.shape
-    target, rule = op.public, _shape_rules.RULES.get(op.name)
+    target, rule = op.public, _RULES.get(op.name)
 
     def recording(*args):
         outputs = None if rule is None else rule(*replace(args, _spec, SymbolicTensor))

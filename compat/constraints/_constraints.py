@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compat.serialization.faces import Face, face, getter
-from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.serialization.objects import deserialize_as, serialize_keras_object
 from kfun import constraints as _kfun
 
 
@@ -52,5 +52,4 @@ def serialize(constraint: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     """The constraint of JSON data, or of a name."""
-    found = deserialize_keras_object(config, custom_objects=custom_objects)
-    return get(found) if isinstance(found, str) else found
+    return get(config) if isinstance(config, str) else deserialize_as("constraint", config, custom_objects)

@@ -92,7 +92,7 @@ class Generated(Layer):
                 object.__setattr__(self, name, getattr(self.definition, name))
         if self._random and (self._seeded == "last" or (self._seeded == "if drawn" and self._draws())):
             self.seed_generator = SeedGenerator(self.seed)
-        for name in self._sized:
+        for name in self._sized:  # one inside another layer is run by its definition, and priced here alone
             lend_for(getattr(self, name), f"{type(self).__name__} with {name}={getattr(self, name)!r:.40}")
         if self._ready and type(self).build is Generated.build:
             self.built = True

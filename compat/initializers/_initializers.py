@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from compat.serialization.faces import Face, bind, face, getter
-from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.serialization.objects import deserialize_as, deserialize_keras_object, serialize_keras_object
 from compat.state.policy import floatx
 from kfun import dtypes
 from kfun import initializers as _kfun
@@ -142,8 +142,8 @@ def serialize(initializer: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The initializer of JSON data."""
-    return deserialize_keras_object(config, custom_objects=custom_objects)
+    """The initializer of JSON data, or of a name."""
+    return get(config) if isinstance(config, str) else deserialize_as("initializer", config, custom_objects)
 
 
 def definition_of(identifier: Any) -> Any:

@@ -11,7 +11,7 @@ from compat.engine.abstract_build import build_model
 from compat.engine.generated import Generated
 from compat.engine.layer import Layer
 from compat.serialization.faces import _EMPTY
-from compat.serialization.objects import deserialize_keras_object
+from compat.serialization.objects import deserialize_as
 from compat.serialization.registry import claim
 from compat.state import naming, scope
 from kfun import layers as _kfun
@@ -272,7 +272,8 @@ def cells_of(data: Any, custom_objects: dict | None) -> Any:
     """The cell, or the cells, of data; there may not be any number of them."""
     if isinstance(data, (list, tuple)):
         claim(_PROGRAM * len(data), f"a stack of {len(data):,} cells")
-    return deserialize_keras_object(data, custom_objects=custom_objects)
+        return [deserialize_as("cell", cell, custom_objects) for cell in data]
+    return deserialize_as("cell", data, custom_objects)
 
 
 def _first_states(cell: Any, batch_size: int | None, dtype: str) -> Any:

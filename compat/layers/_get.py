@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.serialization.objects import deserialize_as, serialize_keras_object
 
 
 def serialize(layer: Any) -> Any:
@@ -14,4 +14,6 @@ def serialize(layer: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     """The layer of JSON data."""
-    return deserialize_keras_object(config, custom_objects=custom_objects)
+    if config is None:
+        raise ValueError("layers.deserialize: expected the data of a layer; received None")
+    return deserialize_as("layer", config, custom_objects)

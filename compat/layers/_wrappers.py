@@ -9,7 +9,7 @@ from compat.engine.generated import Generated
 from compat.engine.layer import Layer, call_plan
 from compat.engine.layer_factory import layer_class
 from compat.layers._cells import flat
-from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.serialization.objects import deserialize_as, serialize_keras_object
 from compat.state.shapes import replace_shapes
 from kfun import dtypes, ops
 from kfun import layers as _kfun
@@ -57,7 +57,7 @@ def build_inner(layer: Layer, shape: Any) -> None:
 def _with_layers(config: dict, custom_objects: dict | None = None) -> dict:
     names = ("layer", "backward_layer")
     return {
-        k: deserialize_keras_object(v, custom_objects=custom_objects) if k in names and isinstance(v, dict) else v
+        k: deserialize_as("layer", v, custom_objects) if k in names and isinstance(v, dict) else v
         for k, v in config.items()
     }
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from compat.losses._base import Loss, LossFunctionWrapper, function_config
 from compat.losses._generated import CLASSES, FUNCTIONS
-from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.serialization.kinds import check
+from compat.serialization.objects import deserialize_as, serialize_keras_object
 from compat.serialization.registry import registered
 from compat.state import masks
 from kfun import losses as _kfun
@@ -47,12 +48,12 @@ def _(identifier: str) -> Any:
     found = registered(identifier)
     if found is None:
         raise ValueError(f"unknown loss {identifier!r}; {nearest(identifier, [*CLASSES, *FUNCTIONS, *_names.ALIASES])}")
-    return get(found)
+    return get(check("loss", found))
 
 
 @get.register
 def _(identifier: dict) -> Any:
-    return get(deserialize_keras_object(identifier))
+    return get(deserialize_as("loss", identifier))
 
 
 def as_loss(identifier: Any) -> Any:
@@ -74,5 +75,5 @@ def serialize(loss: Any) -> Any:
 
 
 def deserialize(name: Any, custom_objects: dict | None = None) -> Any:
-    """The loss of JSON data."""
-    return deserialize_keras_object(name, custom_objects=custom_objects)
+    """The loss of JSON data, or of a name."""
+    return get(name) if isinstance(name, str) else deserialize_as("loss", name, custom_objects)

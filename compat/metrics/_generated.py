@@ -14,7 +14,7 @@ import numpy as np
 from compat import losses
 from compat.metrics._base import Metric
 from compat.serialization import faces
-from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.serialization.objects import deserialize_as, serialize_keras_object
 from compat.serialization.registry import claim, is_reading
 from compat.state import masks
 from compat.variables.variable import Variable
@@ -239,7 +239,7 @@ class MeanMetricWrapper(CLASSES["Mean"], metaclass=abc.ABCMeta):
     def from_config(cls, config: dict) -> MeanMetricWrapper:
         """The metric of a config."""
         fn = config["fn"]
-        return cls(**config | {"fn": deserialize_keras_object(fn) if isinstance(fn, dict) else _function(fn)})
+        return cls(**config | {"fn": deserialize_as("metric", fn) if isinstance(fn, dict) else _function(fn)})
 
 
 for _cls in CLASSES.values():

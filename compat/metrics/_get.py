@@ -8,7 +8,8 @@ from typing import Any
 from compat import losses
 from compat.metrics._base import Metric
 from compat.metrics._generated import _SNAKE, CLASSES, FUNCTIONS, MeanMetricWrapper
-from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.serialization.kinds import check
+from compat.serialization.objects import deserialize_as, serialize_keras_object
 from compat.serialization.registry import registered
 from kfun.errors import nearest
 from kfun.layer import snake_case as _snake_case
@@ -25,7 +26,7 @@ def get(identifier: Any) -> Any:
     if identifier is None or isinstance(identifier, Metric):
         return identifier
     if isinstance(identifier, dict):
-        return get(deserialize_keras_object(identifier))
+        return get(deserialize_as("metric", identifier))
     if isinstance(identifier, str):
         return _named(identifier)
     if isinstance(identifier, type):
@@ -48,7 +49,7 @@ def _named(identifier: str) -> Any:
     if found is None:
         known = [*CLASSES, *_SNAKE, *FUNCTIONS, *_loss_names.ALIASES, *_names._BY_SHAPE]
         raise ValueError(f"unknown metric {identifier!r}; {nearest(identifier, known)}")
-    return get(found)
+    return get(check("metric", found))
 
 
 def get_for(identifier: Any, y: Any, y_pred: Any) -> Any:
@@ -79,5 +80,5 @@ def serialize(metric: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The metric of JSON data."""
-    return deserialize_keras_object(config, custom_objects=custom_objects)
+    """The metric of JSON data, or of a name."""
+    return get(config) if isinstance(config, str) else deserialize_as("metric", config, custom_objects)

@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from compat.engine.input_layer import InputLayer
-from compat.engine.operation import Operation
 from compat.models.functional_config import own_graph
 from compat.models.op_sizes import check_input, check_sizes
 from compat.serialization.legacy_config import modern
-from compat.serialization.objects import deserialize_keras_object
+from compat.serialization.objects import deserialize_as, deserialize_keras_object
 from compat.serialization.op_classes import OP_OF_CLASS, in_call
 from compat.serialization.parts import part
-from compat.serialization.registry import CustomObjectScope, reading
+from compat.serialization.registry import CustomObjectScope, get_registered_object, reading
 from kfun.errors import nearest
 from kfun.graph import tensors
 from kfun.ops._dispatch import OPS
@@ -67,15 +66,19 @@ def _layers(entries: list[dict]) -> tuple[dict[str, Any], list[tuple[str, dict]]
 
 
 def _made(data: dict) -> Any:
-    module, config = str(data.get("module") or ""), data.get("config") or {}
-    named = module.startswith(("keras.src.ops", "keras.ops"))
-    # Files of the older format leave the module out; layers say whether they are trainable, ops do not.
-    if named or not (module or "trainable" in config or "dtype" in config or data["class_name"] not in OP_OF_CLASS):
-        return _op(data)
-    made = deserialize_keras_object(data)
-    if not isinstance(made, Operation):
-        raise ValueError(f"expected a layer; the data give a {type(made).__name__}: {made!r:.80}")
-    return made
+    return _op(data) if _names_op(data) else deserialize_as("operation", data)
+
+
+def _names_op(data: dict) -> bool:
+    """Whether data of a layer or op are those of an op.
+
+    Files of the older format leave the module out, and ten names are those of both: a layer says whether it is
+    trainable, an op has no such setting.
+    """
+    module, name = str(data.get("module") or ""), data["class_name"]
+    if module:
+        return module.startswith(("keras.src.ops", "keras.ops"))
+    return name in OP_OF_CLASS and "trainable" not in (data.get("config") or {}) and get_registered_object(name) is None
 
 
 class _OpOfFile:
@@ -103,15 +106,22 @@ def _op(data: dict) -> _OpOfFile:
         raise ValueError(f"the file uses an op {data['class_name']!r}; {nearest(data['class_name'], OP_OF_CLASS)}")
     function = OPS[op].public
     known = inspect.signature(function).parameters
-    config = {k: _settings(deserialize_keras_object(v)) for k, v in data["config"].items() if k != "name"}
+    config = {k: _setting(k, v) for k, v in data["config"].items() if k != "name"}
     unknown = {k: v for k, v in config.items() if k not in known and v not in (None, False)}
     if unknown:
         raise ValueError(f"the file's op {data['class_name']} has settings {unknown}, which are not known here")
     return _OpOfFile(function, {k: v for k, v in config.items() if k in known})
 
 
-def _settings(value: Any) -> Any:
-    return tuple(_settings(v) for v in value) if isinstance(value, list) else value
+def _setting(name: str, data: Any) -> Any:
+    """A setting of an op: lists become tuples; files of the older format have a function's name alone."""
+    if name == "function" and isinstance(data, str):
+        data = {"module": "builtins", "class_name": "function", "config": data, "registered_name": "function"}
+    return _tuples(deserialize_keras_object(data))
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
 
 
 def _connected(made: dict[str, Any], calls: list[tuple[str, dict]]) -> dict[Place, list]:

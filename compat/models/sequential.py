@@ -10,13 +10,12 @@ from compat.engine.tracebacks import filtered
 from compat.models import compiled_call
 from compat.models.functional import Functional
 from compat.models.model import Model
-from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.serialization.objects import deserialize_as, serialize_keras_object
 from compat.serialization.parts import part
 from compat.serialization.registry import CustomObjectScope, reading
-from compat.state import naming
+from compat.state import naming, policy
 from compat.state.changes import note_assignment
 from compat.state.keras_tensor import KerasTensor
-from compat.state.policy import floatx
 from compat.state.shapes import is_data, replace_shapes, tuples
 from kfun.graph import SymbolicTensor, replace
 from kfun.spec import Spec
@@ -121,7 +120,7 @@ class Sequential(Model):
         else:
             if not isinstance(input_shape, (tuple, list, dict)):
                 raise ValueError(f"Sequential.build: expected a shape; received {input_shape!r}")
-            shapes = replace_shapes(tuples(input_shape), floatx())
+            shapes = replace_shapes(tuples(input_shape), policy.floatx())
             self._make_graph(replace(shapes, lambda t: Input(batch_shape=t.shape, dtype=t.dtype), SymbolicTensor))
 
     def _check_layers(self) -> None:
@@ -222,14 +221,11 @@ class Sequential(Model):
         """The model of a config."""
         model = cls(name=config.get("name"))
         if isinstance(config.get("dtype"), dict):  # so that training goes on with the scale of the loss
-            model.dtype_policy = deserialize_keras_object(config["dtype"])
+            model.dtype_policy = policy.get(config["dtype"])
         with CustomObjectScope(custom_objects), reading():
             for i, data in enumerate(config["layers"]):
                 with part(f"layer {i} of the Sequential {model.name!r}"):
-                    layer = deserialize_keras_object(data)
-                    if not isinstance(layer, Layer):
-                        raise ValueError(f"expected a layer; the data give a {type(layer).__name__}: {layer!r:.80}")
-                    model.add(layer, rebuild=False)
+                    model.add(deserialize_as("layer", data), rebuild=False)
         model._rebuild()
         shape = config.get("build_input_shape")
         if model._kf_graph is None and shape and isinstance(shape, (list, tuple, dict)):

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from compat.optimizers import _overwriting as overwriting
-from compat.serialization.objects import deserialize_keras_object
+from compat.serialization.objects import arguments_of
 from compat.serialization.patterns import check_pattern
 from compat.state import naming, scope
 from compat.state.paths import by_path
@@ -271,7 +271,7 @@ class Base:
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> Base:
         """The optimizer of a config."""
-        config = {k: deserialize_keras_object(v) if isinstance(v, dict) else v for k, v in config.items()}
+        config = arguments_of(config, _KINDS)
         for pattern in (config.get("exclude_layers") or (), config.get("exclude_from_weight_decay") or ()):
             for part in pattern if isinstance(pattern, (list, tuple)) else [pattern]:
                 check_pattern(part)
@@ -336,6 +336,9 @@ def _slot(optimizer: Base, path: str, state_path: str | None, like: Any) -> Vari
     if state_path is not None:
         made.optimizer, made.state_path = optimizer, state_path
     return made
+
+
+_KINDS = {"learning_rate": "schedule", "inner_optimizer": "optimizer", "optimizer_map": "optimizer map"}
 
 
 class _Slot(Variable):

@@ -7,7 +7,7 @@ from typing import Any
 from compat.optimizers._generated import CLASSES, Generated
 from compat.optimizers._optax import Optax
 from compat.optimizers._optimizer import Optimizer
-from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.serialization.objects import deserialize_as, serialize_keras_object
 from kfun import optim as _kfun
 from kfun.errors import nearest
 
@@ -44,8 +44,10 @@ def serialize(optimizer: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The optimizer of JSON data."""
+    """The optimizer of JSON data, or of a name."""
+    if isinstance(config, str):
+        return get(config)
     name = config.get("class_name") if isinstance(config, dict) else None
     if isinstance(name, str) and name in _LOWER:  # older files have names in lower case
         config = {**config, "class_name": _LOWER[name].__name__}
-    return deserialize_keras_object(config, custom_objects=custom_objects)
+    return deserialize_as("optimizer", config, custom_objects)

@@ -11,7 +11,7 @@ import optax
 from compat.optimizers._loss_scale import LossScaleOptimizer
 from compat.optimizers._optax import Optax
 from compat.optimizers._optimizer import Optimizer
-from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.serialization.objects import deserialize_all_as, serialize_keras_object
 from compat.serialization.patterns import check_pattern
 from compat.state import naming
 from compat.state.paths import by_path
@@ -90,7 +90,7 @@ class OptimizerMap(MutableMapping):
     @classmethod
     def from_config(cls, config: dict) -> OptimizerMap:
         """The map of a config."""
-        return cls(**{k: deserialize_keras_object(v) for k, v in config.items()})
+        return cls(**{k: deserialize_all_as("optimizer", v) for k, v in config.items()})
 
 
 def _of_optax(optimizer: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compat.serialization.faces import Face, face
-from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.serialization.objects import deserialize_as, serialize_keras_object
 from compat.variables.variable import Variable
 from kfun.optim import schedules as _kfun
 
@@ -57,4 +57,4 @@ def serialize(learning_rate_schedule: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     """The schedule of JSON data."""
-    return deserialize_keras_object(config, custom_objects=custom_objects)
+    return deserialize_as("schedule", config, custom_objects)

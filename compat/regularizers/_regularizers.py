@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from compat.serialization.faces import Face, face, getter
-from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.serialization.objects import deserialize_as, serialize_keras_object
 from kfun import regularizers as _kfun
 
 
@@ -62,5 +62,4 @@ def serialize(regularizer: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     """The regularizer of JSON data, or of a name."""
-    found = deserialize_keras_object(config, custom_objects=custom_objects)
-    return get(found) if isinstance(found, str) else found
+    return get(config) if isinstance(config, str) else deserialize_as("regularizer", config, custom_objects)

@@ -18,6 +18,7 @@ from compat.saving import checksums
 from compat.saving.bounded import Budget, UnsafeArchiveError
 from compat.saving.checksums import Summed
 from compat.saving.zips import DEFLATED, STORED, Member, Zip
+from compat.serialization.allowance import Allowance
 from kfun.folders import SteadyFolder
 
 WEIGHTS, CONFIG, METADATA = "model.weights.h5", "config.json", "metadata.json"
@@ -25,7 +26,7 @@ _TEXT_LIMIT = 64 << 20
 _CONTAINERS, _VALUES = 1 << 20, 1 << 22  # of a JSON text: each costs up to 240 and 64 bytes when it is read
 _WHOLE = 1 << 20  # bytes of stored weights that are read at once
 _IN_MEMORY = 64 << 20  # bytes of decompressed weights, above which they go to a temporary file
-_ON_DISK = 64 << 30  # the most that compressed members are expanded to; stored ones have no limit
+_ON_DISK = 64 << 30  # what compressed members are expanded to without an allowance; stored ones have no limit
 _LONGEST_NAME, _DEEPEST = 1024, 100  # bytes and folders of a member's path
 _NAMES = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ENOTEMPTY}
 
@@ -107,10 +108,12 @@ class Archive:
     Args:
         file: opened for reading.
         label: how errors call it.
+        allowance: bytes that deflated members may expand to in all, within 100 times the archive; 64 GiB at least.
     """
 
-    def __init__(self, file: Any, label: str):
+    def __init__(self, file: Any, label: str, allowance: float | None = None):
         self.file, self.label = file, label
+        self._most = _ON_DISK if allowance is None else max(_ON_DISK, Allowance(allowance).whole)
         try:
             self.zip = Zip(file, label)
         except UnsafeArchiveError as error:
@@ -139,7 +142,7 @@ class Archive:
         self.zip.known(member, (STORED, DEFLATED))
 
     def _budget(self) -> Budget:
-        return Budget(self.label, self.zip.size, _ON_DISK)
+        return Budget(self.label, self.zip.size, self._most, "pass a greater `allowance` (bytes)")
 
     def text(self, name: str) -> Any:
         """The JSON data of a part."""

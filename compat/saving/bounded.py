@@ -27,10 +27,13 @@ class Budget:
         label: how errors call the archive.
         packed: its bytes.
         most: the bytes that may come out, however large it is.
+        remedy: what to do where that is too little, but to store the content uncompressed.
     """
 
-    def __init__(self, label: str, packed: int, most: int = MEMORY):
-        self.label, self.most = label, min(most, max(SMALL, RATIO * packed))
+    def __init__(self, label: str, packed: int, most: float = MEMORY, remedy: str = ""):
+        plausible = max(SMALL, RATIO * packed)
+        self.label, self.most = label, min(most, plausible)
+        self.remedy = f", or {remedy}" if remedy and most < plausible else ""
         self.left = self.most
 
     def take(self, count: int) -> None:
@@ -43,8 +46,8 @@ class Budget:
         if self.left < 0:
             raise UnsafeArchiveError(
                 f"{self.label} expands to more than {self.most:,} bytes, the most that is taken from compressed "
-                f"content ({RATIO} times the archive's size, up to a cap): a decompression bomb, which is refused. If "
-                "the content is meant, store it uncompressed"
+                f"content ({RATIO} times the archive's size, up to a cap): refused, as a decompression bomb would do "
+                f"the same. If the content is meant, store it uncompressed{self.remedy}"
             )
 
 

@@ -170,21 +170,21 @@ def load_model(
         safe_mode: Keras runs code of the file if this is False; here no code of a file is run, whatever it
             says, so a file that holds some is refused in any case.
         allowance: bytes of memory that the file may ask for beyond what it stores, for metrics and weights that it
-            lacks; 256 MiB by default.
+            lacks; 256 MiB by default. A greater one than 64 GiB also lets compressed parts expand to so much.
 
     Raises:
         MissingFileError: if there is no such file: a FileNotFoundError and a ValueError.
         ValueError: if it is damaged, holds what is refused, or names an unregistered class.
     """
     with reading(allowance):
-        model = _loaded(filepath, custom_objects, compile)
+        model = _loaded(filepath, custom_objects, compile, allowance)
         _claim_missing(model)
     return model
 
 
-def _loaded(filepath: Any, custom_objects: dict | None, compile: bool) -> Any:
+def _loaded(filepath: Any, custom_objects: dict | None, compile: bool, allowance: float | None) -> Any:
     if hasattr(filepath, "read"):
-        return _load(Archive(filepath, "the file object"), custom_objects, compile)
+        return _load(Archive(filepath, "the file object", allowance), custom_objects, compile)
     path = _existing(filepath)
     if orbax.is_checkpoint(path):
         return orbax.load_model(path, custom_objects, compile)
@@ -193,7 +193,7 @@ def _loaded(filepath: Any, custom_objects: dict | None, compile: bool) -> Any:
     if path.endswith(_OLD):
         return h5.load_model(path, custom_objects, compile)
     with open(path, "rb") as file:
-        return _load(Archive(file, repr(path)), custom_objects, compile)
+        return _load(Archive(file, repr(path), allowance), custom_objects, compile)
 
 
 _STATE = 8  # times the size of the weights that an optimizer's state may have
@@ -281,11 +281,15 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
         filepath: of a `.weights.h5`, `.weights.json`, `.keras` or `.h5` file, or an Orbax checkpoint.
         skip_mismatch: whether layers whose weights do not fit keep theirs, with a warning.
         kwargs: `objects_to_skip`, a list of layers to leave as they are; `by_name`, for `.h5` files, whether
-            layers are found by name instead of by place.
+            layers are found by name instead of by place; `allowance`, for `.keras` files, bytes that compressed
+            weights may expand to, where that is more than 64 GiB.
     """
     skipped, by_name = kwargs.pop("objects_to_skip", None), kwargs.pop("by_name", False)
+    allowance = kwargs.pop("allowance", None)
     if kwargs:
-        raise ValueError(f"load_weights: unknown arguments {sorted(kwargs)}; known: objects_to_skip, by_name")
+        raise ValueError(
+            f"load_weights: unknown arguments {sorted(kwargs)}; known: objects_to_skip, by_name, allowance"
+        )
     path = _existing(filepath)
     old = path.endswith(_OLD) and not path.endswith(".weights.h5")
     if by_name and not old:
@@ -295,7 +299,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
         return
     with _without_optimizer(model, _ready(model)):
         if path.endswith(".keras"):
-            with open(path, "rb") as file, Archive(file, repr(path)).weights() as weights:
+            with open(path, "rb") as file, Archive(file, repr(path), allowance).weights() as weights:
                 stores.read(model, weights, skip_mismatch, skipped)
         elif path.endswith(shards.INDEX):
             with shards.opened(path) as groups:

@@ -46,13 +46,16 @@ def opened(source: Any) -> Iterator[Group]:
             raise
         except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as error:
             raise ValueError(
-                f"the weights{label} cannot be read: {error}. The file is damaged or not HDF5, or from elsewhere "
-                "and built to mislead"
+                f"the weights{label} cannot be read: {error}. The file is damaged, cut off or no HDF5 file of weights: "
+                "copy it again, whole, or save it anew"
             ) from error
         try:
             yield Group(store, h5g.open(file.id, b"/"), store.headers.root, "")
         except (OSError, RuntimeError, UnicodeError, MemoryError, TypeError, KeyError) as error:
-            raise ValueError(f"the weights{label} cannot be read: {error}. The file is damaged") from error
+            raise ValueError(
+                f"the weights{label} cannot be read: {error}. The file is damaged: copy it again, whole, or save "
+                "it anew"
+            ) from error
 
 
 class _Store:

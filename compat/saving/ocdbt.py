@@ -20,8 +20,12 @@ _HEADER = 14  # bytes: the magic, the length, the version, how it is compressed
 _CHECKSUM = 4  # bytes
 _NAME = r"[\w-][\w.-]*"
 _PLACE = re.compile(rf"(?:btreenode|value):((?:{_NAME}/)*):((?:{_NAME}/)*{_NAME}):(\d{{1,15}}):(\d{{1,15}})", re.ASCII)
-_NODES = 1 << 20  # bytes of nodes that each database may have, however small its files are
-_EXPANSION = 8  # how much larger than all files nodes may be beyond that: Orbax's own texts repeat half of them
+# TensorStore makes objects of about 800 bytes of each entry of a node, and an entry may have 5 bytes. Orbax's have 290
+# on average: nodes of all sizes had less bytes than the files beside them, of which each array has 700 or more.
+_NODES = 1 << 19  # bytes of nodes that each database may have, however small its files are
+_EXPANSION = 2  # how much larger than all files nodes may be beyond that
+_ENTRIES = 1 << 12  # how many keys each database may have, however small its files are
+_BYTES_PER_ENTRY = 16  # of files, for each key beyond that; the least seen was a chunk of 30
 
 
 class Piece(NamedTuple):
@@ -92,7 +96,8 @@ def values(files: Files) -> dict[str, Piece]:
     import tensorstore
 
     base = tensorstore.KvStore.open({"driver": "file", "path": f"{files.folder}/"}).result()
-    allowance = _Allowance(_NODES + _EXPANSION * files.size())
+    size = files.size()
+    allowance = _Allowance(_NODES + _EXPANSION * size, _ENTRIES + size // _BYTES_PER_ENTRY)
     allowance.take(os.path.join(files.folder, MANIFEST), files.piece(MANIFEST), _MANIFEST_MAGIC)
     manifest = tensorstore.ocdbt.dump(base).result()
     if manifest["config"].get("manifest_kind", "single") != "single":
@@ -108,7 +113,9 @@ def values(files: Files) -> dict[str, Piece]:
             raise ValueError(f"{files.folder!r} has a node of keys in two places, as no checkpoint has: refused")
         seen.add((id(node.data), node.start))
         allowance.take(f"{files.folder!r}: the node {location}", node, _NODE_MAGIC)
-        for entry in tensorstore.ocdbt.dump(base, location).result()["entries"]:
+        entries = tensorstore.ocdbt.dump(base, location).result()["entries"]
+        allowance.take_entries(files.folder, len(entries))
+        for entry in entries:
             if "location" in entry:
                 waiting.append((prefix + entry["subtree_common_prefix"], entry["location"]))
             else:
@@ -117,10 +124,18 @@ def values(files: Files) -> dict[str, Piece]:
 
 
 class _Allowance:
-    """How many bytes nodes may still unpack to."""
+    """How many bytes nodes may still unpack to, and how many entries they may still have."""
 
-    def __init__(self, left: int):
-        self.left = left
+    def __init__(self, left: int, entries: int):
+        self.left, self.entries = left, entries
+
+    def take_entries(self, folder: str, count: int) -> None:
+        """Takes the entries of a node."""
+        self.entries -= count
+        if self.entries < 0:
+            raise ValueError(
+                f"{folder!r} has a database of more keys than its files can have arrays for, which is refused"
+            )
 
     def take(self, label: str, node: Piece, magic: bytes) -> None:
         """Takes what a node, which is about to be unpacked, makes at most."""
@@ -129,6 +144,10 @@ class _Allowance:
             raise ValueError(f"{label} is no part of a database: it is damaged, or cut")
         if head[13] == 1:
             self.left -= check_frame(label, node.data, node.start + _HEADER, node.end - _CHECKSUM, self.left)
+        else:
+            self.left -= len(node)
+            if self.left < 0:
+                raise ValueError(f"{label} has {len(node):,} bytes of keys, more than its files have data for: refused")
 
 
 def _located(files: Files, location: str) -> Piece:

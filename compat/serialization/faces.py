@@ -7,7 +7,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from compat.serialization.objects import deserialize_keras_object
+from compat.serialization.kinds import check
+from compat.serialization.objects import deserialize_as
 from compat.serialization.registry import registered
 from kfun import ops
 from kfun.errors import nearest, refuse_unknown
@@ -171,9 +172,9 @@ def getter(kind: str, classes: dict[str, type], base: type) -> Callable:
         if identifier is None or isinstance(identifier, base):
             return identifier
         if isinstance(identifier, dict):
-            return deserialize_keras_object(identifier)
+            return deserialize_as(kind, identifier)
         if isinstance(identifier, str):
-            cls = classes.get(identifier) or registered(identifier)
+            cls = classes.get(identifier) or check(kind, registered(identifier))
             if cls is None:
                 raise ValueError(f"unknown {kind} {identifier!r}; {nearest(identifier, classes)}")
             return cls() if isinstance(cls, type) else cls

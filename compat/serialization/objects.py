@@ -12,28 +12,22 @@ from typing import Any
 
 import numpy as np
 
+from compat.serialization.kinds import WrongKindError, check, wrong
 from compat.serialization.parts import part
 from compat.serialization.registry import (
     CustomObjectScope,
-    builtin,
     claim,
-    get_custom_objects,
     get_registered_name,
     get_registered_object,
     is_reading,
-    listed_names,
     name_registered,
     public_module,
     public_name,
     reading,
-    registered,
 )
-from kfun import activations as _activations
+from compat.serialization.resolving import resolve
 from kfun import dtypes, ops
 from kfun.definition import function_name
-from kfun.errors import nearest
-from kfun.losses import _get as _losses
-from kfun.metrics import _get as _metrics
 
 
 def serialize_keras_object(obj: Any) -> Any:
@@ -143,9 +137,53 @@ def deserialize_keras_object(config: Any, custom_objects: dict | None = None, sa
         raise TypeError(f"deserialize_keras_object: unknown arguments {sorted(kwargs)}")
     if config is None or isinstance(config, (bool, int, float, str)):
         return config
-    outermost = contextlib.nullcontext() if is_reading() else part("the data")
-    with outermost, CustomObjectScope(custom_objects), reading(allowance):
+    with _outermost(), CustomObjectScope(custom_objects), reading(allowance):
         return _object_of(config)
+
+
+def deserialize_as(kind: str, config: Any, custom_objects: dict | None = None) -> Any:
+    """Like `deserialize_keras_object`, for an object of a kind of `compat.serialization.kinds`; None for None.
+
+    Raises:
+        ValueError: also for data that describe something else, which is not made.
+    """
+    if config is None:
+        return None
+    if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
+        raise wrong(kind, f"no object, but are {config!r:.80}", config)
+    with _outermost(), CustomObjectScope(custom_objects), reading():
+        if str(config["class_name"]).startswith("__"):
+            return check(kind, _special(config), config)
+        return _made(config, kind)
+
+
+def deserialize_all_as(kind: str, config: Any) -> Any:
+    """`deserialize_as` for the objects in nested lists and dicts; names and numbers stay."""
+    if isinstance(config, (list, tuple)):
+        return type(config)(deserialize_all_as(kind, v) for v in config)
+    if not isinstance(config, dict):
+        return config
+    if "class_name" not in config:
+        return {k: deserialize_all_as(kind, v) for k, v in config.items()}
+    if config["class_name"] == "__tuple__":
+        return tuple(deserialize_all_as(kind, v) for v in config.get("items", config.get("config") or ()))
+    return deserialize_as(kind, config)
+
+
+def arguments_of(config: dict, kinds: dict[str, str]) -> dict:
+    """A config with the objects that it describes.
+
+    Args:
+        config: names and data.
+        kinds: of the arguments that are of one, by name; they may be nested in lists and dicts.
+    """
+    return {
+        k: deserialize_all_as(kinds[k], v) if k in kinds else deserialize_keras_object(v) for k, v in config.items()
+    }
+
+
+def _outermost() -> Any:
+    return contextlib.nullcontext() if is_reading() else part("the data")
 
 
 def _object_of(config: Any) -> Any:
@@ -212,24 +250,30 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _made(config: dict) -> Any:
-    found = resolve(config)
+def _made(config: dict, kind: str | None = None) -> Any:
+    found = resolve(config, kind)
     name, inner = config["class_name"], config["config"]
     if name == "function":
         if isinstance(found, type):
             raise ValueError(f"the data name the class {inner!r} as a function; expected a registered function")
-        return found
+        return check(kind, found, config)
     if not isinstance(found, type):
         raise ValueError(
             f"the data name {name!r} as a class, and it is none. A function is named as "
             f'{{"module": "builtins", "class_name": "function", "config": {name!r}}}'
         )
+    check(kind, found, config)
     if not isinstance(inner, dict):
         raise ValueError(f"{name}: expected a config of names and values; received {inner!r:.80}")
     refusal = found._refusal(inner) if hasattr(found, "_refusal") else None
     if refusal:
         return _handed(found, inner, refusal)
-    return _compiled(_built(_from_config(found, _without_defaults(found, inner)), config), config)
+    try:
+        made = _compiled(_built(_from_config(found, _without_defaults(found, inner)), config), config)
+    except WrongKindError as error:
+        error.note(config)
+        raise
+    return check(kind, made, config)
 
 
 def _from_config(cls: type, config: dict) -> Any:
@@ -279,56 +323,3 @@ def _without_defaults(cls: type, config: dict) -> dict:
     if known is None:
         return config
     return {k: v for k, v in config.items() if k in known or k not in _ABSENT or v != _ABSENT[k]}
-
-
-def resolve(config: dict) -> Any:
-    """The class or function that data name, by the registry alone.
-
-    Raises:
-        ValueError: if it is not registered; the message says how to register it.
-    """
-    name = config["class_name"]
-    module = str(config.get("module") or "")
-    registered_as = config.get("registered_name")
-    if not isinstance(name, str) or not isinstance(registered_as, (str, type(None))):
-        raise ValueError(f"the data name a class by {name!r:.80} and {registered_as!r:.80}; expected texts")
-    if name == "function":
-        found = _function_named(config["config"], registered_as)
-    else:
-        found = _of_registered_name(registered_as, name) or get_registered_object(name)
-        if found is None and (module.partition(".")[0] == "keras" or not module):
-            found = builtin(name, module)
-    if found is None:
-        what = config["config"] if name == "function" else name
-        full = f"{module}.{what}" if module else what
-        known = listed_names() if module.startswith("keras") or not module else get_custom_objects()
-        raise ValueError(
-            f"the file asks for {full!r} (registered as {registered_as!r}), which is not registered; "
-            f"{nearest(str(what), known)}. Decorate it with "
-            "@keras.saving.register_keras_serializable(), or pass custom_objects={...}"
-        )
-    return found
-
-
-def _of_registered_name(registered_as: str | None, name: str) -> Any:
-    """What is registered under a name, if that is of the class which the data say they describe."""
-    found = get_registered_object(registered_as) if registered_as else None
-    if found is None or name in (registered_as, registered_as.rpartition(">")[2], getattr(found, "__name__", None)):
-        return found
-    raise ValueError(
-        f"the data contradict themselves: they describe a {name!r}, registered as {registered_as!r}, which is "
-        f"{getattr(found, '__name__', found)!r}"
-    )
-
-
-def _function_named(name: Any, registered_as: Any) -> Any:
-    if not isinstance(name, str):
-        raise ValueError(f"expected the name of a function; received {name!r:.80}")
-    found = None if registered_as in (None, "function") else get_registered_object(registered_as)
-    found = found or registered(name)
-    if found is None and name in _activations._BY_NAME:
-        return _activations.get(name)
-    if found is None:
-        losses, metrics = _losses.FUNCTIONS.get(name, (None,)), _metrics.FUNCTIONS
-        found = losses[0] or metrics.get(name)
-    return found

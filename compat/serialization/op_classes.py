@@ -69,4 +69,8 @@ def in_call(op: str, argument: str) -> bool:
     return argument in _CALLED.get(op, ()) or (argument in OPS[op].arrays and argument not in _SET.get(op, ()))
 
 
-OP_OF_CLASS = {class_name(name): name for name in OPS if not name.startswith("random_")} | {"TrueDivide": "divide"}
+_SECOND = {  # classes that Keras has for a second name of an op
+    "TrueDivide": "divide", "Abs": "abs", "Amax": "max", "Amin": "min", "BitwiseInvert": "bitwise_not",
+    "Conjugate": "conj", "LeftShift": "bitwise_left_shift", "RightShift": "bitwise_right_shift",
+}  # fmt: skip
+OP_OF_CLASS = {class_name(name): name for name in OPS if not name.startswith("random_")} | _SECOND

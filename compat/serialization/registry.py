@@ -178,7 +178,10 @@ def public_module(cls: type) -> str:
 
 def public_name(cls: type) -> str:
     """The name that files have for a class: its own, but for one."""
-    return "GroupQueryAttention" if cls.__name__ == "GroupedQueryAttention" else cls.__name__
+    return _PUBLIC.get(cls.__name__, cls.__name__)
+
+
+_PUBLIC = {"GroupedQueryAttention": "GroupQueryAttention"}  # Keras's class has another name than it goes by
 
 
 def builtin(name: str, module: str) -> Any:
@@ -189,6 +192,7 @@ def builtin(name: str, module: str) -> Any:
         module: that the data give, such as `"keras.layers"` or `"keras.src.layers.core.dense"`; others are not
             looked at if it is known.
     """
+    name = _PUBLIC.get(name, name)
     homes = MODULES_OF.get(name, [])
     if "dtype_policies" in homes:
         return _listed("dtype_policies", name)

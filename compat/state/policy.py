@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.serialization.objects import deserialize_keras_object
+from compat.serialization.objects import deserialize_as
 from kfun import dtypes, ops
 from kfun.errors import nearest
 
@@ -78,7 +78,7 @@ def get(identifier: Any) -> DTypePolicy:
     if isinstance(identifier, DTypePolicy):
         return identifier
     if isinstance(identifier, dict):
-        return deserialize_keras_object(identifier) if "class_name" in identifier else DTypePolicy(**identifier)
+        return deserialize_as("policy", identifier) if "class_name" in identifier else DTypePolicy(**identifier)
     if isinstance(identifier, (int, float, list, tuple)):
         raise ValueError(
             f"`dtype` is neither the name of a type or policy nor a DTypePolicy. Received: dtype={identifier!r}"

@@ -9,12 +9,14 @@ from typing import Any
 import jax
 
 from compat.engine.tracebacks import filtered
-from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
+from compat.serialization.objects import arguments_of, serialize_keras_object
 from compat.serialization.registry import is_reading, reading
 from compat.training.objectives import CompileLoss, CompileMetrics
 from compat.variables import variable_views
 from compat.variables.variable import unwrap
 from kfun import dtypes, ops
+
+_KINDS = {"optimizer": "optimizer", "loss": "loss", "metrics": "metric", "weighted_metrics": "metric"}
 
 
 class Compiled:
@@ -151,7 +153,7 @@ class Compiled:
             return
 
         with reading(None if is_reading() else math.inf):  # what comes from no file is the user's own
-            given = {k: deserialize_keras_object(v) for k, v in config.items()}
+            given = arguments_of(config, _KINDS)
         self.compile(**given)
         if self.built and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)

@@ -10,6 +10,7 @@ import io
 import json
 import struct
 import zipfile
+import zlib
 
 import keras
 import numpy as np
@@ -305,3 +306,27 @@ def test_assets_as_arrays_that_lie(tree, tmp_path):
 def test_json_within_the_limits_is_read():
     words = [f"w{i}" for i in range(200_000)]
     assert archives.parse("x", json.dumps({"vocabulary": words}).encode()) == {"vocabulary": words}
+
+
+def test_an_allowance_raises_the_cap_of_what_is_deflated(parts, tmp_path, monkeypatch):
+    """The cap is 64 GiB; a smaller one shows the same with a file that a test can write."""
+    monkeypatch.setattr(archives, "_ON_DISK", 1 << 12)
+    model = readers.small_model()
+    path = tmp_path / "m.keras"
+    content = parts[WEIGHTS].content
+    deflated_weights = Part(WEIGHTS, deflated(content), 8, size=len(content), crc=zlib.crc32(content))
+    path.write_bytes(zipped([parts[METADATA], parts[CONFIG], deflated_weights]))
+    for read in (compat.saving.load_model, model.load_weights):
+        with pytest.raises(UnsafeArchiveError, match=r"uncompressed, or pass a greater `allowance`"):
+            read(path)
+        read(path, allowance=1 << 20)
+        with pytest.raises(ValueError, match="expected a number of bytes"):
+            read(path, allowance="much")
+
+
+def test_what_an_allowance_does_not_raise_does_not_name_it(parts, tmp_path):
+    """A hundred times the archive is the bound of what is plausible, whatever is allowed."""
+    path = tmp_path / "m.keras"
+    path.write_bytes(zipped([parts[METADATA], parts[CONFIG], Part(WEIGHTS, deflated_zeros(128), 8, size=2 << 30)]))
+    with pytest.raises(UnsafeArchiveError, match=r"store it uncompressed$"):
+        compat.saving.load_model(path, allowance=1 << 40)

@@ -401,3 +401,16 @@ def test_complex_numbers_for_real_ones(tmp_path):
     model, path = _with_bias(np.array([1 + 5j, 2], "complex64"), tmp_path)
     with pytest.raises(ValueError, match="complex"):
         model.load_weights(path)
+
+
+@pytest.mark.parametrize("length", [0, 40, 600])
+def test_a_file_that_was_cut_is_not_called_an_attack(length, tmp_path):
+    """Nobody need have meant harm: the error says what is wrong and what to do."""
+    path = tmp_path / "m.weights.h5"
+    readers.small_model().save_weights(path)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(
+        ValueError, match=r"damaged, cut off or no HDF5 .*copy it again, whole, or save it anew"
+    ) as caught:
+        readers.small_model().load_weights(path)
+    assert "mislead" not in str(caught.value)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import numpy as np
 import pytest
 
+import compat as keras
+from compat.saving import ocdbt, orbax
 from tests.hostile import readers
 from tests.hostile.confined import refused
 from tests.hostile.orbax_files import KERNEL, ONE_NODE, frame, in_chunks, node, rewrite, saved, shard, store
@@ -70,6 +73,38 @@ def test_a_node_holds_no_more_than_a_tree_needs(copied):
     """Six megabytes of zeros as values in a node of a kilobyte."""
     rewrite(copied / "pytree", ONE_NODE, {b"%06d" % n: bytes(1000) for n in range(6000)})
     refused(readers.load_weights, copied, match="unpack to")
+
+
+def test_keys_are_few_for_the_bytes_of_the_files(copied):
+    """Keys of two bytes without values pack to a quarter of a byte each, and become objects of 800."""
+    rewrite(copied / "pytree", ONE_NODE, {n.to_bytes(2, "big"): b"" for n in range(6000)})
+    found = refused(readers.load_weights, copied, match="more keys than its files can have")
+    assert found.bytes < 100 << 20
+
+
+def test_keys_that_are_not_packed_count_as_well(copied):
+    """A node as it is may be no larger than the files beside it account for."""
+    with ocdbt.Files(str(copied / "pytree")) as files:
+        content = b"\x0c\xdb\x20\xde" + struct.pack("<Q", 1 << 20) + b"\0\0" + bytes((1 << 20) - 14)
+        allowance = ocdbt._Allowance(1 << 19, 0)
+        with pytest.raises(ValueError, match="bytes of keys"):
+            allowance.take("a node", ocdbt.Piece(content, 0, len(content)), b"\x0c\xdb\x20\xde")
+        assert len(ocdbt.values(files)) == 4, "those of an honest checkpoint do not"
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_many_small_arrays_are_few_for_the_bytes_of_their_files(count, tmp_path):
+    """Models of layers of one number have the most keys for their bytes."""
+    from orbax.checkpoint import v1
+
+    model = keras.Sequential([keras.Input((1,)), *(keras.layers.Dense(1) for _ in range(count))])
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    v1.save_checkpointables(str(tmp_path / "3"), orbax.checkpointables(model, False))
+    with ocdbt.Files(str(tmp_path / "3" / "pytree")) as files:
+        found, size = ocdbt.values(files), files.size()
+    assert len(found) >= 12 * count
+    assert size > 300 * len(found), "far above what a key must have"
 
 
 @pytest.mark.parametrize("window", [14, 20, 31])

@@ -301,3 +301,11 @@ def test_nothing_is_drawn_to_find_a_shape():
     loaded = keras.saving.deserialize_keras_object(config)
     assert loaded.output_shape == (None, 4, 10**9)
     assert not any(variable.drawn for variable in loaded.variables)
+
+
+def test_a_resizing_layer_inside_another_is_priced():
+    """The outer one runs its definition, so that it is priced when it is made."""
+    config = configs.config_of(layers.TimeDistributed(layers.AdaptiveAveragePooling2D(2)))
+    configs.entry(config, "AdaptiveAveragePooling2D")["config"]["output_size"] = [10**8, 10**8]
+    with pytest.raises(ValueError, match="AdaptiveAveragePooling2D with output_size"):
+        keras.saving.deserialize_keras_object(config)
