@@ -133,27 +133,12 @@ def _connected(made: dict[str, Any], calls: list[tuple[str, dict]]) -> dict[Plac
     outputs: dict[Place, list] = {(n, 0): [v.output] for n, v in made.items() if isinstance(v, InputLayer)}
     for (given,) in outputs.values():
         check_input(given)
-    counts = dict.fromkeys(made, 0)
-    places: list[Place] = []
-    missing: list[int] = []  # how many calls each waits for
+    places, needed = _needs(calls, outputs)
     waiting: dict[Place, list[int]] = {}
-    for name, node in calls:
-        place = name, counts[name]
-        if place in outputs:
-            raise ValueError(f"the file's input {name!r} is called like a layer")
-        needed = {(n, number) for n, number, _ in _references(node)}
-        if not needed:
-            raise ValueError(
-                f"the file's layer {name!r} is called on no output of another: nothing of a file is computed"
-            )
-        if counts[name]:
-            needed.add((name, counts[name] - 1))
-        needed -= outputs.keys()
-        for other in needed:
-            waiting.setdefault(other, []).append(len(places))
-        counts[name] += 1
-        places.append(place)
-        missing.append(len(needed))
+    for i, others in enumerate(needed):
+        for other in others:
+            waiting.setdefault(other, []).append(i)
+    missing = list(map(len, needed))  # how many calls each waits for
     ready = [i for i, n in enumerate(missing) if n == 0]
     while ready:
         i = heapq.heappop(ready)
@@ -170,6 +155,27 @@ def _connected(made: dict[str, Any], calls: list[tuple[str, dict]]) -> dict[Plac
             f"the file's layers cannot be connected: {late[:8]} wait for each other or for a layer that is missing"
         )
     return outputs
+
+
+def _needs(calls: list[tuple[str, dict]], known: dict[Place, list]) -> tuple[list[Place], list[set[Place]]]:
+    """The place of each call, and the places of the calls that must be made before it, without those `known`."""
+    counts: dict[str, int] = {}
+    places, needed = [], []
+    for name, node in calls:
+        place = name, counts.get(name, 0)
+        if place in known:
+            raise ValueError(f"the file's input {name!r} is called like a layer")
+        others = {(n, number) for n, number, _ in _references(node)}
+        if not others:
+            raise ValueError(
+                f"the file's layer {name!r} is called on no output of another: nothing of a file is computed"
+            )
+        if place[1]:
+            others.add((name, place[1] - 1))
+        counts[name] = place[1] + 1
+        places.append(place)
+        needed.append(others - known.keys())
+    return places, needed
 
 
 def _references(value: Any) -> Iterator[tuple[str, int, int]]:

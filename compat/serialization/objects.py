@@ -38,13 +38,8 @@ def serialize_keras_object(obj: Any) -> Any:
     """
     if obj is None or isinstance(obj, (bool, int, float, str)):
         return obj
-    if isinstance(obj, bytes):
-        return {"class_name": "__bytes__", "config": {"value": obj.decode("latin-1")}}
-    if obj is Ellipsis:
-        return {"class_name": "__ellipsis__", "config": {}}
-    if isinstance(obj, slice):
-        parts = {n: serialize_keras_object(getattr(obj, n)) for n in ("start", "stop", "step")}
-        return {"class_name": "__slice__", "config": parts}
+    if isinstance(obj, (bytes, slice)) or obj is Ellipsis:
+        return _builtin(obj)
     if isinstance(obj, dict):
         return {k: serialize_keras_object(v) for k, v in obj.items()}
     if isinstance(obj, (list, tuple)):
@@ -61,6 +56,16 @@ def serialize_keras_object(obj: Any) -> Any:
     if hasattr(obj, "get_config"):
         return _object(obj)
     raise ValueError(f"cannot write {obj!r:.120} as JSON: give its class a get_config method")
+
+
+def _builtin(obj: Any) -> dict:
+    """Python's objects that JSON lacks."""
+    if obj is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if isinstance(obj, bytes):
+        return {"class_name": "__bytes__", "config": {"value": obj.decode("latin-1")}}
+    parts = {n: serialize_keras_object(getattr(obj, n)) for n in ("start", "stop", "step")}
+    return {"class_name": "__slice__", "config": parts}
 
 
 def _function(obj: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import onnx_ir as ir
@@ -96,9 +96,8 @@ def _graphs(node: ir.Node) -> list[Any]:
     return [a.as_graph() for a in node.attributes.values() if a.type == ir.AttributeType.GRAPH]
 
 
-def _name(nodes: Sequence[ir.Node], constants: Sequence[ir.Value], named: Sequence[ir.Value]) -> None:
-    """Names that are unique within the model, bodies included, for all but the values that have theirs."""
-    taken, kept = {v.name for v in named}, set(named)
+def _fresh_names(taken: set[str | None]) -> Callable[[str], str]:
+    """A function that numbers what it is given, and gives no name that is taken."""
     counts: collections.Counter[str] = collections.Counter()
 
     def fresh(stem: str) -> str:
@@ -108,6 +107,13 @@ def _name(nodes: Sequence[ir.Node], constants: Sequence[ir.Value], named: Sequen
             if name not in taken:
                 return name
 
+    return fresh
+
+
+def _name(nodes: Sequence[ir.Node], constants: Sequence[ir.Value], named: Sequence[ir.Value]) -> None:
+    """Names that are unique within the model, bodies included, for all but the values that have theirs."""
+    taken, kept = {v.name for v in named}, set(named)
+    fresh = _fresh_names(taken)
     for value in constants:
         value.name = value.name if value.name and value.name not in taken else fresh(value.name or "constant")
         value.const_value.name = value.name
