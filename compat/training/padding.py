@@ -36,7 +36,7 @@ def _outputs(model: Any) -> list:
 
 def _measured(model: Any) -> bool:
     """Whether losses and metrics leave rows without weight out."""
-    loss, compiled = model._kf_loss, model._kf_metrics
+    loss, compiled = model._compile_loss, model._compile_metrics
     if any(layer._kf.losses or layer._own_metrics() for layer in model._all_layers()):
         return False
     parts = [] if loss is None else [part for part, _ in loss._built.values()]
