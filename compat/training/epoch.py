@@ -72,7 +72,7 @@ def _run_held(
         new, logs = epoch(step, state.state, feed, **how)
     except BaseException:
         if keep and state.later is None:
-            state.state = keep[-1][0]
+            state.state = TrainState(*keep[-1][0])
         raise
     if on_group is None:
         state.state = new

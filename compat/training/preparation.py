@@ -11,7 +11,6 @@ from compat.engine import abstract_build
 from compat.state import scope
 from compat.training import data
 from compat.training.compilation import Compiled
-from compat.training.objectives import flat_outputs
 from kfun import abstract
 from kfun.spec import Spec
 
@@ -80,7 +79,7 @@ def _check_targets(model: Any, feed: Any) -> None:
             known[form] = abstract_build.build_model(model, (specs,))
         if not loss.built:
             loss.build(known[form], model._names())
-        loss.check_targets(y, weight, flat_outputs(known[form], model._names()))
+        loss.check_targets(y, weight, known[form], model._names())
 
     feed.check(look)
 

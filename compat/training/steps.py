@@ -171,7 +171,7 @@ class ModelStep(Step):
         def run(state: Any, iterator: Any) -> tuple[Any, tuple]:
             once = self.run if self.model._op_by_op else self.once
             new, logs = once(self.state_of(state), next(iterator))
-            return logs, self.values_of(new)
+            return logs, self.values_of(TrainState(*new))
 
         return run
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
 import weakref
 from typing import Any
 
@@ -17,11 +16,11 @@ import numpy as np
 
 from compat.engine.call_context import call_plan
 from compat.engine.tracebacks import filtered
-from compat.training import data, padding, resume
-from compat.training.callbacks.callback_list import CallbackList
+from compat.training import data, padding
 from compat.training.compilation import Compiled
-from compat.training.epoch import Inner, batch_alone, run_epoch, run_prediction
+from compat.training.epoch import Inner, batch_alone, run_prediction
 from compat.training.limits import limit_steps, limited_epochs
+from compat.training.loops import callbacks_of, due, make_ready, run_epochs, run_evaluation
 from compat.training.preparation import prepare
 from compat.training.state_tree import by_path, set_by_path
 from compat.training.steps import STEPS, revision
@@ -86,34 +85,20 @@ class Trainer(Compiled):
             held = data.validation_feed(validation_data, validation_batch_size or batch_size, validation_steps)
             limit_steps(held, self.steps_per_execution)
         epochs = limited_epochs(epochs)
-        limit_steps(feed, self.steps_per_execution)
-        prepare(self, feed, "fit")
-        padding.pad(self, feed)
+        make_ready(self, feed, "fit")
         if held is not None:
             padding.pad(self, held)
         feed.reset()
-        step = self._step("train")
-        calls = _callbacks(self, callbacks, verbose, epochs, feed, add_history=True)
+        calls = callbacks_of(self, callbacks, verbose, epochs, feed, add_history=True)
         self.stop_training = False
         self.__dict__["_kf_feed"] = weakref.ref(feed)
-        with variable_views.Live(step.groups()) as state:
-            calls.on_train_begin()
-            logs: dict[str, float] = {}
-            left = resume.take(self)
-            for number in range(initial_epoch if left is None else left.epoch, epochs):
-                calls.on_epoch_begin(number)
-                state.state = step.reset(state.state)
-                run, left = run_epoch if left is None else left.run, None
-                logs = run(self, step, state, feed, calls)
-                _warn_of_nan(logs, number)
-                if held is not None and _due(number, validation_freq):
-                    logs |= {f"val_{k}": v for k, v in _evaluate(self, Inner(state), held, calls).items()}
-                calls.on_epoch_end(number, logs)
-                if self.stop_training:
-                    break
-            if getattr(self.optimizer, "use_ema", False):
-                self.optimizer.finalize_variable_values(self.trainable_variables)
-            calls.on_train_end(logs)
+
+        def validate(number: int, state: Any) -> dict[str, float]:
+            if held is None or not due(number, validation_freq):
+                return {}
+            return {f"val_{name}": value for name, value in run_evaluation(self, Inner(state), held, calls).items()}
+
+        run_epochs(self, feed, calls, initial_epoch, epochs, validate)
         return self.history
 
     @filtered
@@ -138,12 +123,10 @@ class Trainer(Compiled):
             raise TypeError(f"evaluate: unknown arguments {sorted(kwargs)}")
         self._need_compile("evaluate")
         feed = data.make_feed(x, y, sample_weight, batch_size, False, None, steps, "evaluate")
-        limit_steps(feed, self.steps_per_execution)
-        prepare(self, feed, "evaluate")
-        padding.pad(self, feed)
-        calls = _callbacks(self, callbacks, verbose, 1, feed)
+        make_ready(self, feed, "evaluate")
+        calls = callbacks_of(self, callbacks, verbose, 1, feed)
         with variable_views.Live(self._step("test").groups()) as state:
-            logs = _evaluate(self, state, feed, calls)
+            logs = run_evaluation(self, state, feed, calls)
         return logs if return_dict else self._listed(logs)
 
     @filtered
@@ -162,10 +145,8 @@ class Trainer(Compiled):
             if outputs is not None:
                 return outputs
         feed = data.make_feed(x, None, None, batch_size, False, None, steps, "predict")
-        limit_steps(feed, self.steps_per_execution)
-        prepare(self, feed, "predict")
-        padding.pad(self, feed, predicts=True)
-        calls = _callbacks(self, callbacks, verbose, 1, feed)
+        make_ready(self, feed, "predict")
+        calls = callbacks_of(self, callbacks, verbose, 1, feed)
         self.stop_predicting = False
         calls.on_predict_begin()
         outputs = run_prediction(self, step, feed, calls)
@@ -329,42 +310,3 @@ def _takes_training(cls: type, method: str) -> bool:
     """Whether a method has an argument `training`, or takes any."""
     parameters = inspect.signature(getattr(cls, method)).parameters.values()
     return any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)
-
-
-def _callbacks(model: Any, callbacks: Any, verbose: Any, epochs: int, feed: Any, add_history: bool = False) -> Any:
-    """The callbacks of a method as one; a `CallbackList` that is given is used as it is."""
-    params = {"verbose": 1 if verbose == "auto" else int(verbose), "epochs": epochs, "steps": feed.steps}
-    if isinstance(callbacks, CallbackList):
-        if add_history:
-            callbacks.record(model)
-        callbacks.set_params(params)
-        return callbacks
-    return CallbackList(callbacks, add_history, params["verbose"] != 0, model, **params)
-
-
-def _evaluate(model: Any, state: Any, feed: Any, calls: Any) -> dict[str, float]:
-    """Runs the evaluation step over a feed; gives its logs."""
-    step = model._step("test")
-    feed.reset()
-    calls.on_test_begin()
-    model.stop_evaluating = False
-    state.state = step.reset(state.state)
-    logs = run_epoch(model, step, state, feed, calls, "test")
-    calls.on_test_end(logs)
-    return logs
-
-
-def _due(number: int, frequency: Any) -> bool:
-    if isinstance(frequency, (list, tuple, set)):
-        return number + 1 in frequency
-    return (number + 1) % int(frequency) == 0
-
-
-def _warn_of_nan(logs: dict, number: int) -> None:
-    loss = logs.get("loss")
-    if loss is not None and np.ndim(loss) == 0 and not np.isfinite(loss):
-        warnings.warn(
-            f"epoch {number + 1}: the loss is {loss}. Lower the learning rate, clip gradients, check the data "
-            "for NaN, or stop early with callbacks.TerminateOnNaN()",
-            stacklevel=3,
-        )

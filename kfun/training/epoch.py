@@ -11,7 +11,7 @@ import jax
 from kfun import abstract, ops
 from kfun.spec import Spec
 from kfun.training.feed import Group
-from kfun.training.step import Step
+from kfun.training.step import Step, TrainState
 
 STEPS_PER_DISPATCH = 32
 
@@ -25,7 +25,7 @@ class StopEpoch(Exception):
 
 
 def compiled_group(step: Any) -> Callable:
-    """`(train_state, batches, count) -> (train_state, logs)`: `count` steps in one compiled loop.
+    """`(train_state, batches, count) -> (values, logs)`: `count` steps in one compiled loop.
 
     `batches` has a leading axis of at least `count`. The count is an argument of the compiled
     program, so that a short last group needs no compile. One program per step, kept on it.
@@ -36,26 +36,31 @@ def compiled_group(step: Any) -> Callable:
     return made
 
 
-def _run_group(step: Step, train_state: Any, batches: Any, count: Any) -> tuple[Any, Any]:
+def _run_group(step: Step, train_state: Any, batches: Any, count: Any) -> tuple[tuple, Any]:
     if not step.own_logs:
         train_state = ops.fori_loop(0, count, lambda i, state: step.update(state, at(batches, i)), train_state)
-        return train_state, step.logs(train_state)
+        return tuple(train_state), step.logs(train_state)
     specs = jax.tree.map(Spec.of, (train_state, at(batches, 0)))
     logs = abstract.evaluate(lambda state, batch: step.run(state, batch)[1], *specs)
     logs = jax.tree.map(lambda s: ops.zeros(s.shape, s.dtype), logs, is_leaf=lambda s: isinstance(s, Spec))
-    return ops.fori_loop(0, count, lambda i, carry: step.run(carry[0], at(batches, i)), (train_state, logs))
+    train_state, logs = ops.fori_loop(
+        0, count, lambda i, carry: step.run(carry[0], at(batches, i)), (train_state, logs)
+    )
+    return tuple(train_state), logs
 
 
-def kept(run: Callable, keep: list, *args: Any) -> Any:
+def kept(run: Callable, keep: list, *args: Any) -> tuple[TrainState, Any]:
     """`run(*args)`, whose result is the one item of `keep` before Ctrl-C can interrupt.
 
-    A compiled step takes the memory of the state that it is given. Python sees an interrupt when the call
-    returns and before its result is stored, so the result is stored by the same call, in C.
+    A compiled step takes the memory of the state that it is given. Python sees an interrupt when it enters a
+    function: when the call has returned and before its result is stored, or when a class such as `TrainState` is
+    made of the result. So the result is stored by the same call, in C, and its state is a plain tuple until then.
     """
     native = getattr(run, "native", None)  # without a frame of Python between
     keep.extend(map(run if native is None else native(*args), *zip(args, strict=True)))
     del keep[:-1]
-    return keep[-1]
+    values, logs = keep[-1]
+    return TrainState(*values), logs
 
 
 def at(batches: Any, i: Any) -> Any:
@@ -106,7 +111,8 @@ def epoch(
         on_group: called after each dispatch with the number of steps done so far, the rows of a
             batch, the logs (on the device), and the train state. It may give another train state
             to go on with, or raise `StopEpoch`.
-        keep: holds `(train_state, logs)` of the newest dispatch, whatever interrupts the epoch (see `kept`).
+        keep: holds `(values, logs)` of the newest dispatch, the values of its `TrainState`, whatever interrupts the
+            epoch (see `kept`).
         dispatch: how batches run, in place of the compiled loop of the step.
 
     Returns:

@@ -110,11 +110,17 @@ class Step:
 
     @functools.cached_property
     def once(self) -> Callable:
-        """`run`, compiled; donates the state."""
-        return self.jit(self.run, donate_argnums=(0,))
+        """`run`, compiled; donates the state, and gives the new one as a plain tuple (see `epoch.kept`)."""
+
+        def run(train_state: TrainState, batch: Any) -> tuple[tuple, dict[str, Any]]:
+            train_state, logs = self.run(train_state, batch)
+            return tuple(train_state), logs
+
+        return self.jit(run, donate_argnums=(0,))
 
     def __call__(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
-        return self.once(train_state, batch)
+        values, logs = self.once(train_state, batch)
+        return TrainState(*values), logs
 
 
 class _NetStep(Step):
@@ -162,19 +168,20 @@ def _named(metrics: Any) -> dict:
 
 def _objective(loss: Any) -> Callable:
     """`(y, outputs, weight) -> scalar` of a loss, or of a dict, list or tuple of them like the outputs."""
-    if isinstance(loss, dict):
-        parts: dict[Any, Any] = {k: losses_module.get(v) for k, v in loss.items()}
-        return lambda y, out, w: functools.reduce(
-            ops.add, [f(y[k], out[k], w[k] if isinstance(w, dict) else w) for k, f in parts.items()]
-        )
-    if isinstance(loss, (list, tuple)):
-        several: list[Any] = [losses_module.get(v) for v in loss]
-        return lambda y, out, w: functools.reduce(
-            ops.add,
-            [f(y[i], out[i], w[i] if isinstance(w, (list, tuple)) else w) for i, f in enumerate(several)],
-        )
+    if isinstance(loss, (dict, list, tuple)):
+        parts: dict[Any, Any] = {k: losses_module.get(v) for k, v in _items(loss)}
+
+        def total(y: Any, outputs: Any, weight: Any) -> Any:
+            weights = dict(_items(weight)) if isinstance(weight, (dict, list, tuple)) else dict.fromkeys(parts, weight)
+            return functools.reduce(ops.add, [f(y[k], outputs[k], weights[k]) for k, f in parts.items()])
+
+        return total
     made: Any = losses_module.get(loss)
     return made
+
+
+def _items(tree: Any) -> Any:
+    return tree.items() if isinstance(tree, dict) else enumerate(tree)
 
 
 def unpack(batch: Any) -> tuple[tuple, Any, Any]:
