@@ -51,14 +51,13 @@ class ModelStep(Step):
     def groups(self) -> TrainState:
         """The variables whose values are the state."""
         model = self.model
-        found = {
-            "params": lambda: model.trainable_variables,
-            "state": lambda: model.non_trainable_variables,
-            "optimizer": lambda: [] if model.optimizer is None else list(model.optimizer.variables),
-            "metrics": lambda: model.metrics_variables,
-            "key": list,
-        }
-        return TrainState(*(find() if part in self.parts else [] for part, find in found.items()))
+        trained = "optimizer" in self.parts and model.optimizer is not None
+        return _EMPTY._replace(
+            params=model.trainable_variables,
+            state=model.non_trainable_variables,
+            optimizer=list(model.optimizer.variables) if trained else [],
+            metrics=model.metrics_variables if "metrics" in self.parts else [],
+        )
 
     def state_of(self, values: Any) -> TrainState:
         """The state of a tuple or list of its parts, as Keras passes them around."""
@@ -234,9 +233,11 @@ class PredictStep(ModelStep):
 
     def batch(self, x: Any) -> Any:
         """The outputs of one batch, as NumPy arrays."""
-        before = self.values()
-        after, outputs = self.run(before, (x,))
-        self.keep(before, after)
+        variables = self.model.non_trainable_variables
+        values = variable_views.values_of(self.model.trainable_variables), variable_views.values_of(variables)
+        outputs, changed = self.compiled(*values, x)
+        for place, value in changed.items():
+            variables[place].assign(value)
         return jax.tree.map(np.array, outputs)  # of its own: it may be written to
 
     def direct(self, x: np.ndarray, batch_size: int) -> Any:
