@@ -18,7 +18,7 @@ from compat.models.graph_order import ordered
 from compat.models.model import Model
 from compat.state import masks, naming
 from compat.state.keras_tensor import KerasTensor
-from compat.training.nested_losses import deep
+from compat.training.matching import deep
 from kfun import dtypes, ops
 from kfun.graph import replace, tensors, trace, walk
 

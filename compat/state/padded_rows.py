@@ -35,11 +35,11 @@ def real(batch: Any) -> Iterator[Any]:
         _current.reset(token)
 
 
-def only_real(outputs: Any, batches: Any) -> Any:
-    """The outputs of a group's one batch without those of rows that are not real."""
-    if not isinstance(batches, Padded):
+def only_real(outputs: Any, batch: Any) -> Any:
+    """The outputs of a batch without those of rows that are not real."""
+    if not isinstance(batch, Padded):
         return outputs
-    return jax.tree.map(lambda x: x if len(x) == batches.rows[0] else np.asarray(x)[: batches.rows[0]], outputs)
+    return jax.tree.map(lambda x: x if len(x) == batch.rows else np.asarray(x)[: batch.rows], outputs)
 
 
 def count(x: Any) -> Any:

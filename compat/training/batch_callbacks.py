@@ -2,46 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from kfun.training import StopEpoch
+
+_STOPS = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}
 
 
 class BatchCalls:
-    """Calls `on_{mode}_batch_begin` and `on_{mode}_batch_end` at their moments.
+    """Calls `on_{mode}_batch_begin` and `on_{mode}_batch_end` at their moments, if a callback needs every batch.
 
-    An execution is `stride` batches; the last one may have fewer, and is named as if it had all. Without
-    a known number of batches the next execution is begun before it is known that there is none.
+    An execution is `steps_per_execution` batches; the last one may have fewer, and is named as if it had all.
+    Without a known number of batches the next execution is begun before it is known that there is none.
 
     Args:
+        model: which may be told to stop.
         calls: a `CallbackList`.
         mode: `"train"`, `"test"` or `"predict"`.
-        stride: batches of an execution.
         total: batches in all, None if unknown.
         first: the batch to begin with.
     """
 
-    def __init__(self, calls: Any, mode: str, stride: int, total: int | None, first: int = 0):
-        self._begin, self._end = getattr(calls, f"on_{mode}_batch_begin"), getattr(calls, f"on_{mode}_batch_end")
-        self.stride, self.total = stride, total
-        self.first = first  # of the execution that is under way
-        self.done = first
+    def __init__(self, model: Any, calls: Any, mode: str, total: int | None, first: int = 0):
+        self.model, self.calls, self.mode, self.total = model, calls, mode, total
+        self.each = calls.wants_batches(mode)
+        self.stride = model.steps_per_execution
+        self.first = self.done = first  # of the execution that is under way; of what comes
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the model was told to stop."""
+        return getattr(self.model, _STOPS[self.mode], False)
 
     def begin(self) -> None:
         """Before an execution, if there is one."""
-        if self.total is None or self.first < self.total:
-            self._begin(self.first)
+        if self.each and (self.total is None or self.first < self.total):
+            getattr(self.calls, f"on_{self.mode}_batch_begin")(self.first)
 
-    def after(self, done: int) -> bool:
-        """Takes note that `done` batches are done; whether an execution ended with them."""
+    def after(self, done: int, logs: dict, shown: Callable[[], dict]) -> None:
+        """Takes note that `done` batches are done.
+
+        Args:
+            done: how many.
+            logs: for callbacks that need not see every batch.
+            shown: gives the logs of an execution.
+
+        Raises:
+            StopEpoch: if the model is told to stop.
+        """
         self.done = done
-        return done - self.first >= self.stride or done == self.total
+        ended = done - self.first >= self.stride or done == self.total
+        if not self.each:
+            self.calls.on_group(self.mode, done, logs)
+        elif ended:
+            self._end(shown())
+        if self.stopped:
+            raise StopEpoch
+        if ended:
+            self.begin()
 
-    @property
-    def open(self) -> bool:
-        """Whether batches of an execution that has not ended are done."""
-        return self.done > self.first
+    def close(self, shown: Callable[[], dict]) -> None:
+        """After the last batch: ends an execution that has fewer than the others."""
+        if self.each and self.done > self.first and not self.stopped:
+            self._end(shown())
+            if self.mode != "predict":
+                self.begin()
 
-    def end(self, logs: dict) -> None:
-        """After an execution."""
+    def _end(self, logs: dict) -> None:
         last = self.first + self.stride - 1
         self.first += self.stride
-        self._end(last, logs)
+        getattr(self.calls, f"on_{self.mode}_batch_end")(last, logs)

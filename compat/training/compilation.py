@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 import warnings
 from typing import Any
 
 import jax
 
+from compat import losses, optimizers
+from compat import metrics as metrics_face
 from compat.engine.tracebacks import filtered
+from compat.engine.tracking import unique
 from compat.serialization.objects import arguments_of, serialize_keras_object
 from compat.serialization.registry import is_reading, reading
 from compat.training.objectives import CompileLoss, CompileMetrics
@@ -19,25 +24,33 @@ from kfun import dtypes, ops
 _KINDS = {"optimizer": "optimizer", "loss": "loss", "metrics": "metric", "weighted_metrics": "metric"}
 
 
+@dataclasses.dataclass
+class Compilation:
+    """What `compile` made: its arguments, the losses, the metrics, and the loss's mean; None before."""
+
+    arguments: dict[str, Any] | None = None
+    loss: CompileLoss | None = None
+    metrics: CompileMetrics | None = None
+    tracker: Any = None
+
+
 class Compiled:
     """The half of `Trainer` that says what is trained, on what, and what is measured."""
 
     _measured_by_outer = False
-    steps_per_execution = 1  # until `compile` says otherwise
     # Keras's names, which models of published packages read.
-    _loss_tracker = property(lambda self: self.__dict__.get("_kf_loss_tracker"))
-    _compile_loss = property(lambda self: self.__dict__.get("_kf_loss"))
-    _compile_metrics = property(lambda self: self.__dict__.get("_kf_metrics"))
+    _loss_tracker = property(lambda self: self._kf_compilation.tracker)
+    _compile_loss = property(lambda self: self._kf_compilation.loss)
+    _compile_metrics = property(lambda self: self._kf_compilation.metrics)
 
-    loss = loss_weights = train_function = test_function = predict_function = None  # before `compile`
+    # Before `compile`.
+    _kf_compilation = Compilation()
+    _kf_run_eagerly, _kf_jit_compile = False, "auto"
+    steps_per_execution = 1
+    loss = loss_weights = train_function = test_function = predict_function = None
 
     def _init_trainer(self) -> None:
-        self.__dict__["_kf_compiled"] = None
-        self.__dict__["_kf_steps_made"] = {}
-        self.__dict__["_kf_output_specs"] = {}
-        self.__dict__["_kf_loss_tracker"] = None
-        self.__dict__["optimizer"] = None
-        self.__dict__["_kf_run_eagerly"], self.__dict__["_kf_jit_compile"] = False, "auto"
+        self.__dict__.update(_kf_compilation=Compilation(), _kf_steps_made={}, _kf_output_specs={}, optimizer=None)
         self.stop_training = False
 
     @filtered
@@ -69,9 +82,6 @@ class Compiled:
         Raises:
             ValueError: if a name is unknown, or both `run_eagerly` and `jit_compile` are asked for.
         """
-        from compat import losses, optimizers
-        from compat import metrics as metrics_face
-
         if run_eagerly and jit_compile is True:
             raise ValueError("compile: run_eagerly=True and jit_compile=True exclude each other; pass one of them")
         made = optimizers.get(optimizer)
@@ -83,17 +93,20 @@ class Compiled:
         metrics_face.check_names(weighted_metrics)
         object.__setattr__(self, "optimizer", made)
         self.jit_compile, self.run_eagerly = jit_compile, run_eagerly
-        self.__dict__["_kf_compiled"] = {
+        arguments = {
             "optimizer": optimizer, "loss": loss, "loss_weights": loss_weights, "metrics": metrics,
             "weighted_metrics": weighted_metrics, "run_eagerly": run_eagerly,
             "steps_per_execution": steps_per_execution, "jit_compile": self.jit_compile,
         }  # fmt: skip
         self.loss, self.loss_weights = loss, loss_weights
         self.steps_per_execution = int(steps_per_execution)
-        self.__dict__["_kf_loss"] = None if loss is None else CompileLoss(loss, loss_weights)
         given = metrics is not None or weighted_metrics is not None
-        self.__dict__["_kf_metrics"] = CompileMetrics(metrics, weighted_metrics) if given else None
-        self.__dict__["_kf_loss_tracker"] = metrics_face.Mean(name="loss")
+        self.__dict__["_kf_compilation"] = Compilation(
+            arguments,
+            None if loss is None else CompileLoss(loss, loss_weights),
+            CompileMetrics(metrics, weighted_metrics) if given else None,
+            metrics_face.Mean(name="loss"),
+        )
         self._forget_steps()
         self.stop_training = False
 
@@ -104,12 +117,12 @@ class Compiled:
     @property
     def compiled(self) -> bool:
         """Whether `compile` was called."""
-        return self.__dict__.get("_kf_compiled") is not None
+        return self._kf_compilation.arguments is not None
 
     @property
     def run_eagerly(self) -> bool:
         """Whether steps run op by op, to debug; may be set."""
-        return self.__dict__.get("_kf_run_eagerly", False)
+        return self._kf_run_eagerly
 
     @run_eagerly.setter
     def run_eagerly(self, value: bool) -> None:
@@ -119,9 +132,8 @@ class Compiled:
     @property
     def jit_compile(self) -> bool:
         """Whether steps are compiled; may be set, "auto" unless a layer has `supports_jit = False`."""
-        given = self.__dict__.get("_kf_jit_compile", "auto")
-        if given != "auto":
-            return bool(given)
+        if self._kf_jit_compile != "auto":
+            return bool(self._kf_jit_compile)
         return all(getattr(layer, "supports_jit", True) for layer in self._all_layers())
 
     @jit_compile.setter
@@ -139,7 +151,7 @@ class Compiled:
 
     def get_compile_config(self) -> dict | None:
         """What `compile` was given, as JSON data; empty before."""
-        given = self.__dict__.get("_kf_compiled") or {}
+        given = self._kf_compilation.arguments or {}
         return {k: serialize_keras_object(self.optimizer if k == "optimizer" else v) for k, v in given.items()}
 
     def compile_from_config(self, config: dict) -> None:
@@ -163,13 +175,9 @@ class Compiled:
     @property
     def metrics(self) -> list[Any]:
         """The loss's mean, the compiled metrics as one, those of the outputs' losses, of the model, of its layers."""
-        found = []
-        if self.compiled:
-            loss = self.__dict__.get("_kf_loss")
-            found = [self.__dict__.get("_kf_loss_tracker"), self.__dict__.get("_kf_metrics")]
-            found = [m for m in found if m is not None] + ([] if loss is None else list(loss.trackers.values()))
-        found += self._own_metrics() + self._metrics_below()
-        return list({id(m): m for m in found}.values())
+        loss, metrics = self._compile_loss, self._compile_metrics
+        found = [m for m in (self._loss_tracker, metrics) if m is not None] + ([] if loss is None else loss.metrics)
+        return unique(found + self._own_metrics() + self._metrics_below())
 
     @property
     def metrics_names(self) -> list[str]:
@@ -191,7 +199,7 @@ class Compiled:
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Moves the metrics by a batch and gives all results; a subclass may override it."""
-        compiled = self.__dict__.get("_kf_metrics")
+        compiled = self._compile_metrics
         if compiled is not None and y is not None:
             compiled.name_outputs(self._names())
             compiled.update_state(y, y_pred, sample_weight)
@@ -216,17 +224,14 @@ class Compiled:
         Raises:
             ValueError: if there is none to train with.
         """
-        compiled = self.__dict__.get("_kf_loss")
-        losses = [] if compiled is None else [compiled(y, y_pred, sample_weight, self._names())]
-        losses += [_scalar(value) for value in self.losses]
-        if not losses:
+        compiled = self._compile_loss
+        parts = [] if compiled is None else [compiled(y, y_pred, sample_weight, self._names())]
+        parts += [_scalar(value) for value in self.losses]
+        if not parts:
             if training:
                 raise ValueError("fit: the model has no loss; pass one to compile, or use add_loss")
             return ops.zeros(())
-        total = losses[0]
-        for value in losses[1:]:
-            total = ops.add(total, value)
-        return total
+        return functools.reduce(ops.add, parts)
 
     def stateless_compute_loss(
         self,

@@ -9,24 +9,22 @@ import jax
 import numpy as np
 
 from compat.training.batch_callbacks import BatchCalls
-from compat.training.run_ahead import one_by_one
+from compat.training.run_ahead import taken_at_once
 from compat.variables import variable_views
 from kfun import ops
-from kfun.training import StopEpoch, epoch
-from kfun.training.epoch import kept
-
-_STOPS = {"train": "stop_training", "test": "stop_evaluating"}
+from kfun.training import TrainState, epoch
+from kfun.training.epoch import Dispatch, singly
 
 
 def run_epoch(
-    model: Any, step: Any, state: Any, feed: Any, calls: Any, mode: str, first: int = 0
+    model: Any, step: Any, state: Any, feed: Any, calls: Any, mode: str = "train", first: int = 0
 ) -> dict[str, float] | None:
     """Runs an epoch over a feed.
 
     Args:
         model: which may be told to stop by `stop_training` or `stop_evaluating`.
         step: what runs for each batch.
-        state: a `live.Live` or `Inner`, which holds the values.
+        state: a `Live` or `Inner`, which holds the values.
         feed: the batches that are left.
         calls: a `CallbackList`.
         mode: `"train"` or `"test"`.
@@ -35,44 +33,55 @@ def run_epoch(
     Returns:
         The logs as numbers, None if a feed that begins in the middle of an epoch has no batch left.
     """
-    each = calls.wants_batches(mode)
-    size = 1 if model._op_by_op else model.steps_per_execution if each else step.steps_per_dispatch
-    batches = BatchCalls(calls, mode, model.steps_per_execution, feed.coming, first)
+    batches = BatchCalls(model, calls, mode, feed.coming, first)
+    size = 1 if model._op_by_op else model.steps_per_execution if batches.each else step.steps_per_dispatch
     begin = getattr(feed, "begin", None)
     if begin is not None and not begin(size):
         return None
 
     def on_group(count: int, rows: int, logs: dict, new: Any) -> Any:
-        state.state = new
-        ended = batches.after(first + count)
-        if not each:
-            calls.on_group(mode, first + count, logs)
-        elif ended:
-            batches.end(calls.lazy(logs))
-        if getattr(model, _STOPS[mode], False):
-            raise StopEpoch
-        if each and ended:
-            batches.begin()
-        return state.take()
+        looks, state.state = state.looks, new
+        batches.after(first + count, logs, lambda: calls.lazy(logs))
+        looked = state.looks != looks
+        state.seen = state.seen or (looked and size == 1)
+        written = state.take()
+        return state.state if looked and written is None else written
 
-    if each:
-        batches.begin()
-    keep: list[Any] = []
-    try:
-        if size == 1:  # a program of one step is faster than a loop of one
-            runs = (_eager(step), None) if model._op_by_op else (step.once, step.ahead)
-            logs = one_by_one(*runs, state, feed, on_group, keep)
-        else:
-            _, logs = epoch(step, state.state, feed, steps_per_dispatch=size, on_group=on_group, keep=keep)
-    except BaseException:  # Ctrl-C may come after a step took the old values and before the new ones were seen
-        if keep and getattr(state, "later", None) is None:
-            state.state = keep[-1][0]
-        raise
-    if each and batches.open and not getattr(model, _STOPS[mode], False):
-        batches.end(calls.lazy(logs))
-        batches.begin()
+    if model._op_by_op:
+        how = _op_by_op(step)
+    else:
+        how = step.ahead.dispatches(state, feed.steps)  # a program of one step is faster than a loop of one
+    batches.begin()
+    logs = _run_held(step, state, feed, size, how if size == 1 else None, on_group)
+    batches.close(lambda: calls.lazy(logs))
     state.take()  # what a callback wrote after the last batch is in the state already
     return to_numbers(logs)
+
+
+def _run_held(
+    step: Any, state: Any, feed: Any, size: int, dispatch: Dispatch | None, on_group: Callable | None = None
+) -> dict:
+    """Runs a step over a feed from the state that a `Live` or `Inner` holds, and sees to it that it holds the last one.
+
+    Ctrl-C may come after a step took the memory of the old values and before anybody saw the new ones.
+    """
+    keep: list[Any] = []
+    size = taken_at_once(feed) if size == 1 else size
+    how = {"steps_per_dispatch": size, "on_group": on_group, "keep": keep, "dispatch": dispatch}
+    try:
+        new, logs = epoch(step, state.state, feed, **how)
+    except BaseException:
+        if keep and state.later is None:
+            state.state = TrainState(*keep[-1][0])
+        raise
+    if on_group is None:
+        state.state = new
+    return logs
+
+
+def _op_by_op(step: Any) -> Dispatch:
+    """Op by op."""
+    return singly(lambda state, batch: step.run(state, jax.tree.map(ops.convert_to_tensor, batch)))
 
 
 def to_numbers(logs: dict) -> dict[str, Any]:
@@ -81,64 +90,66 @@ def to_numbers(logs: dict) -> dict[str, Any]:
     return {k: float(fetched[k]) if np.ndim(fetched[k]) == 0 else np.asarray(fetched[k]) for k in sorted(logs)}
 
 
-def _eager(step: Any) -> Callable:
-    """A step that runs op by op."""
-    return lambda state, batch: step.run(state, jax.tree.map(ops.convert_to_tensor, batch))
-
-
-def batch_alone(step: Any, groups: list[list[Any]], feed: Any, op_by_op: bool) -> dict[str, Any]:
-    """One step on one batch with the metrics at their beginning; gives its logs as numbers.
-
-    Args:
-        step: what runs.
-        groups: the variables in the order of the step's state.
-        feed: of the batch.
-        op_by_op: whether nothing is compiled.
-    """
+def batch_alone(step: Any, feed: Any) -> dict[str, Any]:
+    """One step on the one batch of a feed, with the metrics at their beginning; gives its logs as numbers."""
+    groups = step.groups()
+    op_by_op = step.model._op_by_op
     if op_by_op or any(group and group[0].is_view for group in groups):
-        with variable_views.Live(*groups) as state:
-            return to_numbers(_step_by_hand(step, state, feed.batch(), op_by_op))
-    new, logs = step.alone([variable_views.values_of(group) for group in groups], feed.inner.data)
+        with variable_views.Live(groups) as state:
+            state.state = step.reset(state.state)
+            return to_numbers(_run_held(step, state, feed, 1, _op_by_op(step) if op_by_op else singly(step.once)))
+    new, logs = step.alone(TrainState(*map(variable_views.values_of, groups)), feed.inner.data)
     for group, values in zip(groups, new, strict=True):
         for variable, value in zip(group, values, strict=True):
             variable.put(value)
     return to_numbers(logs)
 
 
-def _step_by_hand(step: Any, state: Any, batch: Any, op_by_op: bool) -> dict:
-    keep: list[Any] = []
-    state.state = step.reset(state.state)
-    try:
-        state.state, logs = kept(step.run if op_by_op else step.once, keep, state.state, batch)
-    except BaseException:
-        if keep:
-            state.state = keep[-1][0]
-        raise
-    return logs
+def run_prediction(model: Any, step: Any, feed: Any, calls: Any) -> Any:
+    """The outputs over a feed, joined along the batch axis, as NumPy arrays."""
+    batches = BatchCalls(model, calls, "predict", feed.steps)
+    parts: list[Any] = []
+
+    def shown() -> dict:
+        return {"outputs": _joined(parts[batches.first :])}
+
+    def on_group(done: int, rows: int, outputs: Any, new: Any) -> None:
+        parts.append(outputs)
+        batches.after(done, {}, shown)
+
+    before = step.values()
+    batches.begin()
+    after, _ = epoch(step, before, feed, steps_per_dispatch=1, on_group=on_group, dispatch=singly(step.once))
+    batches.close(shown)
+    step.keep(before, after)
+    return _joined(parts)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Outputs of several batches as one, as NumPy arrays of their own."""
+    parts = [jax.tree.map(np.asarray, p) for p in parts]
+    return jax.tree.map(lambda *xs: np.concatenate(xs), *parts)
 
 
 class Inner:
-    """The evaluation inside a fit: its state, `[trainable, non_trainable, metrics]`, is part of the fit's.
+    """The evaluation inside a fit: its state is part of the fit's.
 
     Args:
         outer: the fit's values.
-        metrics: the metrics' values to begin with.
     """
 
-    def __init__(self, outer: variable_views.Live, metrics: list[Any]):
+    seen, later = True, None  # what runs ahead of its callbacks cannot be taken back here
+
+    def __init__(self, outer: variable_views.Live):
         self.outer = outer
-        t, n, o, _ = outer.state
-        outer.state = [t, n, o, metrics]
 
     @property
-    def state(self) -> Any:
-        t, n, _, m = self.outer.state
-        return [t, n, m]
+    def state(self) -> TrainState:
+        return self.outer.state._replace(optimizer=[])
 
     @state.setter
-    def state(self, new: Any) -> None:
-        t, n, m = new
-        self.outer.state = [t, n, self.outer.state[2], m]
+    def state(self, new: TrainState) -> None:
+        self.outer.state = new._replace(optimizer=self.outer.state.optimizer)
 
     @property
     def looks(self) -> int:

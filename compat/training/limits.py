@@ -29,7 +29,7 @@ def limit_steps(feed: Any, execution: int = 1) -> Any:
         feed.inner.steps = -(-feed.inner.steps // execution) * execution
     if limit is None or (feed.steps is not None and feed.steps <= limit):
         return feed
-    warnings.warn(f"limiting steps per epoch to {limit}, as config.set_max_steps_per_epoch says", stacklevel=3)
+    warnings.warn(f"limiting steps per epoch to {limit}, as config.set_max_steps_per_epoch says", stacklevel=4)
     feed.steps = feed.inner.steps = limit
     if hasattr(feed.inner, "resumes"):
         feed.inner.resumes = True

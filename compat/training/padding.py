@@ -36,12 +36,12 @@ def _outputs(model: Any) -> list:
 
 def _measured(model: Any) -> bool:
     """Whether losses and metrics leave rows without weight out."""
-    loss, compiled = model._kf_loss, model._kf_metrics
+    loss, compiled = model._compile_loss, model._compile_metrics
     if any(layer._kf.losses or layer._own_metrics() for layer in model._all_layers()):
         return False
-    parts = [] if loss is None else [part for part, _ in loss._built.values()]
-    if loss is not None and not parts:  # losses of nested outputs
+    if loss is not None and (loss.structured or not loss.built):
         return False
+    parts = [] if loss is None else [place.loss for place in loss.places]
     if not all(isinstance(part, losses.Loss) for part in parts):
         return False
     parts += [] if compiled is None else compiled.metrics

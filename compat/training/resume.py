@@ -34,8 +34,7 @@ class Resume:
         """Runs what is left of the epoch; gives its logs."""
         if not self.batch and not self.before:
             return run_epoch(model, step, state, feed, calls, "train")
-        *others, metrics = state.state
-        state.state = [*others, self.metrics_of(metrics)]
+        state.state = state.state._replace(metrics=self.metrics_of(state.state.metrics))
         logs = run_epoch(model, step, state, Rest(feed, self.batch, self.before), calls, "train", self.batch)
         return dict(self.logs) if logs is None else logs
 

@@ -9,15 +9,16 @@ batch is computed again from the one before, which is kept, and the steps run on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from compat.variables import variable_views
-from kfun.training import ArrayFeed, StopEpoch
-from kfun.training.epoch import STEPS_PER_DISPATCH, kept
+from kfun.training import ArrayFeed
+from kfun.training.epoch import STEPS_PER_DISPATCH, Dispatch, at, kept, singly
+from kfun.training.feed import Group
 
 LARGEST = 64 * 2**20  # bytes of a state of which a second one may be kept
 BURST = 0.02  # seconds that callbacks may be called later than their batches end
@@ -48,11 +49,11 @@ class Ahead:
         """How many steps to run at once; 1 while single ones are to be run.
 
         Args:
-            state: a `live.Live`, or another holder of a state, which cannot be taken back.
+            state: a `Live`, or another holder of a state; one that somebody looks at cannot be taken back.
             batches: the next ones, with a leading axis.
             left: how many steps the epoch has left, None if unknown.
         """
-        if self.refused or self.done < _LOOKS or not isinstance(state, variable_views.Live) or state.seen:
+        if self.refused or self.done < _LOOKS or state.seen:
             return 1
         each = self.spent / self.done
         if self.program is None:
@@ -70,79 +71,49 @@ class Ahead:
     def _run(self, state: Any, batches: Any, first: Any, count: Any) -> tuple[Any, Any]:
         """`count` steps from the batch `first` on; the state, and the logs of each with a leading axis."""
         size = jax.tree.leaves(batches)[0].shape[0]
-        kinds = jax.eval_shape(lambda s, b: self.step.run(s, _at(b, 0))[1], state, batches)
+        kinds = jax.eval_shape(lambda s, b: self.step.run(s, at(b, 0))[1], state, batches)
         logs = jax.tree.map(lambda kind: jnp.zeros((size, *kind.shape), kind.dtype), kinds)
 
         def body(i: Any, carry: Any) -> Any:
             state, logs = carry
-            state, new = self.step.run(state, _at(batches, first + i))
+            state, new = self.step.run(state, at(batches, first + i))
             return state, jax.tree.map(lambda every, one: every.at[i].set(one), logs, new)
 
         return jax.lax.fori_loop(0, count, body, (state, logs))
 
-    def group(
-        self, state: variable_views.Live, batches: Any, first: int, count: int, keep: list
-    ) -> Iterator[tuple[Any, dict]]:
-        """Runs steps; yields `(state, logs)` of each, the state as one that is computed when it is looked at."""
-        before = state.state
-        final, logs = kept(self.program, keep, before, batches, first, count)
-        fetched = jax.device_get(logs)
-        for i in range(count):
-            later = variable_views.Later(lambda n=i + 1: self.program(before, batches, first, n)[0])
-            yield (final if i == count - 1 else later), {name: values[i] for name, values in fetched.items()}
+    def dispatches(self, holder: Any, left: int | None) -> Dispatch:
+        """How `kfun.training.epoch` runs an epoch: in single steps, or several at once when that has been found to pay.
 
+        Args:
+            holder: holds the state, and says whether somebody looks at it.
+            left: how many steps the epoch has, None if unknown.
+        """
+        one = singly(self.step.once)
+        began: float | None = None  # the last single step
 
-def _at(batches: Any, i: Any) -> Any:
-    return jax.tree.map(lambda x: x[i], batches)
-
-
-def one_by_one(run: Callable, ahead: Ahead | None, state: Any, feed: Any, on_batch: Callable, keep: list) -> dict:
-    """An epoch whose callbacks are called for every batch.
-
-    Args:
-        run: `(state, batch) -> (state, logs)`.
-        ahead: what runs steps ahead, None if nothing can.
-        state: a holder of the state: `live.Live` or `Inner`.
-        feed: the batches.
-        on_batch: called after each with the number done, the rows, the logs and the state.
-        keep: holds `(state, logs)` of the newest dispatch.
-
-    Returns:
-        The last logs.
-
-    Raises:
-        ValueError: if the feed gave no batch.
-    """
-    logs, done, before = None, 0, time.perf_counter()
-    for group in feed.groups(_taken_at_once(feed)):
-        place = 0
-        while place < group.count:
-            left = None if feed.steps is None else feed.steps - done
-            size = 1 if ahead is None else min(ahead.size(state, group.batches, left), group.count - place)
-            if size > 1:
-                made = ahead.group(state, group.batches, place, size, keep)
-            else:
-                made = [kept(run, keep, state.state, _at(group.batches, place))]
-            for new, logs in made:
-                done, place = done + 1, place + 1
-                looks = state.looks
-                try:
-                    on_batch(done, group.rows, logs, new)
-                except StopEpoch:
-                    return logs
-                if state.looks != looks:  # what was run ahead runs again, from what the callback left
-                    state.seen = True
-                    break
+        def dispatch(state: Any, group: Group, first: int, keep: list) -> Iterator[tuple[Any, dict, int]]:
+            nonlocal began, left
             now = time.perf_counter()
-            if size == 1 and ahead is not None:
-                ahead.note(now - before)
-            before = now
-    if logs is None:
-        raise ValueError("the data gave no batch: an epoch needs at least one example")
-    return logs
+            if began is not None:
+                self.note(now - began)
+            size = min(self.size(holder, group.batches, left), group.count - first)
+            began = now if size == 1 else None
+            for made in one(state, group, first, keep) if size == 1 else self._several(state, group, first, size, keep):
+                left = None if left is None else left - 1
+                yield made
+
+        return dispatch
+
+    def _several(self, state: Any, group: Group, first: int, size: int, keep: list) -> Iterator[tuple[Any, dict, int]]:
+        """Runs steps and yields after each; the state between two is one that is computed when it is looked at."""
+        final, logs = kept(self.program, keep, state, group.batches, first, size)
+        fetched = jax.device_get(logs)
+        for i in range(size):
+            later = variable_views.Later(lambda n=i + 1: self.program(state, group.batches, first, n)[0])
+            yield (final if i == size - 1 else later), {name: values[i] for name, values in fetched.items()}, 1
 
 
-def _taken_at_once(feed: Any) -> int:
+def taken_at_once(feed: Any) -> int:
     """How many batches to take from a feed for single steps: several of arrays, unless the next epoch goes on there."""
     inner = getattr(feed, "inner", None)
     return STEPS_PER_DISPATCH if isinstance(inner, ArrayFeed) and not inner.resumes else 1

@@ -1,9 +1,10 @@
-"""The pure steps of a model, in the form that `kfun.training` runs."""
+"""The pure steps of a model: `kfun.training`'s step over its pure form, with what is Keras's own around it."""
 
 from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,40 +13,70 @@ import numpy as np
 from compat.engine.provenance import ours
 from compat.state import padded_rows
 from compat.training import data
-from compat.training.batch_callbacks import BatchCalls
 from compat.training.compilation import Compiled
 from compat.training.run_ahead import Ahead
 from compat.variables import variable_views
 from kfun import ops
+from kfun.training import Forward, Step, TrainState
 from kfun.training.epoch import STEPS_PER_DISPATCH
 
+_EMPTY = TrainState([], [], [], [], [])
 
-class _Step:
-    """Base: `update(state, batch)` and `logs(state)` are pure; `once` is one compiled step."""
 
-    method = ""  # the model's method that a subclass may override
-    update_with_logs: Any = None
+class ModelStep(Step):
+    """A step of a model, its class's own if that has one.
+
+    The parts of the train state are lists of the values of the model's variables; nothing is drawn from a key,
+    since seeds are variables.
+
+    Attributes:
+        method: the model's method that a subclass may override.
+        parts: which parts of the train state that method is given and gives, in order.
+    """
+
+    method = ""
+    parts: tuple[str, ...] = ()
+    jit = staticmethod(jax.jit)  # nothing to look up at each call: the values are JAX's
 
     def __init__(self, model: Any):
         self.model = model
-        self.revision = getattr(getattr(model, "optimizer", None), "revision", 0)  # of the optimizer's arguments
-        if _overridden(model, self.method):
-            self.update_with_logs = self._custom
-        elif type(model).compute_metrics is not Compiled.compute_metrics:
-            self.update_with_logs = self._measured
+        self.revision = revision(model)
+        self.custom = model._overrides(self.method)
+        self.own_logs = self.custom or type(model).compute_metrics is not Compiled.compute_metrics
         self.steps_per_dispatch = STEPS_PER_DISPATCH
         self._fresh: tuple[list[int], Any] = ([], None)  # ids of metrics' variables, and what makes their first values
 
-    def reset(self, state: list) -> list:
+    # ---- the state ----
+
+    def groups(self) -> TrainState:
+        """The variables whose values are the state."""
+        model = self.model
+        trained = "optimizer" in self.parts and model.optimizer is not None
+        return _EMPTY._replace(
+            params=model.trainable_variables,
+            state=model.non_trainable_variables,
+            optimizer=list(model.optimizer.variables) if trained else [],
+            metrics=model.metrics_variables if "metrics" in self.parts else [],
+        )
+
+    def state_of(self, values: Any) -> TrainState:
+        """The state of a tuple or list of its parts, as Keras passes them around."""
+        return _EMPTY._replace(**dict(zip(self.parts, map(list, values), strict=True)))
+
+    def values_of(self, state: TrainState) -> tuple:
+        """The parts of a state as Keras passes them around."""
+        return tuple(getattr(state, part) for part in self.parts)
+
+    def reset(self, state: TrainState) -> TrainState:
         """The state with the metrics at their beginning."""
         variables = self.model.metrics_variables
         key = list(map(id, variables))
         if self._fresh[0] != key:
             self._fresh = key, self._compiled_reset(variables)
         compiled = self._fresh[1]
-        return [*state[: len(state) - 1], self._reset_values(variables, state[-1]) if compiled is None else compiled()]
+        return state._replace(metrics=self._first(variables, state.metrics) if compiled is None else compiled())
 
-    def _reset_values(self, variables: list[Any], values: list[Any]) -> list[Any]:
+    def _first(self, variables: list[Any], values: list[Any]) -> list[Any]:
         with variable_views.given([(variables, values)]) as inside:
             self.model.reset_metrics()
             return [ops.convert_to_tensor(inside.get(v)) for v in variables]
@@ -57,18 +88,68 @@ class _Step:
         if not known or self.model._op_by_op:
             return None
         first = variable_views.values_of(variables)
-        return jax.jit(lambda: self._reset_values(variables, [jax.numpy.zeros_like(x) for x in first]))
+        return jax.jit(lambda: self._first(variables, [jax.numpy.zeros_like(x) for x in first]))
 
-    def logs(self, state: list) -> dict:
-        """The metrics' results."""
-        with variable_views.given([(self.model.metrics_variables, state[-1])]):
+    # ---- the step ----
+
+    def forward(self, params: Any, train_state: TrainState, batch: Any, key: Any) -> tuple[Any, Forward]:
+        x, y, weight = data.unpack(batch)
+        more = {"optimizer_variables": train_state.optimizer} if self.trains else {}
+        given = (params, train_state.state, train_state.metrics, x, y, weight)
+        loss, passed = self.model.compute_loss_and_updates(*given, training=self.trains, **more)
+        return loss, Forward(*passed)
+
+    def apply(self, grads: Any, optimizer: Any, trained: Any) -> tuple[Any, Any]:
+        return self.model.optimizer.stateless_apply(optimizer, grads, trained)
+
+    def track(self, passed: Forward, batch: Any) -> tuple[Any, dict]:
+        x, y, weight = data.unpack(batch)
+        variables = self.model.metrics_variables
+        with variable_views.given([(variables, passed.metrics)]) as inside:
+            tracker = self.model._loss_tracker
+            if tracker is not None:
+                tracker.update_state(passed.loss, sample_weight=padded_rows.count(jax.tree.leaves(x)[0]))
+            logs = self.model.compute_metrics(x, y, passed.outputs, weight)
+            return [inside.get(v) for v in variables], _tensors(logs)
+
+    def logs(self, train_state: TrainState) -> dict:
+        with variable_views.given([(self.model.metrics_variables, train_state.metrics)]):
             return self.model.get_metrics_result()
 
-    @functools.cached_property
-    def once(self) -> Any:
-        """One compiled step: `(state, batch) -> (state, logs)`."""
+    def advance(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict | None]:
+        if not self.custom:
+            return self.ordinary(train_state, batch)
+        logs, train_state = self.by_method(train_state, batch)  # whose batches are not padded
+        return train_state, _tensors(logs)
 
-        return jax.jit(self.run, donate_argnums=(0,))
+    def ordinary(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict | None]:
+        """The step of a model whose class has none of its own."""
+        with padded_rows.real(batch) as batch:
+            return super().advance(train_state, batch)
+
+    def by_method(self, train_state: TrainState, batch: Any) -> tuple[Any, TrainState]:
+        """What the model's own method gives, and the state after it.
+
+        `method(state, data)` is Keras's form on JAX; `method(data)` reads and assigns variables.
+        """
+        method = getattr(self.model, self.method)
+        if takes_state(method):
+            result, values = method(self.values_of(train_state), batch)
+            return result, self._after(train_state, values)
+        groups = self.values_of(self.groups())
+        with variable_views.given(list(zip(groups, self.values_of(train_state), strict=True))) as inside:
+            result = method(batch)
+            return result, self.state_of([inside.get(v) for v in group] for group in groups)
+
+    def _after(self, train_state: TrainState, values: Any) -> TrainState:
+        return self.state_of(values)
+
+    def as_method(self, values: Any, batch: Any) -> tuple[dict | None, tuple]:
+        """The ordinary step in the form of Keras's methods."""
+        state, logs = self.ordinary(self.state_of(values), batch)
+        return logs, self.values_of(state)
+
+    # ---- compiled ----
 
     @functools.cached_property
     def alone(self) -> Any:
@@ -83,118 +164,81 @@ class _Step:
         """What runs several steps before their callbacks are called."""
         return Ahead(self)
 
-    def run(self, state: list, batch: Any) -> tuple[list, dict]:
-        """One step, the model's own if it has one: `(state, logs)`; pure."""
-        if self.update_with_logs is not None:
-            return self.update_with_logs(state, batch)  # whose batches are not padded
-        state = self.update(state, batch)
-        return state, self.logs(state)
+    def function(self) -> Callable:
+        """Keras's form of the step: `(state, iterator) -> (logs or outputs, state)`, on the iterator's next batch."""
 
-    def update(self, state: list, batch: Any) -> list:
-        """One step; pure."""
-        with padded_rows.real(batch) as batch:
-            return self._measured(state, batch)[0]
+        def run(state: Any, iterator: Any) -> tuple[Any, tuple]:
+            once = self.run if self.model._op_by_op else self.once
+            new, logs = once(self.state_of(state), next(iterator))
+            return logs, self.values_of(TrainState(*new))
 
-    def _measured(self, state: list, batch: Any) -> tuple[list, dict]:
-        """One step and what `compute_metrics` gave, which a subclass may add to."""
-        raise NotImplementedError(f"{type(self).__name__} has no step")
-
-    def _custom(self, state: list, batch: Any) -> tuple[list, dict]:
-        """A step that the model defines itself, with logs of its own.
-
-        `method(state, data)` is Keras's form on JAX; `method(data)` reads and assigns variables.
-        """
-        method = getattr(self.model, self.method)
-        if takes_state(method):
-            logs, state = method(tuple(state), batch)
-        else:
-            groups = self.model._groups()
-            groups = groups if len(state) == len(groups) else [groups[0], groups[1], groups[3]]
-            with variable_views.given(list(zip(groups, state, strict=True))) as inside:
-                logs = method(batch)
-                state = [[inside.get(v) for v in group] for group in groups]
-        logs = {k: ops.convert_to_tensor(v) for k, v in logs.items()}
-        return [list(s) for s in state], logs
+        return run
 
 
-class TrainStep(_Step):
-    """A training step: the state is `[trainable, non_trainable, optimizer, metrics]`."""
+class TrainStep(ModelStep):
+    """A training step."""
 
-    method = "train_step"
-
-    def _measured(self, state: list, batch: Any) -> tuple[list, dict]:
-        model = self.model
-        t, n, o, m = state
-        x, y, weight = data.unpack(batch)
-        gradient = jax.value_and_grad(model.compute_loss_and_updates, has_aux=True)
-        (_, (loss, y_pred, n, m)), grads = gradient(t, n, m, x, y, weight, training=True, optimizer_variables=o)
-        t, o = model.optimizer.stateless_apply(o, grads, t)
-        m, logs = _moved(model, m, x, y, y_pred, weight, loss)
-        return [t, n, o, m], logs
+    method, parts = "train_step", ("params", "state", "optimizer", "metrics")
 
 
-class EvalStep(_Step):
-    """An evaluation step: the state is `[trainable, non_trainable, metrics]`."""
+class EvalStep(ModelStep):
+    """An evaluation step."""
 
-    method = "test_step"
-
-    def _measured(self, state: list, batch: Any) -> tuple[list, dict]:
-        model = self.model
-        t, n, m = state
-        x, y, weight = data.unpack(batch)
-        _, (loss, y_pred, n, m) = model.compute_loss_and_updates(t, n, m, x, y, weight, training=False)
-        m, logs = _moved(model, m, x, y, y_pred, weight, loss)
-        return [t, n, m], logs
+    method, parts = "test_step", ("params", "state", "metrics")
+    trains = False
 
 
-def _moved(model: Any, values: list, x: Any, y: Any, y_pred: Any, weight: Any, loss: Any) -> tuple[list, dict]:
-    """The metrics' values after a batch, and what `compute_metrics` gave."""
-    variables = model.metrics_variables
-    with variable_views.given([(variables, values)]) as inside:
-        tracker = model.__dict__.get("_kf_loss_tracker")
-        if tracker is not None:
-            tracker.update_state(loss, sample_weight=padded_rows.count(jax.tree.leaves(x)[0]))
-        logs = model.compute_metrics(x, y, y_pred, weight)
-        logs = {k: ops.convert_to_tensor(v) for k, v in logs.items()}
-        return [inside.get(v) for v in variables], logs
+class PredictStep(ModelStep):
+    """The forward pass: its logs are the outputs."""
 
-
-class PredictStep(_Step):
-    """The forward pass over a feed."""
-
-    method = "predict_step"
+    method, parts = "predict_step", ("params", "state")
+    trains = False
 
     @functools.cached_property
     def compiled(self) -> Any:
-        """`(trainable, non_trainable, x) -> (outputs, {place: new non-trainable value})`, compiled."""
+        """`(trainable, non_trainable, x) -> (outputs, {place: new non-trainable value})`, compiled.
+
+        It takes no memory, and what it leaves as it was does not pass through it: most models change nothing.
+        """
 
         def run(t: list, n: list, x: Any) -> Any:
-            method = self.model.predict_step
-            if takes_state(method):
-                outputs, new = method((t, n), (x,))
-            else:
-                groups = self.model._groups()[:2]
-                with variable_views.given(list(zip(groups, (t, n), strict=True))) as inside:
-                    outputs, new = method((x,)), [inside.get(v) for v in groups[1]]
-            return outputs, {i: v for i, (v, old) in enumerate(zip(new, n, strict=True)) if v is not old}
+            outputs, new = self.by_method(TrainState(t, n), (x,))
+            return outputs, {i: v for i, (v, old) in enumerate(zip(new.state, n, strict=True)) if v is not old}
 
         return run if self.model._op_by_op else jax.jit(run)
 
+    def _after(self, train_state: TrainState, values: Any) -> TrainState:
+        return train_state._replace(state=values)
+
+    def run(self, train_state: TrainState, batch: Any) -> tuple[TrainState, Any]:
+        with padded_rows.real(batch) as real:
+            outputs, changed = self.compiled(train_state.params, train_state.state, data.unpack(real)[0])
+        state = [changed.get(i, value) for i, value in enumerate(train_state.state)] if changed else train_state.state
+        return train_state._replace(state=state), padded_rows.only_real(outputs, batch)
+
+    @property
+    def once(self) -> Any:
+        """`run`, whose forward pass is compiled."""
+        return self.run
+
+    def keep(self, before: TrainState, after: TrainState) -> None:
+        """Gives variables what the forward pass changed: states of stateful layers, seeds."""
+        for variable, old, new in zip(self.model.non_trainable_variables, before.state, after.state, strict=True):
+            if new is not old:
+                variable.assign(new)
+
+    def values(self) -> TrainState:
+        """The present values."""
+        return TrainState(*map(variable_views.values_of, self.groups()))
+
     def batch(self, x: Any) -> Any:
         """The outputs of one batch, as NumPy arrays."""
-        t, n = self._values()
-        outputs, changed = self.compiled(t, n, x)
-        self._put(changed)
-        return jax.tree.map(np.array, outputs)  # of its own: it may be written to
-
-    def _values(self) -> tuple[list, list]:
-        self._variables = self.model.trainable_variables, self.model.non_trainable_variables
-        return variable_views.values_of(self._variables[0]), variable_views.values_of(self._variables[1])
-
-    def _put(self, changed: dict[int, Any]) -> None:
-        """Keeps what the forward pass changed: states of stateful layers, seeds."""
+        variables = self.model.non_trainable_variables
+        values = variable_views.values_of(self.model.trainable_variables), variable_views.values_of(variables)
+        outputs, changed = self.compiled(*values, x)
         for place, value in changed.items():
-            self._variables[1][place].assign(value)
+            variables[place].assign(value)
+        return jax.tree.map(np.array, outputs)  # of its own: it may be written to
 
     def direct(self, x: np.ndarray, batch_size: int) -> Any:
         """The outputs of an array that is one batch; None where the general way must be taken."""
@@ -202,52 +246,17 @@ class PredictStep(_Step):
             return None
         return self.batch(x)
 
-    def run(self, feed: Any, callbacks: Any, verbose: Any) -> Any:
-        """The outputs over a feed, joined along the batch axis."""
-        calls = self.model._callbacks(callbacks, verbose, 1, feed)
-        each = calls.wants_batches("predict")
-        batches = BatchCalls(calls, "predict", getattr(self.model, "steps_per_execution", 1), feed.steps)
-        self.model.stop_predicting = False
-        calls.on_predict_begin()
-        t, n = self._values()
-        parts: list[Any] = []
-        latest: dict[int, Any] = {}
-        if each:
-            batches.begin()
-        for done, group in enumerate(feed.groups(1), 1):
-            with padded_rows.real(jax.tree.map(lambda a: a[0], group.batches)) as batch:
-                outputs, changed = self.compiled(t, n, data.unpack(batch)[0])
-            outputs = padded_rows.only_real(outputs, group.batches)
-            for place, value in changed.items():
-                n[place] = value
-            latest |= changed
-            parts.append(outputs)
-            ended = batches.after(done)
-            if not each:
-                calls.on_group("predict", done, {})
-            elif ended:
-                batches.end({"outputs": _joined(parts[batches.first :])})
-            if self.model.stop_predicting:
-                break
-            if each and ended:
-                batches.begin()
-        if each and batches.open and not self.model.stop_predicting:
-            batches.end({"outputs": _joined(parts[batches.first :])})
-        self._put(latest)
-        calls.on_predict_end()
-        if not parts:
-            raise ValueError("predict: the data gave no batch")
-        return _joined(parts)
+
+STEPS = {"train": TrainStep, "test": EvalStep, "predict": PredictStep}
 
 
-def _joined(parts: list[Any]) -> Any:
-    """Outputs of several batches as one, as NumPy arrays of their own."""
-    parts = [jax.tree.map(np.asarray, p) for p in parts]
-    return jax.tree.map(lambda *xs: np.concatenate(xs), *parts)
+def _tensors(logs: dict) -> dict:
+    return {name: ops.convert_to_tensor(value) for name, value in logs.items()}
 
 
-def _overridden(model: Any, method: str) -> bool:
-    return bool(method) and model._overrides(method)
+def revision(model: Any) -> int:
+    """Of the arguments of the model's optimizer, which steps are compiled with."""
+    return getattr(getattr(model, "optimizer", None), "revision", 0)
 
 
 def takes_state(method: Any) -> bool:

@@ -1,28 +1,33 @@
-"""`Trainer`: fit, evaluate, predict.
+"""`Trainer`: fit, evaluate, predict, one batch at a time, and the steps that a subclass may override.
 
-One pure step is built from the model and run by `kfun.training`: many steps per dispatch unless
-a callback wants to look at every batch. The step's state is four lists of values, as in Keras on
-JAX: trainable, non-trainable, optimizer's, metrics'.
+A pure step is built from the model (`steps`) and run by `kfun.training`: many times per dispatch unless a callback
+wants to look at every batch. What a user sees of its state are four lists of values, as in Keras on JAX: trainable,
+non-trainable, optimizer's, metrics'.
 """
 
 from __future__ import annotations
 
-import warnings
+import functools
+import inspect
 import weakref
 from typing import Any
 
 import numpy as np
 
+from compat.engine.call_context import call_plan
 from compat.engine.tracebacks import filtered
-from compat.training import data, padding, resume
-from compat.training.callbacks.callback_list import CallbackList
-from compat.training.epoch import Inner, run_epoch
+from compat.training import data, padding
+from compat.training.compilation import Compiled
+from compat.training.epoch import Inner, batch_alone, run_prediction
 from compat.training.limits import limit_steps, limited_epochs
-from compat.training.on_batch import Steps
+from compat.training.loops import callbacks_of, due, make_ready, run_epochs, run_evaluation
+from compat.training.preparation import prepare
+from compat.training.state_tree import by_path, set_by_path
+from compat.training.steps import STEPS, revision
 from compat.variables import variable_views
 
 
-class Trainer(Steps):
+class Trainer(Compiled):
     """The training half of `Model`."""
 
     @filtered
@@ -80,70 +85,21 @@ class Trainer(Steps):
             held = data.validation_feed(validation_data, validation_batch_size or batch_size, validation_steps)
             limit_steps(held, self.steps_per_execution)
         epochs = limited_epochs(epochs)
-        limit_steps(feed, self.steps_per_execution)
-        self._prepare(feed, "fit")
-        self._pad(feed)
+        make_ready(self, feed, "fit")
         if held is not None:
-            self._pad(held)
+            padding.pad(self, held)
         feed.reset()
-        step = self._step("train")
-        calls = self._callbacks(callbacks, verbose, epochs, feed, add_history=True)
+        calls = callbacks_of(self, callbacks, verbose, epochs, feed, add_history=True)
         self.stop_training = False
         self.__dict__["_kf_feed"] = weakref.ref(feed)
-        with variable_views.Live(*self._groups()) as state:
-            calls.on_train_begin()
-            logs: dict[str, float] = {}
-            left = resume.take(self)
-            for number in range(initial_epoch if left is None else left.epoch, epochs):
-                calls.on_epoch_begin(number)
-                state.state = step.reset(state.state)
-                if left is None:
-                    logs = run_epoch(self, step, state, feed, calls, "train")
-                else:
-                    logs = left.run(self, step, state, feed, calls)
-                    left = None
-                _warn_of_nan(logs, number)
-                if held is not None and _due(number, validation_freq):
-                    val = self._evaluate_in(state, held, calls)
-                    logs |= {f"val_{k}": v for k, v in val.items()}
-                calls.on_epoch_end(number, logs)
-                if self.stop_training:
-                    break
-            self._finalize(state)
-            calls.on_train_end(logs)
+
+        def validate(number: int, state: Any) -> dict[str, float]:
+            if held is None or not due(number, validation_freq):
+                return {}
+            return {f"val_{name}": value for name, value in run_evaluation(self, Inner(state), held, calls).items()}
+
+        run_epochs(self, feed, calls, initial_epoch, epochs, validate)
         return self.history
-
-    def _pad(self, feed: Any, predicts: bool = False) -> None:
-        """Lets a feed fill up its smaller batches, if the model allows it, so that one program runs all."""
-        padding.pad(self, feed, predicts)
-
-    def _finalize(self, state: variable_views.Live) -> None:
-        if self.optimizer is not None and getattr(self.optimizer, "use_ema", False):
-            self.optimizer.finalize_variable_values(self.trainable_variables)
-
-    def _callbacks(self, callbacks: Any, verbose: Any, epochs: int, feed: Any, add_history: bool = False) -> Any:
-        """The callbacks of a method as one; a `CallbackList` that is given is used as it is."""
-        params = {"verbose": _verbosity(verbose), "epochs": epochs, "steps": feed.steps}
-        if isinstance(callbacks, CallbackList):
-            if add_history:
-                callbacks.record(self)
-            callbacks.set_params(params)
-            return callbacks
-        return CallbackList(callbacks, add_history, params["verbose"] != 0, self, **params)
-
-    def _evaluate_in(self, state: variable_views.Live, feed: Any, calls: Any) -> dict[str, float]:
-        """Evaluates with the values of a running fit."""
-        step = self._step("test")
-        feed.reset()
-        calls.on_test_begin()
-        self.stop_evaluating = False
-        t, n, _, m = state.state
-        inner = Inner(state, step.reset([t, n, m])[-1])
-        logs = run_epoch(self, step, inner, feed, calls, "test")
-        calls.on_test_end(logs)
-        return logs
-
-    # ---- evaluate and predict ----
 
     @filtered
     def evaluate(
@@ -167,19 +123,10 @@ class Trainer(Steps):
             raise TypeError(f"evaluate: unknown arguments {sorted(kwargs)}")
         self._need_compile("evaluate")
         feed = data.make_feed(x, y, sample_weight, batch_size, False, None, steps, "evaluate")
-        limit_steps(feed, self.steps_per_execution)
-        self._prepare(feed, "evaluate")
-        self._pad(feed)
-        feed.reset()
-        step = self._step("test")
-        calls = self._callbacks(callbacks, verbose, 1, feed)
-        self.stop_evaluating = False
-        groups = self._groups()
-        with variable_views.Live(groups[0], groups[1], groups[3]) as state:
-            calls.on_test_begin()
-            state.state = step.reset(state.state)
-            logs = run_epoch(self, step, state, feed, calls, "test")
-            calls.on_test_end(logs)
+        make_ready(self, feed, "evaluate")
+        calls = callbacks_of(self, callbacks, verbose, 1, feed)
+        with variable_views.Live(self._step("test").groups()) as state:
+            logs = run_evaluation(self, state, feed, calls)
         return logs if return_dict else self._listed(logs)
 
     @filtered
@@ -198,27 +145,168 @@ class Trainer(Steps):
             if outputs is not None:
                 return outputs
         feed = data.make_feed(x, None, None, batch_size, False, None, steps, "predict")
-        limit_steps(feed, self.steps_per_execution)
-        self._prepare(feed, "predict")
-        self._pad(feed, predicts=True)
-        return step.run(feed, callbacks, verbose)
+        make_ready(self, feed, "predict")
+        calls = callbacks_of(self, callbacks, verbose, 1, feed)
+        self.stop_predicting = False
+        calls.on_predict_begin()
+        outputs = run_prediction(self, step, feed, calls)
+        calls.on_predict_end()
+        return outputs
+
+    # ---- one batch ----
+
+    @filtered
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One step on one batch; the metrics are of this batch alone, as in Keras on JAX."""
+        self._need_compile("train_on_batch")
+        feed = data.one_batch(x, y, sample_weight, class_weight)
+        prepare(self, feed, "fit")
+        logs = batch_alone(self._step("train"), feed)
+        return logs if return_dict else self._listed(logs)
+
+    @filtered
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """The loss and metrics of one batch alone."""
+        self._need_compile("test_on_batch")
+        feed = data.one_batch(x, y, sample_weight, None)
+        prepare(self, feed, "evaluate")
+        logs = batch_alone(self._step("test"), feed)
+        return logs if return_dict else self._listed(logs)
+
+    @filtered
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch, as NumPy arrays."""
+        step = self._step("predict")
+        if type(x) is np.ndarray and x.ndim:
+            outputs = step.direct(x, len(x))
+            if outputs is not None:
+                return outputs
+        feed = data.one_batch(x, None, None, None)
+        prepare(self, feed, "predict")
+        return step.batch(data.unpack(feed.batch())[0])
+
+    # ---- steps ----
+
+    def _step(self, kind: str) -> Any:
+        """What runs for a batch to `"train"`, `"test"` or `"predict"`; made anew when the optimizer changes."""
+        made = self.__dict__["_kf_steps_made"]
+        if kind not in made or made[kind].revision != revision(self):
+            made[kind] = STEPS[kind](self)
+        return made[kind]
+
+    def _overrides(self, *methods: str) -> bool:
+        """Whether the model's class has one of the methods of this one for itself."""
+        return any(getattr(type(self), name) is not getattr(Trainer, name) for name in methods)
+
+    def train_step(self, state: Any, batch: Any) -> tuple[dict, Any]:
+        """One training step as a pure function; a subclass may override it.
+
+        Args:
+            state: `(trainable, non_trainable, optimizer, metrics)`: lists of variables' values.
+            batch: `(x, y, sample_weight)`.
+
+        Returns:
+            `(logs, state)`.
+        """
+        return self._step("train").as_method(state, batch)
+
+    def test_step(self, state: Any, batch: Any) -> tuple[dict, Any]:
+        """One evaluation step as a pure function: `state` is `(trainable, non_trainable, metrics)`."""
+        return self._step("test").as_method(state, batch)
+
+    def predict_step(self, state: Any, batch: Any) -> tuple[Any, Any]:
+        """The outputs as a pure function: `state` is `(trainable, non_trainable)`."""
+        x, _, _ = data.unpack(batch)
+        others = self.non_trainable_variables
+        with variable_views.given([(self.trainable_variables, state[0]), (others, state[1])]) as inside:
+            return self(x, training=False), [inside.get(v) for v in others]
+
+    def compute_loss_and_updates(
+        self,
+        trainable_variables: Any,
+        non_trainable_variables: Any,
+        metrics_variables: Any,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        training: bool = False,
+        optimizer_variables: Any = None,
+    ) -> tuple[Any, tuple]:
+        """The loss as a pure function of the trainable values, for `jax.value_and_grad(..., has_aux=True)`.
+
+        Returns:
+            `(loss, (unscaled loss, y_pred, new non-trainable values, new metrics values))`.
+        """
+        own, others, metrics = self.trainable_variables, self.non_trainable_variables, self.metrics_variables
+        given = [(own, trainable_variables), (others, non_trainable_variables), (metrics, metrics_variables)]
+        with variable_views.given(given) as inside:
+            y_pred = self(x, training=training) if call_plan(type(self)).training else self(x)  # as in Keras
+            said = {"training": training} if _takes_training(type(self), "compute_loss") else {}
+            loss = unscaled = self.compute_loss(x, y, y_pred, sample_weight, **said)
+            if training and self.optimizer is not None and optimizer_variables is not None:
+                loss = self.optimizer.stateless_scale_loss(optimizer_variables, loss)
+            new = [inside.get(v) for v in others], [inside.get(v) for v in metrics]
+        return loss, (unscaled, y_pred, *new)
+
+    # ---- Keras's names ----
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Makes `train_function(state, iterator) -> (logs, state)`: one step on the iterator's next batch."""
+        if self.train_function is None or force:
+            self.train_function = self._step("train").function()
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Makes `test_function(state, iterator) -> (logs, state)`."""
+        if self.test_function is None or force:
+            self.test_function = self._step("test").function()
+        return self.test_function
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        """Makes `predict_function((trainable, non_trainable), iterator) -> (outputs, state)`."""
+        if self.predict_function is None or force:
+            self.predict_function = self._step("predict").function()
+        return self.predict_function
+
+    def jax_state_sync(self) -> None:
+        """Nothing: variables show the running step's values at any time."""
+
+    def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, dict]:
+        """The variables' values in nested dicts by path.
+
+        Args:
+            value_format: `"backend_tensor"` or `"numpy_array"`.
+
+        Returns:
+            Dicts under `trainable_variables`, `non_trainable_variables`, `optimizer_variables`, `metrics_variables`.
+
+        Raises:
+            ValueError: if the format is unknown, or two variables of a kind have one path.
+        """
+        return by_path(self._by_kind(), value_format)
+
+    def set_state_tree(self, state_tree: dict[str, dict]) -> None:
+        """Sets variables from nested dicts by path, in the form of `get_state_tree`.
+
+        Raises:
+            ValueError: if a kind or a path is unknown.
+        """
+        set_by_path(self._by_kind(), state_tree)
+
+    def _by_kind(self) -> dict[str, list]:
+        names = ("trainable_variables", "non_trainable_variables", "optimizer_variables", "metrics_variables")
+        return dict(zip(names, self._step("train").groups(), strict=False))
 
 
-def _verbosity(verbose: Any) -> int:
-    return 1 if verbose == "auto" else int(verbose)
-
-
-def _due(number: int, frequency: Any) -> bool:
-    if isinstance(frequency, (list, tuple, set)):
-        return number + 1 in frequency
-    return (number + 1) % int(frequency) == 0
-
-
-def _warn_of_nan(logs: dict, number: int) -> None:
-    loss = logs.get("loss")
-    if loss is not None and np.ndim(loss) == 0 and not np.isfinite(loss):
-        warnings.warn(
-            f"epoch {number + 1}: the loss is {loss}. Lower the learning rate, clip gradients, check the data "
-            "for NaN, or stop early with callbacks.TerminateOnNaN()",
-            stacklevel=3,
-        )
+@functools.cache
+def _takes_training(cls: type, method: str) -> bool:
+    """Whether a method has an argument `training`, or takes any."""
+    parameters = inspect.signature(getattr(cls, method)).parameters.values()
+    return any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)

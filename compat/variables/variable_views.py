@@ -20,23 +20,23 @@ class Later:
 
 
 class Live:
-    """Lists of values that a compiled step replaces, and the variables that are views of them.
+    """A train state that a compiled step replaces, and the variables that are views of its values.
 
     A variable read meanwhile shows a copy, because the next step takes the memory of the values.
 
     Args:
-        variables: lists of variables, in the order of the train state's lists.
+        variables: a train state with lists of variables in place of their values.
     """
 
-    def __init__(self, *variables: list[Variable]):
+    def __init__(self, variables: Any):
         self.variables = variables
-        self._state: Any = _copies([values_of(group) for group in variables])  # memory that a step may take
+        self._state: Any = _copies(type(variables)(*map(values_of, variables)))  # memory that a step may take
         self.changed = False
         self.looks = 0  # how often a variable was read or written
         self.seen = False  # whether that was between two batches of an epoch
 
     @property
-    def state(self) -> list[list[Any]]:
+    def state(self) -> Any:
         """The values."""
         if isinstance(self._state, Later):
             self._state = self._state.compute()
@@ -72,7 +72,7 @@ class Live:
         self.looks += 1
         group = list(self.state[place[0]])
         group[place[1]] = jnp.copy(value)
-        self.state = [group if i == place[0] else g for i, g in enumerate(self.state)]
+        self.state = type(self.state)(*(group if i == place[0] else g for i, g in enumerate(self.state)))
         self.changed = True
 
     def take(self) -> Any:

@@ -5,6 +5,8 @@ from kfun.training.epoch import epoch as epoch
 from kfun.training.feed import ArrayFeed as ArrayFeed
 from kfun.training.feed import StreamFeed as StreamFeed
 from kfun.training.feed import feed_of as feed_of
+from kfun.training.step import Forward as Forward
+from kfun.training.step import Step as Step
 from kfun.training.step import TrainState as TrainState
 from kfun.training.step import make_eval_step as make_eval_step
 from kfun.training.step import make_train_step as make_train_step

@@ -23,17 +23,108 @@ class TrainState(NamedTuple):
 
     params: Any  # what the optimizer trains
     state: Any  # the net's own state: moving statistics, counters
-    optimizer: Any  # the optimizer's state; holds the learning rate
-    metrics: Any  # running totals since the epoch began
-    key: Any  # uint32[2], split at every step
+    optimizer: Any = ()  # the optimizer's state; holds the learning rate
+    metrics: Any = ()  # running totals since the epoch began
+    key: Any = ()  # uint32[2], split at every training step; () where nothing is drawn from it
 
 
-class _Step:
-    """A step that a driver can run one at a time or in a loop.
+class Forward(NamedTuple):
+    """What a forward pass gives beside the number that is differentiated."""
 
-    Calling it runs one compiled step, `(train_state, batch) -> (train_state, logs)`, and donates
-    the state that it was given: use the returned one from there on.
+    loss: Any  # a scalar, as it is shown
+    outputs: Any
+    state: Any  # the net's own, after the pass
+    metrics: Any  # the running totals, as the pass left them
+
+
+class Step:
+    """The one place that differentiates, applies gradients, carries the state and moves the metrics.
+
+    What is trained and measured is said by a subclass: `forward`, `track` and `logs`, and `apply` if it trains.
+    All are pure. Calling a step runs it compiled, `(train_state, batch) -> (train_state, logs)`, and donates the
+    state that it was given: use the returned one from there on.
+
+    Attributes:
+        trains: whether a step differentiates and changes the parameters.
+        frozen: a pattern; parameters whose path matches are not trained.
+        own_logs: whether every step makes logs that cannot be had from the state by `logs`.
+        jit: what compiles.
     """
+
+    trains = True
+    frozen: str | None = None
+    own_logs = False
+    jit = staticmethod(transforms.jit)
+
+    def forward(self, params: Any, train_state: TrainState, batch: Any, key: Any) -> tuple[Any, Forward]:
+        """The number to differentiate by the parameters, and what the pass gives beside it."""
+        raise NotImplementedError(f"{type(self).__name__} defines no forward(params, train_state, batch, key)")
+
+    def apply(self, grads: Any, optimizer: Any, trained: Any) -> tuple[Any, Any]:
+        """The trained parameters after a gradient, and the optimizer's state."""
+        raise NotImplementedError(f"{type(self).__name__} defines no apply(grads, optimizer, trained)")
+
+    def track(self, passed: Forward, batch: Any) -> tuple[Any, dict | None]:
+        """The running totals after a batch, and logs, None for those of `logs`."""
+        raise NotImplementedError(f"{type(self).__name__} defines no track(passed, batch)")
+
+    def logs(self, train_state: TrainState) -> dict[str, Any]:
+        """The metrics' results."""
+        raise NotImplementedError(f"{type(self).__name__} defines no logs(train_state)")
+
+    def advance(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict | None]:
+        """One step, without compiling it; pure. The logs are None if `logs` tells them."""
+        if self.trains:
+            train_state, passed = self._trained(train_state, batch)
+        else:
+            _, passed = self.forward(train_state.params, train_state, batch, None)
+        metrics, logs = self.track(passed, batch)
+        return train_state._replace(state=passed.state, metrics=metrics), logs
+
+    def _trained(self, train_state: TrainState, batch: Any) -> tuple[TrainState, Forward]:
+        key, sub = train_state.key, None
+        if len(key):
+            key, sub = ops.unstack(random.split(key))
+        fixed, trained = None, train_state.params
+        if self.frozen is not None:
+            fixed, trained = tree.partition(train_state.params, self.frozen)
+
+        def whole(trained: Any) -> Any:
+            return trained if fixed is None else tree.combine(trained, fixed)
+
+        def objective(trained: Any) -> tuple[Any, Forward]:
+            return self.forward(whole(trained), train_state, batch, sub)
+
+        (_, passed), grads = transforms.value_and_grad(objective, has_aux=True)(trained)
+        trained, optimizer = self.apply(grads, train_state.optimizer, trained)
+        return train_state._replace(params=whole(trained), optimizer=optimizer, key=key), passed
+
+    def update(self, train_state: TrainState, batch: Any) -> TrainState:
+        """The state after one step, without compiling it; pure."""
+        return self.advance(train_state, batch)[0]
+
+    def run(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
+        """`(train_state, logs)` of one step, without compiling it; pure."""
+        train_state, logs = self.advance(train_state, batch)
+        return train_state, self.logs(train_state) if logs is None else logs
+
+    @functools.cached_property
+    def once(self) -> Callable:
+        """`run`, compiled; donates the state, and gives the new one as a plain tuple (see `epoch.kept`)."""
+
+        def run(train_state: TrainState, batch: Any) -> tuple[tuple, dict[str, Any]]:
+            train_state, logs = self.run(train_state, batch)
+            return tuple(train_state), logs
+
+        return self.jit(run, donate_argnums=(0,))
+
+    def __call__(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
+        values, logs = self.once(train_state, batch)
+        return TrainState(*values), logs
+
+
+class _NetStep(Step):
+    """A step of a net: the mean of its loss and its metrics are tracked."""
 
     def __init__(self, net: Layer, loss: Any, metrics: dict | None):
         self.net = net
@@ -52,26 +143,14 @@ class _Step:
         results = {"loss": ops.divide(total, ops.maximum(count, 1))}
         return results | {n: m.result(train_state.metrics[n]) for n, m in self.metrics.items()}
 
-    def update(self, train_state: TrainState, batch: Any) -> TrainState:
-        """One step, without compiling it; pure."""
-        raise TypeError("a step defines update(train_state, batch)")
-
-    @functools.cached_property
-    def _compiled(self) -> Callable:
-        def run(train_state, batch):
-            train_state = self.update(train_state, batch)
-            return train_state, self.logs(train_state)
-
-        return transforms.jit(run, donate_argnums=(0,))
-
-    def __call__(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
-        return self._compiled(train_state, batch)
-
-    def _track(self, totals: dict, loss: Any, y: Any, outputs: Any, weight: Any) -> dict:
-        size = ops.cast(_rows(y if y is not None else outputs), "float32")
-        total, count = totals["loss"]
-        new = {"loss": (ops.add(total, ops.multiply(ops.cast(loss, "float32"), size)), ops.add(count, size))}
-        return new | {n: m.update(totals[n], y, outputs, weight) for n, m in self.metrics.items()}
+    def track(self, passed: Forward, batch: Any) -> tuple[dict, None]:
+        _, y, weight = unpack(batch)
+        size = ops.cast(_rows(y if y is not None else passed.outputs), "float32")
+        total, count = passed.metrics["loss"]
+        loss = ops.multiply(ops.cast(passed.loss, "float32"), size)
+        new = {"loss": (ops.add(total, loss), ops.add(count, size))}
+        parts = {n: m.update(passed.metrics[n], y, passed.outputs, weight) for n, m in self.metrics.items()}
+        return new | parts, None
 
 
 def _rows(data: Any) -> Any:
@@ -89,19 +168,20 @@ def _named(metrics: Any) -> dict:
 
 def _objective(loss: Any) -> Callable:
     """`(y, outputs, weight) -> scalar` of a loss, or of a dict, list or tuple of them like the outputs."""
-    if isinstance(loss, dict):
-        parts: dict[Any, Any] = {k: losses_module.get(v) for k, v in loss.items()}
-        return lambda y, out, w: functools.reduce(
-            ops.add, [f(y[k], out[k], w[k] if isinstance(w, dict) else w) for k, f in parts.items()]
-        )
-    if isinstance(loss, (list, tuple)):
-        several: list[Any] = [losses_module.get(v) for v in loss]
-        return lambda y, out, w: functools.reduce(
-            ops.add,
-            [f(y[i], out[i], w[i] if isinstance(w, (list, tuple)) else w) for i, f in enumerate(several)],
-        )
+    if isinstance(loss, (dict, list, tuple)):
+        parts: dict[Any, Any] = {k: losses_module.get(v) for k, v in _items(loss)}
+
+        def total(y: Any, outputs: Any, weight: Any) -> Any:
+            weights = dict(_items(weight)) if isinstance(weight, (dict, list, tuple)) else dict.fromkeys(parts, weight)
+            return functools.reduce(ops.add, [f(y[k], outputs[k], weights[k]) for k, f in parts.items()])
+
+        return total
     made: Any = losses_module.get(loss)
     return made
+
+
+def _items(tree: Any) -> Any:
+    return tree.items() if isinstance(tree, dict) else enumerate(tree)
 
 
 def unpack(batch: Any) -> tuple[tuple, Any, Any]:
@@ -118,7 +198,7 @@ def unpack(batch: Any) -> tuple[tuple, Any, Any]:
     return (tuple(x) if isinstance(x, (tuple, list)) else (x,)), y, weight
 
 
-class _TrainStep(_Step):
+class _TrainStep(_NetStep):
     def __init__(self, net: Layer, loss: Any, optimizer: Any, metrics: Any, regularizer: Any, frozen: str | None):
         super().__init__(net, loss, metrics)
         self.optimizer = optim.get(optimizer)
@@ -138,37 +218,29 @@ class _TrainStep(_Step):
         trained = params if self.frozen is None else tree.partition(params, self.frozen)[1]
         return self.reset(TrainState(params, state, self.transformation.init(trained), None, key))
 
-    def update(self, train_state: TrainState, batch: Any) -> TrainState:
+    def forward(self, params: Any, train_state: TrainState, batch: Any, key: Any) -> tuple[Any, Forward]:
         inputs, y, weight = unpack(batch)
-        key, sub = ops.unstack(random.split(train_state.key))
-        fixed, trained = None, train_state.params
-        if self.frozen is not None:
-            fixed, trained = tree.partition(train_state.params, self.frozen)
+        outputs, state = self.net.apply(params, train_state.state, *inputs, key=key, training=True)
+        loss = self.loss(y, outputs, weight)
+        if self.regularizer is not None:
+            loss = ops.add(loss, self.regularizer(params))
+        scale = getattr(self.optimizer, "scale_loss", None)
+        scaled = loss if scale is None else scale(loss, train_state.optimizer)
+        return scaled, Forward(loss, outputs, state, train_state.metrics)
 
-        def objective(trained):
-            params = trained if fixed is None else tree.combine(trained, fixed)
-            outputs, state = self.net.apply(params, train_state.state, *inputs, key=sub, training=True)
-            loss = self.loss(y, outputs, weight)
-            if self.regularizer is not None:
-                loss = ops.add(loss, self.regularizer(params))
-            scale = getattr(self.optimizer, "scale_loss", None)
-            scaled = loss if scale is None else scale(loss, train_state.optimizer)
-            return scaled, (loss, outputs, state)
-
-        (_, (loss, outputs, state)), grads = transforms.value_and_grad(objective, has_aux=True)(trained)
-        updates, opt = self.transformation.update(grads, train_state.optimizer, trained)
-        trained = optim.apply_updates(trained, updates)
-        params = trained if fixed is None else tree.combine(trained, fixed)
-        totals = self._track(train_state.metrics, loss, y, outputs, weight)
-        return TrainState(params, state, opt, totals, key)
+    def apply(self, grads: Any, optimizer: Any, trained: Any) -> tuple[Any, Any]:
+        updates, optimizer = self.transformation.update(grads, optimizer, trained)
+        return optim.apply_updates(trained, updates), optimizer
 
 
-class _EvalStep(_Step):
-    def update(self, train_state: TrainState, batch: Any) -> TrainState:
+class _EvalStep(_NetStep):
+    trains = False
+
+    def forward(self, params: Any, train_state: TrainState, batch: Any, key: Any) -> tuple[Any, Forward]:
         inputs, y, weight = unpack(batch)
-        outputs, _ = self.net.apply(train_state.params, train_state.state, *inputs, training=False)
-        totals = self._track(train_state.metrics, self.loss(y, outputs, weight), y, outputs, weight)
-        return train_state._replace(metrics=totals)
+        outputs, _ = self.net.apply(params, train_state.state, *inputs, training=False)
+        loss = self.loss(y, outputs, weight)
+        return loss, Forward(loss, outputs, train_state.state, train_state.metrics)
 
 
 def make_train_step(

@@ -112,6 +112,17 @@ def test_targets_in_other_containers():
     same(*both(tree, lambda api: {"loss": loss}, lambda a, b, c, d: {"x": [a, b], "y": {"u": c, "v": d}}))
 
 
+def test_weights_of_one_loss_for_all():
+    """As in flat outputs: each array has its own. (Keras refuses them.)"""
+    weights = {"x": (1.0, 2.0), "y": {"u": 0.5, "v": 3.0}}
+    found = []
+    for loss in ("mse", {"x": ("mse", "mse"), "y": {"u": "mse", "v": "mse"}}):
+        made = model(compat, tree)
+        made.compile("sgd", loss, loss_weights=weights)
+        found.append(made.evaluate(X, tree(*Y), verbose=0, return_dict=True))
+    same([found[1]], [found[0]])
+
+
 def test_weights_of_samples():
     weight = R.uniform(size=8).astype("float32")
     same(

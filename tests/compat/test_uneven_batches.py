@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import compat
-from compat.engine import row_independence
+from compat.training import padding
 
 L, ops = compat.layers, compat.ops
 ROWS, BATCH = 22, 8
@@ -61,7 +61,7 @@ def same(a, b, tolerance=2e-5):
 
 
 def whole(monkeypatch):
-    monkeypatch.setattr(row_independence, "pad", lambda *args, **kwargs: None)
+    monkeypatch.setattr(padding, "pad", lambda *args, **kwargs: None)
 
 
 def test_one_program_for_each_step():
@@ -229,8 +229,8 @@ def test_models_that_pool_rows_run_their_last_batch_as_it_is(name, monkeypatch):
         return trained(POOLING[name](), loss="mse", metrics=["mae"], y=ONE_HOT)
 
     feeds = []
-    pad = row_independence.pad
-    monkeypatch.setattr(row_independence, "pad", lambda m, feed, *p: (pad(m, feed, *p), feeds.append(feed.inner.pads)))
+    pad = padding.pad
+    monkeypatch.setattr(padding, "pad", lambda m, feed, **how: (pad(m, feed, **how), feeds.append(feed.inner.pads)))
     ours = run()
     assert feeds
     assert not any(feeds[:3])

@@ -10,6 +10,7 @@ import pytest
 
 import kfun
 from kfun import Spec, layers, training
+from kfun.training.epoch import singly
 
 
 def _data(n=50):
@@ -69,6 +70,52 @@ def test_a_short_last_group_needs_no_compile():
     assert step._compiled_group is compiled
     sizes = [(g.count, jax.tree.leaves(g.batches)[0].shape[0]) for g in training.ArrayFeed((x, y), 16).groups(4)]
     assert sizes == [(4, 4), (3, 4)]
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_the_newest_state_is_kept_without_code_of_python(size):
+    """So that Ctrl-C cannot come between a step, which takes the memory of its state, and the keeping of the next."""
+    x, y = _data(48)
+    step = training.make_train_step(layers.Dense(1), "mse", "sgd")
+    keep = []
+
+    def fail(*args):
+        raise KeyboardInterrupt
+
+    for dispatch in (None, singly(step.once)):
+        state = step.init(kfun.random.key(0), Spec((None, 4)))
+        with pytest.raises(KeyboardInterrupt):
+            training.epoch(
+                step, state, training.ArrayFeed((x, y), 16), steps_per_dispatch=size, on_group=fail, keep=keep,
+                dispatch=dispatch,
+            )  # fmt: skip
+        ((values, logs),) = keep
+        assert type(values) is tuple
+        assert np.isfinite(training.TrainState(*values).params["kernel"]).all()
+        assert type(logs) is dict
+
+
+def test_what_is_looked_at_goes_on_from_there():
+    """A state that `on_group` gives replaces the one that steps were run on from."""
+    x, y = _data(64)
+    step = training.make_train_step(layers.Dense(1), "mse", "sgd")
+    counts = []
+
+    def ahead(state, group, first, keep):
+        for i in range(first, group.count):
+            state, logs = step(state, jax.tree.map(lambda a, i=i: a[i], group.batches))
+            yield state, logs, 1
+
+    def on_group(done, rows, logs, state):
+        counts.append(done)
+        return jax.tree.map(jnp.zeros_like, state) if done == 2 else None
+
+    start = step.init(kfun.random.key(0), Spec((None, 4)))
+    zeros = jax.tree.map(jnp.zeros_like, start)
+    end, _ = training.epoch(step, start, training.ArrayFeed((x, y), 16), on_group=on_group, dispatch=ahead)
+    assert counts == [1, 2, 3, 4]
+    wanted, _ = training.epoch(step, zeros, training.ArrayFeed((x[32:], y[32:]), 16))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-6), end, wanted)
 
 
 def test_streams_are_grouped_by_shape_and_errors_pass_through():
