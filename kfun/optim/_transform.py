@@ -1,7 +1,7 @@
 """The pieces that optimizers are put together from: an update rule, and wrappers around it.
 
 Each gives an `optax.GradientTransformation` whose state is one flat dict, to which a wrapper adds
-its own entries:
+its own entries; what is inside passes on those that it does not know:
 
     count           int32, (): calls of `update` so far
     learning_rate   float32, (): the value that the next update uses, or the last one used if scheduled
@@ -18,84 +18,86 @@ from typing import TYPE_CHECKING, Any
 import optax
 
 from kfun import dtypes, ops
-from kfun.ops._kinds import backend
-from kfun.optim._trees import backend_of, choose, flatten, rebuild
+from kfun.optim._trees import choose, flatten, rebuild, scalars_beside, zeros_like
 
 if TYPE_CHECKING:
     from kfun.optim._optimizer import Optimizer
 
 Gradients = dict[str, Any]  # by path
+NO_PARAMS = "kfun optimizers need the params: call update(gradients, state, params)"
 
 
-def from_rule(rule: Optimizer, every: int = 1) -> optax.GradientTransformation:
+def from_rule(rule: Optimizer) -> optax.GradientTransformation:
     """The transformation of an update rule, with its weight decay.
+
+    Its step is one of `rule.calls_per_step` counts; a schedule sees the counts.
 
     Args:
         rule: gives `learning_rate`, `slot_names`, `init_slots`, `shared`, `prepare`, `step`, `decay`.
-        every: the number of counts that make one step of the rule; a schedule sees the counts.
     """
     names = [name for group in rule.slot_names() for name in group]
-    schedule = rule.learning_rate if callable(rule.learning_rate) else None
 
     def init(params):
         arrays = _floating(flatten(params))
-        with backend(backend_of(arrays.values())):
-            count = ops.zeros((), "int32")
-            rate = ops.full((), 0.0 if schedule else rule.learning_rate, "float32")
-            state = {"count": count, "learning_rate": _scheduled(schedule, count, rate) if schedule else rate}
-            state |= {name: ops.full((), value, "float32") for name, value in rule.shared().items()}
+        first_rate = 0.0 if callable(rule.learning_rate) else rule.learning_rate
+        state = scalars_beside(params, count=0, learning_rate=first_rate, **rule.shared())
+        state["learning_rate"] = rate_at(rule, state)
         slots = {path: rule.init_slots(path, x) for path, x in arrays.items()}
-        return state | {n: rebuild(params, {p: s[n] for p, s in slots.items() if n in s}) for n in names}
+        return state | {n: rebuild(params, {p: own[n] for p, own in slots.items() if n in own}) for n in names}
 
     def update(updates, state, params=None):
         arrays, gradients = _matched(params, updates)
         dtype = dtypes.promote("float32", *(dtypes.name(x.dtype) for x in arrays.values()))
+        step = ops.cast(ops.add(steps_made(state["count"], rule.calls_per_step), 1), dtype)
         rate = rate_at(rule, state)
-        step = ops.cast(ops.add(ops.floor_divide(state["count"], every) if every > 1 else state["count"], 1), dtype)
         wide_rate = ops.cast(rate, dtype)
         scalars, shared = rule.prepare(wide_rate, step, {name: state[name] for name in rule.shared()})
-        decay = {path: rule.decay(path, x) for path, x in arrays.items()}
-        shrink = {value: ops.multiply(wide_rate, value) for value in set(decay.values()) if value}
         slots = {name: flatten(state[name]) for name in names}
-        moves = {path: ops.zeros_like(x) for path, x in arrays.items() if path not in gradients}
-        for path, gradient in gradients.items():
-            own = {name: tree[path] for name, tree in slots.items() if path in tree}
-            moves[path], own = _step(rule, path, scalars, shrink.get(decay[path] or 0.0), gradient, arrays[path], own)
+        moves = {}
+        for path, x in arrays.items():
+            if path not in gradients:
+                moves[path] = ops.zeros_like(x)
+                continue
+            own = {name: arrays_of[path] for name, arrays_of in slots.items() if path in arrays_of}
+            moves[path], own = _step(rule, path, scalars, wide_rate, gradients[path], x, own)
             for name, value in own.items():
                 slots[name][path] = value
-        new = {"count": ops.add(state["count"], 1), "learning_rate": rate}
+        new = {**state, "count": ops.add(state["count"], 1), "learning_rate": rate}
         new |= {name: ops.cast(value, "float32") for name, value in shared.items()}
-        new |= {name: rebuild(params, slots[name]) for name in names}
-        return rebuild(params, moves), new
+        return rebuild(params, moves), new | {name: rebuild(params, slots[name]) for name in names}
 
     return optax.GradientTransformation(init, update)
 
 
-def _step(rule, path, scalars, shrink, gradient, x, slots):
+def _step(rule, path, scalars, rate, gradient, x, slots):
     """One array's move and new slots; half precision is computed in float32 and rounded once."""
     dtype = dtypes.name(x.dtype)
-    work = dtypes.promote("float32", dtype)
-    gradient, x = ops.cast(gradient, work), ops.cast(x, work)
-    slots = {name: ops.cast(value, work) for name, value in slots.items()}
-    lost = None if shrink is None else ops.multiply(x, shrink)
-    if lost is not None:  # decay comes first: the rule sees the shrunk weights
-        x = ops.subtract(x, lost)
-    move, slots = rule.step(path, scalars, gradient, x, slots)
-    if lost is not None:
+    wide = dtypes.promote("float32", dtype)
+    gradient, x = ops.cast(gradient, wide), ops.cast(x, wide)
+    slots = {name: ops.cast(value, wide) for name, value in slots.items()}
+    decay = rule.decay(path, x)
+    if decay:  # comes first: the rule sees the shrunk weights
+        lost = ops.multiply(x, ops.multiply(rate, decay))
+        move, slots = rule.step(path, scalars, gradient, ops.subtract(x, lost), slots)
         move = ops.subtract(move, lost)
+    else:
+        move, slots = rule.step(path, scalars, gradient, x, slots)
     return ops.cast(move, dtype), {name: ops.cast(value, dtype) for name, value in slots.items()}
+
+
+def steps_made(count: Any, calls_per_step: int) -> Any:
+    """How many whole steps so many calls have made."""
+    return count if calls_per_step == 1 else ops.floor_divide(count, calls_per_step)
 
 
 def rate_at(rule: Optimizer, state: dict[str, Any]) -> Any:
     """The learning rate of the next step: the state's, or what the rule's schedule gives."""
-    if callable(rule.learning_rate):
-        return _scheduled(rule.learning_rate, state["count"], state["learning_rate"])
-    return state["learning_rate"]
-
-
-def _scheduled(schedule, count, like):
-    rate = schedule(count)
-    return ops.full_like(like, rate) if isinstance(rate, (int, float)) else ops.cast(rate, "float32")
+    if not callable(rule.learning_rate):
+        return state["learning_rate"]
+    rate = rule.learning_rate(state["count"])
+    if isinstance(rate, (int, float)):
+        return ops.full_like(state["learning_rate"], rate)
+    return ops.cast(rate, "float32")
 
 
 def _floating(arrays: Gradients) -> Gradients:
@@ -110,7 +112,7 @@ def _floating(arrays: Gradients) -> Gradients:
 
 def _matched(params: Any, gradients: Any) -> tuple[Gradients, Gradients]:
     if params is None:
-        raise ValueError("kfun optimizers need the params: call update(gradients, state, params)")
+        raise ValueError(NO_PARAMS)
     arrays, found = flatten(params), flatten(gradients)
     for path, gradient in found.items():
         if path not in arrays:
@@ -129,18 +131,17 @@ def apply_updates(params: Any, updates: Any) -> Any:
 
 
 def on_gradients(
-    function: Callable[[Gradients], Gradients], inner: optax.GradientTransformation
+    function: Callable[..., Gradients], inner: optax.GradientTransformation, *arguments: Any
 ) -> optax.GradientTransformation:
-    """`inner`, given the gradients that `function` makes of the gradients by path."""
+    """`inner`, given `function(gradients by path, *arguments)` in place of the gradients."""
 
     def update(updates, state, params=None):
-        return inner.update(rebuild(updates, function(flatten(updates))), state, params)
+        return inner.update(rebuild(updates, function(flatten(updates), *arguments)), state, params)
 
     return optax.GradientTransformation(inner.init, update)
 
 
 def _with(state: Any, **entries: Any) -> dict[str, Any]:
-    """A state with further entries."""
     return {**state, **entries}
 
 
@@ -151,30 +152,25 @@ def accumulate(inner: optax.GradientTransformation, steps: int) -> optax.Gradien
     """
 
     def init(params):
-        return _with(inner.init(params), gradient_accumulator=_zeros(params))
+        return _with(inner.init(params), gradient_accumulator=zeros_like(params))
 
     def update(updates, state, params=None):
         gradients = _matched(params, updates)[1]
-        state = dict(state)
-        sums = flatten(state.pop("gradient_accumulator"))
+        sums = flatten(state["gradient_accumulator"])
         sums |= {p: ops.cast(ops.add(sums[p], g), dtypes.name(sums[p].dtype)) for p, g in gradients.items()}
+        count = ops.add(state["count"], 1)
 
         def act():
             means = rebuild(params, {path: ops.divide(sums[path], steps) for path in gradients})
             moves, new = inner.update(means, state, params)
-            return moves, _with(new, gradient_accumulator=_zeros(params))
+            return moves, _with(new, gradient_accumulator=zeros_like(params))
 
         def wait():
-            new = state | {"count": ops.add(state["count"], 1), "gradient_accumulator": rebuild(params, sums)}
-            return _zeros(params), new
+            return zeros_like(params), _with(state, count=count, gradient_accumulator=rebuild(params, sums))
 
-        return choose(ops.equal(ops.mod(ops.add(state["count"], 1), steps), 0), act, wait)
+        return choose(ops.equal(ops.mod(count, steps), 0), act, wait, (params, state))
 
     return optax.GradientTransformation(init, update)
-
-
-def _zeros(params: Any) -> Any:
-    return rebuild(params, {path: ops.zeros_like(x) for path, x in flatten(params).items()})
 
 
 def average(
@@ -193,43 +189,37 @@ def average(
     """
 
     def init(params):
-        return _with(inner.init(params), average=_zeros(params))
+        return _with(inner.init(params), average=zeros_like(params))
 
     def update(updates, state, params=None):
-        state = dict(state)
-        averages = flatten(state.pop("average"))
-        done = ops.floor_divide(state["count"], every) if every > 1 else state["count"]
+        done = steps_made(state["count"], every)
         old = ops.multiply(ops.cast(ops.not_equal(done, 0), "float32"), momentum)
-        moves, state = inner.update(updates, state, params)
-        moves, arrays = flatten(moves), flatten(params)
-        for path, x in arrays.items():
+        moves, new_state = inner.update(updates, state, params)
+        moves, averages = flatten(moves), flatten(state["average"])
+        for path, x in flatten(params).items():
             new = ops.add(x, moves[path])
             mean = ops.add(ops.multiply(averages[path], old), ops.multiply(new, ops.subtract(1.0, old)))
             averages[path] = ops.cast(mean, dtypes.name(x.dtype))
-        if overwrite_frequency is not None:
-            now = ops.equal(ops.mod(ops.add(done, 1), overwrite_frequency), 0)
-            moves = {p: ops.where(now, ops.subtract(averages[p], x), moves[p]) for p, x in arrays.items()}
-        return rebuild(params, moves), _with(state, average=rebuild(params, averages))
+            if overwrite_frequency is not None:
+                now = ops.equal(ops.mod(ops.add(done, 1), overwrite_frequency), 0)
+                moves[path] = ops.where(now, ops.subtract(averages[path], x), moves[path])
+        return rebuild(params, moves), _with(new_state, average=rebuild(params, averages))
 
     return optax.GradientTransformation(init, update)
 
 
-def clip_by_norm(limit: float) -> Callable[[Gradients], Gradients]:
+def clip_by_norm(gradients: Gradients, limit: float) -> Gradients:
     """Scales each array down to the Euclidean norm `limit` where its norm is larger."""
-    return lambda gradients: {p: _scaled(g, _shrinking(_sum_of_squares(g), limit)) for p, g in gradients.items()}
+    return {path: _scaled(g, _shrinking(_sum_of_squares(g), limit)) for path, g in gradients.items()}
 
 
-def clip_by_global_norm(limit: float) -> Callable[[Gradients], Gradients]:
+def clip_by_global_norm(gradients: Gradients, limit: float) -> Gradients:
     """Scales all arrays down together where their common norm is over `limit`; all NaN if it is not finite."""
-
-    def clip(gradients):
-        if not gradients:
-            return gradients
-        total = ops.sum(ops.stack([_sum_of_squares(g) for g in gradients.values()]))
-        scale = ops.add(_shrinking(total, limit), ops.subtract(total, total))
-        return {path: _scaled(g, scale) for path, g in gradients.items()}
-
-    return clip
+    if not gradients:
+        return gradients
+    total = ops.sum(ops.stack([_sum_of_squares(g) for g in gradients.values()]))
+    scale = ops.add(_shrinking(total, limit), ops.subtract(total, total))
+    return {path: _scaled(g, scale) for path, g in gradients.items()}
 
 
 def _sum_of_squares(x: Any) -> Any:
@@ -245,11 +235,15 @@ def _scaled(x: Any, factor: Any) -> Any:
     return ops.cast(ops.multiply(x, factor), dtypes.name(x.dtype))
 
 
-def clip_by_value(limit: float) -> Callable[[Gradients], Gradients]:
+def clip_by_value(gradients: Gradients, limit: float) -> Gradients:
     """Limits each element to `[-limit, limit]`."""
-    return lambda gradients: {path: ops.clip(g, -limit, limit) for path, g in gradients.items()}
+    return {path: ops.clip(g, -limit, limit) for path, g in gradients.items()}
 
 
-def divide_by(factor: float) -> Callable[[Gradients], Gradients]:
+# By the argument that asks for them.
+CLIPS = {"clipnorm": clip_by_norm, "clipvalue": clip_by_value, "global_clipnorm": clip_by_global_norm}
+
+
+def divide_by(gradients: Gradients, factor: Any) -> Gradients:
     """Divides by the factor that the loss was multiplied with."""
-    return lambda gradients: {path: ops.divide(g, factor) for path, g in gradients.items()}
+    return {path: ops.divide(g, factor) for path, g in gradients.items()}
