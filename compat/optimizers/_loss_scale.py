@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from compat.optimizers._around import Around
 from compat.optimizers._get import get
-from compat.optimizers._optimizer import Optimizer
-from compat.serialization.objects import serialize_keras_object
 from compat.state import naming
 from compat.variables.variable import Variable
 from kfun import ops
 from kfun import optim as _kfun
+from kfun.optim._loss_scale import update_if_finite
 
 
-class LossScaleOptimizer(Optimizer):
+class LossScaleOptimizer(Around):
     """Another optimizer under a dynamic loss scale, so that float16 gradients do not underflow.
 
     Args:
@@ -59,26 +61,33 @@ class LossScaleOptimizer(Optimizer):
         self.initial_scale, self.dynamic_growth_steps = float(initial_scale), dynamic_growth_steps
         self._setup(name or naming.auto_name("LossScaleOptimizer"), None)
 
-    def _define(self, variables: list[Variable]) -> None:
-        self.inner_optimizer._define(variables)
-        self.definition = _kfun.LossScaleOptimizer(
-            self.inner_optimizer.definition, self.initial_scale, self.dynamic_growth_steps, name=self.name
+    def _first_entries(self) -> list[tuple[str, str, Any]]:
+        return [
+            ("iteration", "iteration", np.int32(0)),
+            ("rate", "learning_rate", np.float32(0)),
+            ("step_counter", "step_counter", np.int32(0)),
+            ("dynamic_scale", "dynamic_scale", np.float32(self.initial_scale)),
+        ]
+
+    def _entry(self, path: str) -> Variable:
+        return self._entries[path] if path in self._entries else self.inner_optimizer._entry(path)
+
+    def _inner(self) -> list[Any]:
+        return [self.inner_optimizer]
+
+    def _share_out(self, variables: dict[str, Variable]) -> None:
+        self._shares = [(self.inner_optimizer, variables)]
+
+    @property
+    def innermost(self) -> Any:
+        return self.inner_optimizer.innermost
+
+    def _update(self, gradients: Any, values: list[Any], params: Any) -> tuple[Any, list[Any]]:
+        iteration, rate, *scaling = values[:4]
+        moves, inner, scaling = update_if_finite(
+            self.inner_optimizer._update, gradients, values[4:], params, scaling, self.dynamic_growth_steps
         )
-        self.transformation = self.definition.build()
-
-    def _steps(self) -> int:
-        return self.inner_optimizer._steps()
-
-    def _made(self) -> Any:
-        return self.definition.build() if self.built else None
-
-    def _show_parts(self, state: Any) -> None:
-        own = ("step_counter", "dynamic_scale")
-        inner = {k: v for k, v in state.items() if k not in own}
-        if isinstance(self.inner_optimizer.definition, _kfun.Optimizer):
-            self.inner_optimizer._show(self, inner, self._trained)
-        else:
-            self.inner_optimizer._show(self, inner["inner"], self._trained, "inner/")
+        return moves, [iteration, rate, *scaling, *inner]
 
     def _saved_parts(self) -> list[tuple[str, Any]]:
         return [("inner_optimizer", self.inner_optimizer)]
@@ -109,29 +118,8 @@ class LossScaleOptimizer(Optimizer):
         """The present scale."""
         return self._entry("dynamic_scale")
 
-    @property
-    def use_ema(self) -> bool:
-        """Whether the inner optimizer keeps a moving average."""
-        return self.inner_optimizer.use_ema
-
-    def finalize_variable_values(self, var_list: Any) -> None:
-        self.inner_optimizer.finalize_variable_values(var_list)
-
-    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
-        """Names variables that the inner optimizer does not decay."""
-        self.inner_optimizer.exclude_from_weight_decay(var_list, var_names)
-
     def scale_loss(self, loss: Any) -> Any:
         return ops.multiply(loss, self.dynamic_scale.value)
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return {
-            "name": self.name,
-            "inner_optimizer": serialize_keras_object(self.inner_optimizer),
-            "initial_scale": self.initial_scale,
-            "dynamic_growth_steps": self.dynamic_growth_steps,
-        }
 
 
 def with_loss_scale(optimizer: Any) -> Any:

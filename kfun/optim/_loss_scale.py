@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import optax
@@ -11,6 +12,42 @@ from kfun import ops
 from kfun.optim._optimizer import Optimizer, OptimizerVariable, build, get, unscaled, variables_of
 from kfun.optim._transform import divide_by
 from kfun.optim._trees import choose, flatten, rebuild, scalars_beside, zeros_like
+
+_OWN = ("step_counter", "dynamic_scale")  # its entries of the state
+
+
+def update_if_finite(
+    update: Callable[..., tuple[Any, Any]],
+    gradients: Any,
+    state: Any,
+    params: Any,
+    scaling: list[Any],
+    growth_steps: int,
+) -> tuple[Any, Any, list[Any]]:
+    """`update(gradients / scale, state, params)`, or nothing if a gradient is not finite.
+
+    Args:
+        update: of the optimizer inside.
+        gradients, state, params: what it takes, the gradients multiplied by the scale.
+        scaling: `[steps since the scale changed, scale]`.
+        growth_steps: after so many finite steps the scale doubles.
+
+    Returns:
+        `(moves, new state, new scaling)`.
+    """
+    counter, scale = scaling
+    arrays = flatten(gradients)
+    whole = [ops.all(ops.isfinite(g)) for g in arrays.values()]
+    finite = ops.all(ops.stack(whole)) if whole else ops.ones((), "bool")
+
+    def act():
+        return update(rebuild(gradients, divide_by(arrays, scale)), state, params)
+
+    moves, new = choose(finite, act, lambda: (zeros_like(params), state), (params, state))
+    grown = ops.equal(counter, growth_steps - 1)
+    factor = ops.where(finite, ops.where(grown, 2.0, 1.0), 0.5)
+    counter = ops.where(ops.logical_and(finite, ops.logical_not(grown)), ops.add(counter, 1), 0)
+    return moves, new, [counter, ops.cast(ops.multiply(scale, factor), "float32")]
 
 
 class LossScaleOptimizer(Optimizer, common=False):
@@ -59,25 +96,12 @@ class LossScaleOptimizer(Optimizer, common=False):
             return self._nested(inner.init(params)) | own
 
         def update(updates, state, params=None):
-            state = dict(state)
-            counter, scale = state.pop("step_counter"), state.pop("dynamic_scale")
-            gradients = flatten(updates)
-            whole = [ops.all(ops.isfinite(g)) for g in gradients.values()]
-            finite = ops.all(ops.stack(whole)) if whole else ops.ones((), "bool")
-
-            def act():
-                unscaled = rebuild(updates, divide_by(gradients, scale))
-                moves, new = inner.update(unscaled, state.get("inner", state), params)
-                return moves, self._nested(new)
-
-            moves, new = choose(finite, act, lambda: (zeros_like(params), state), (params, state))
-            grown = ops.equal(counter, self.dynamic_growth_steps - 1)
-            factor = ops.where(finite, ops.where(grown, 2.0, 1.0), 0.5)
-            counted = ops.where(ops.logical_and(finite, ops.logical_not(grown)), ops.add(counter, 1), 0)
-            return moves, new | {
-                "step_counter": counted,
-                "dynamic_scale": ops.cast(ops.multiply(scale, factor), "float32"),
-            }
+            scaling = [state[name] for name in _OWN]
+            rest = {name: value for name, value in state.items() if name not in _OWN}
+            moves, new, scaling = update_if_finite(
+                inner.update, updates, rest.get("inner", rest), params, scaling, self.dynamic_growth_steps
+            )
+            return moves, self._nested(new) | dict(zip(_OWN, scaling, strict=True))
 
         return optax.GradientTransformation(init, update)
 
@@ -90,9 +114,9 @@ class LossScaleOptimizer(Optimizer, common=False):
             inner = [entry.inside("inner") for entry in inner]
         prefix = self.prefix()
         return [
-            OptimizerVariable(f"{prefix}/iteration", None, (), "int32"),
-            OptimizerVariable(f"{prefix}/learning_rate", None, (), "float32"),
-            OptimizerVariable(f"{prefix}/step_counter", "step_counter", (), "int32"),
-            OptimizerVariable(f"{prefix}/dynamic_scale", "dynamic_scale", (), "float32"),
+            OptimizerVariable(f"{prefix}/iteration", None, dtype="int32"),
+            OptimizerVariable(f"{prefix}/learning_rate", None),
+            OptimizerVariable(f"{prefix}/step_counter", "step_counter", dtype="int32"),
+            OptimizerVariable(f"{prefix}/dynamic_scale", "dynamic_scale"),
             *inner,
         ]

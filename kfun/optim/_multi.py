@@ -140,8 +140,8 @@ class MultiOptimizer(Optimizer, common=False):
     def variables(self, params, paths=None):
         prefix, arrays = self.prefix(), flatten(params)
         found = [
-            OptimizerVariable(f"{prefix}/iteration", "count", (), "int32"),
-            OptimizerVariable(f"{prefix}/learning_rate", None, (), "float32"),
+            OptimizerVariable(f"{prefix}/iteration", "count", dtype="int32"),
+            OptimizerVariable(f"{prefix}/learning_rate", None),
         ]
         for label, (optimizer, own) in self.parts(params).items():
             entries = variables_of(optimizer, {path: arrays[path] for path in own}, paths)

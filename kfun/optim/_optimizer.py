@@ -38,8 +38,8 @@ class OptimizerVariable(NamedTuple):
 
     path: str  # in Keras, as "adam/dense_kernel_momentum"
     state_path: str | None  # in the state, as "momentum/dense/kernel"; None where Keras keeps what nothing reads
-    shape: tuple[int, ...]
-    dtype: str
+    shape: tuple[int, ...] = ()
+    dtype: str = "float32"
 
     def inside(self, entry: str) -> OptimizerVariable:
         """The variable where its optimizer's state is an entry of another one's."""
@@ -193,14 +193,14 @@ class Optimizer(Definition):
             paths: Keras's path of each array by its path in `params`, where they differ.
         """
         arrays, prefix = flatten(params), self.prefix()
-        found = [OptimizerVariable(f"{prefix}/iteration", "count", (), "int32")]
+        found = [OptimizerVariable(f"{prefix}/iteration", "count", dtype="int32")]
         if not callable(self.learning_rate):
-            found.append(OptimizerVariable(f"{prefix}/learning_rate", "learning_rate", (), "float32"))
+            found.append(OptimizerVariable(f"{prefix}/learning_rate", "learning_rate"))
         groups = [("average",)] * self.use_ema + [("gradient_accumulator",)] * (self.calls_per_step > 1)
         for group in (*groups, *self.slot_names()):
             for path, x in arrays.items():
                 found += self.slot_variables(group, path, (paths or {}).get(path, path), x)
-        return found + [OptimizerVariable("variable", name, (), "float32") for name in self.shared()]
+        return found + [OptimizerVariable("variable", name) for name in self.shared()]
 
     def slot_variables(self, group: tuple[str, ...], path: str, keras_path: str, x: Any) -> list[OptimizerVariable]:
         """The variables of one group of slots for one array."""

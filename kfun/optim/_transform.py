@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import optax
 
 from kfun import dtypes, ops
-from kfun.optim._trees import choose, flatten, rebuild, scalars_beside, zeros_like
+from kfun.optim._trees import choose, flatten, join, rebuild, scalars_beside, zeros_like
 
 if TYPE_CHECKING:
     from kfun.optim._optimizer import Optimizer
@@ -52,19 +52,15 @@ def from_rule(rule: Optimizer) -> optax.GradientTransformation:
         rate = rate_at(rule, state)
         wide_rate = ops.cast(rate, dtype)
         scalars, shared = rule.prepare(wide_rate, step, {name: state[name] for name in rule.shared()})
-        slots = {name: flatten(state[name]) for name in names}
-        moves = {}
-        for path, x in arrays.items():
-            if path not in gradients:
-                moves[path] = ops.zeros_like(x)
-                continue
-            own = {name: arrays_of[path] for name, arrays_of in slots.items() if path in arrays_of}
-            moves[path], own = _step(rule, path, scalars, wide_rate, gradients[path], x, own)
-            for name, value in own.items():
-                slots[name][path] = value
-        new = {**state, "count": ops.add(state["count"], 1), "learning_rate": rate}
+        new = flatten(state) | {"count": ops.add(state["count"], 1), "learning_rate": rate}
         new |= {name: ops.cast(value, "float32") for name, value in shared.items()}
-        return rebuild(params, moves), new | {name: rebuild(params, slots[name]) for name in names}
+        moves = {path: ops.zeros_like(x) for path, x in arrays.items() if path not in gradients}
+        for path, gradient in gradients.items():
+            places = {name: join(name, path) for name in names}
+            slots = {name: new[place] for name, place in places.items() if place in new}
+            moves[path], slots = _step(rule, path, scalars, wide_rate, gradient, arrays[path], slots)
+            new |= {places[name]: value for name, value in slots.items()}
+        return rebuild(params, moves), rebuild(state, new)
 
     return optax.GradientTransformation(init, update)
 
@@ -75,13 +71,12 @@ def _step(rule, path, scalars, rate, gradient, x, slots):
     wide = dtypes.promote("float32", dtype)
     gradient, x = ops.cast(gradient, wide), ops.cast(x, wide)
     slots = {name: ops.cast(value, wide) for name, value in slots.items()}
-    decay = rule.decay(path, x)
+    decay, lost = rule.decay(path, x), None
     if decay:  # comes first: the rule sees the shrunk weights
         lost = ops.multiply(x, ops.multiply(rate, decay))
-        move, slots = rule.step(path, scalars, gradient, ops.subtract(x, lost), slots)
-        move = ops.subtract(move, lost)
-    else:
-        move, slots = rule.step(path, scalars, gradient, x, slots)
+        x = ops.subtract(x, lost)
+    move, slots = rule.step(path, scalars, gradient, x, slots)
+    move = move if lost is None else ops.subtract(move, lost)
     return ops.cast(move, dtype), {name: ops.cast(value, dtype) for name, value in slots.items()}
 
 

@@ -22,7 +22,7 @@ def flatten(nested: Any, path: str = "") -> dict[str, Any]:
         return {path: nested}
     found: dict[str, Any] = {}
     for key, part in parts:
-        found |= flatten(part, _join(path, key))
+        found |= flatten(part, join(path, key))
     return found
 
 
@@ -46,7 +46,7 @@ def rebuild(like: Any, values: Mapping[str, Any], path: str = "") -> Any:
     parts = _parts(like)
     if parts is None:
         return values.get(path)
-    made = {key: rebuild(part, values, _join(path, key)) for key, part in parts}
+    made = {key: rebuild(part, values, join(path, key)) for key, part in parts}
     if like is None or type(like) is dict:
         return None if like is None else made
     if isinstance(like, (list, tuple)):
@@ -54,8 +54,9 @@ def rebuild(like: Any, values: Mapping[str, Any], path: str = "") -> Any:
     return tree.map_with_path(lambda part, _: made[part], like)
 
 
-def _join(path: str, key: Any) -> str:
-    return f"{path}/{key}" if path else str(key)
+def join(path: str, key: Any) -> str:
+    """The path of what is at `key` of what is at `path`."""
+    return f"{path}/{key}" if path and key != "" else f"{path}{key}"
 
 
 def zeros_like(params: Any) -> Any:
