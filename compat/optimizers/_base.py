@@ -29,21 +29,25 @@ class Base:
     use_ema = False
     revision = 0  # how often an argument was changed, which voids compiled steps
 
-    def _setup(self, name: str | None, transformation: Any) -> None:
+    def _setup(self, name: str | None) -> None:
         self.name = name or naming.auto_name(type(self).__name__)
-        self.transformation = transformation
+        self.transformation = self._made()
         self.built = False
         self._inside = False  # whether this one is part of another, whose variables are its own too
-        self._entries = {path: _variable(f"{self.name}/{n}", value) for path, n, value in self._first_entries()}
+        self._entries = {path: self._first_variable(path, value) for path, value in self._first_values().items()}
         self._variables: list[Variable] = list(self._entries.values())
         self._trained: list[Variable] = []
         self._own: list[Variable] = []  # what a subclass adds
 
-    def _first_entries(self) -> list[tuple[str, str, Any]]:
-        """`(path in the state, name, value)` of the variables that there are before `build`."""
+    def _first_values(self) -> dict[str, float]:
+        """First values, by path in the state, of the variables that there are before `build`."""
         rate = self.definition.learning_rate
-        first = [("count", "iteration", np.zeros((), "int32"))]
-        return first if callable(rate) else [*first, ("learning_rate", "learning_rate", np.asarray(rate, "float32"))]
+        return {"count": 0} if callable(rate) else {"count": 0, "learning_rate": rate}
+
+    def _first_variable(self, path: str, value: float) -> Variable:
+        name = "iteration" if path == "count" else path
+        value = jax.numpy.array(value, "int32" if isinstance(value, int) else "float32")
+        return _variable(f"{self.name}/{name}", Variable, value)
 
     def build(self, variables: list[Variable]) -> None:
         """Makes the optimizer's variables for the variables that it will train."""
@@ -65,10 +69,10 @@ class Base:
     def _variable_of(self, entry: _kfun.OptimizerVariable) -> Variable:
         """The variable of an entry of the state, or of zeros if it is not in there."""
         if entry.state_path is None:
-            return _variable(entry.path, "zeros", entry)
+            return _variable(entry.path, Variable, "zeros", entry.shape, entry.dtype)
         if entry.state_path not in self._entries:
-            self._entries[entry.state_path] = made = _variable(entry.path, "zeros", entry, _Slot)
-            made.optimizer, made.state_path = self, entry.state_path
+            made = _variable(entry.path, _Slot, "zeros", entry.shape, entry.dtype)
+            self._entries[entry.state_path], made.optimizer, made.state_path = made, self, entry.state_path
         return self._entries[entry.state_path]
 
     def _present_form(self) -> Any:
@@ -120,8 +124,7 @@ class Base:
     @property
     def iterations(self) -> Any:
         """How many steps were made: a variable; the number of whole ones where gradients accumulate."""
-        count, every = self._entry("count"), self._calls_per_step()
-        return count if every == 1 else _transform.steps_made(count.value, every)
+        return _transform.steps_made(self._entry("count"), self._calls_per_step())
 
     @property
     def learning_rate(self) -> Any:
@@ -290,13 +293,11 @@ def _check_gradients(grads: Any, trained: list[Variable]) -> None:
         )
 
 
-def _variable(path: str, value: Any, like: Any = None, kind: type = Variable) -> Any:
-    """A variable of an optimizer: of a value, or of a name of an initializer with the shape and dtype of `like`."""
+def _variable(path: str, kind: type[Variable], *value: Any) -> Any:
+    """A variable of an optimizer, from an array, or from an initializer, a shape and a dtype."""
     head, _, name = path.rpartition("/")
     with naming.at(head or "optimizer"):
-        if like is None:
-            return kind(jax.numpy.copy(value), trainable=False, autocast=False, name=name)
-        return kind(value, like.shape, like.dtype, trainable=False, autocast=False, name=name)
+        return kind(*value, trainable=False, autocast=False, name=name)
 
 
 class _Slot(Variable):

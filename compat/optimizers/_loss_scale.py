@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from compat.optimizers._around import Around
 from compat.optimizers._get import get
-from compat.state import naming
 from compat.variables.variable import Variable
 from kfun import ops
 from kfun import optim as _kfun
@@ -59,15 +56,10 @@ class LossScaleOptimizer(Around):
         if getattr(self.inner_optimizer, "loss_scale_factor", None) is not None:
             self.inner_optimizer.loss_scale_factor = None  # the dynamic scale takes its place
         self.initial_scale, self.dynamic_growth_steps = float(initial_scale), dynamic_growth_steps
-        self._setup(name or naming.auto_name("LossScaleOptimizer"), None)
+        self._setup(name)
 
-    def _first_entries(self) -> list[tuple[str, str, Any]]:
-        return [
-            ("iteration", "iteration", np.int32(0)),
-            ("rate", "learning_rate", np.float32(0)),
-            ("step_counter", "step_counter", np.int32(0)),
-            ("dynamic_scale", "dynamic_scale", np.float32(self.initial_scale)),
-        ]
+    def _first_values(self) -> dict[str, float]:
+        return {"iteration": 0, "learning_rate": 0.0, "step_counter": 0, "dynamic_scale": self.initial_scale}
 
     def _entry(self, path: str) -> Variable:
         return self._entries[path] if path in self._entries else self.inner_optimizer._entry(path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-import numpy as np
 import optax
 
 from compat.optimizers._around import Around
@@ -13,7 +12,6 @@ from compat.optimizers._optax import Optax
 from compat.optimizers._optimizer import Optimizer
 from compat.serialization.objects import deserialize_keras_object, serialize_keras_object
 from compat.serialization.patterns import check_pattern
-from compat.state import naming
 from compat.variables.variable import Variable
 from kfun import ops
 from kfun import optim as _kfun
@@ -128,7 +126,7 @@ class MultiOptimizer(Around):
             )
         self.optimizer_map, self.loss_scale_factor = optimizer_map, loss_scale_factor
         self._shares = []
-        self._setup(name or naming.auto_name("MultiOptimizer"), None)
+        self._setup(name)
 
     @property
     def optimizers(self) -> list[Optimizer]:
@@ -142,8 +140,8 @@ class MultiOptimizer(Around):
     def _inner(self) -> list[Optimizer]:
         return self.optimizers
 
-    def _first_entries(self) -> list[tuple[str, str, Any]]:
-        return [("count", "iteration", np.int32(0)), ("rate", "learning_rate", np.float32(0))]
+    def _first_values(self) -> dict[str, float]:
+        return {"count": 0, "learning_rate": 0.0}
 
     def _share_out(self, variables: dict[str, Variable]) -> None:
         shares: dict[int, Any] = {id(part): (part, {}) for part in self.optimizers}
@@ -164,8 +162,8 @@ class MultiOptimizer(Around):
     def _update(self, gradients: Any, values: list[Any], params: Any) -> tuple[Any, list[Any]]:
         factor = self.loss_scale_factor
         if factor is not None:
-            gradients = {path: None if g is None else ops.divide(g, factor) for path, g in gradients.items()}
-        moves, new = {}, [ops.add(values[0], 1), values[1]]
+            gradients = {path: None if g is None else g / factor for path, g in gradients.items()}
+        moves, new = {}, [values[0] + 1, values[1]]
         for part, trained in self._shares:
             own = values[len(new) : len(new) + len(part.variables)]
             if trained:  # an optimizer without variables makes no steps

@@ -21,10 +21,10 @@ class Optax(Optimizer):
 
     def __init__(self, transformation: Any, name: str | None = None):
         self.definition = transformation
-        self._setup(name, transformation)
+        self._setup(name)
 
-    def _first_entries(self) -> list[tuple[str, str, Any]]:
-        return []
+    def _first_values(self) -> dict[str, float]:
+        return {}
 
     def _listing(self) -> list[OptimizerVariable]:
         state = tree.flatten(jax.eval_shape(self.definition.init, self._specs()))
@@ -32,11 +32,6 @@ class Optax(Optimizer):
 
     def _made(self) -> Any:
         return self.definition
-
-    @property
-    def use_ema(self) -> bool:
-        """False: a transformation keeps no average of the variables."""
-        return False
 
     @property
     def iterations(self) -> Any:

@@ -65,7 +65,7 @@ class Optimizer(Base):
         rate = given["learning_rate"]
         rate = float(rate) if isinstance(rate, Variable) else _of_step(rate)
         self.definition = self.definition_class(**given | {"learning_rate": rate})
-        self._setup(given["name"], self._made())
+        self._setup(given["name"])
 
     def _made(self) -> Any:
         if type(self.definition) is _Written:
@@ -115,13 +115,13 @@ class Optimizer(Base):
         with scope.Scope(shown) as inside:
             for path, gradient in updates.items():
                 self.update_step(gradient, variables[path], rate)
-        moves = {path: ops.subtract(inside.get(variables[path]), x) for path, x in params.items()}
-        new = {**state, "count": ops.add(state["count"], 1), "learning_rate": rate}
+        moves = {path: inside.get(variables[path]) - x for path, x in params.items()}
+        new = {**state, "count": state["count"] + 1, "learning_rate": rate}
         return moves, new | {"own": [inside.get(v) for v in self._own]} if self._own else new
 
     def _decayed(self, path: str, x: Any, rate: Any) -> Any:
         decay = self.definition.decay(path, x)
-        return ops.cast(ops.subtract(x, ops.multiply(x, ops.multiply(rate, decay))), x.dtype) if decay else x
+        return (x - x * (rate * decay)).astype(x.dtype) if decay else x
 
     # ---- variables of a subclass ----
 
@@ -203,7 +203,7 @@ class Optimizer(Base):
     @property
     def use_ema(self) -> bool:
         """Whether a moving average of the variables is kept."""
-        return self.definition.use_ema
+        return getattr(self.definition, "use_ema", False)
 
     def scale_loss(self, loss: Any) -> Any:
         return self.definition.scale_loss(loss, None)
