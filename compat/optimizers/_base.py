@@ -156,11 +156,6 @@ class Base:
             raise AttributeError(f"{type(self).__name__} has no {path.replace('_', ' ')} of its own")
         return self._entries[path]
 
-    @property
-    def innermost(self) -> Base:
-        """The optimizer whose state says whether a step was made."""
-        return self
-
     def _calls_per_step(self) -> int:
         """Over how many calls gradients accumulate."""
         return getattr(self.definition, "calls_per_step", 1)
@@ -177,19 +172,18 @@ class Base:
             raise ValueError(f"the optimizer trains {len(self._trained)} variables; received {len(grads)} gradients")
         _check_gradients(grads, self._trained)
         params = dict(zip(self._params, _bare(trainable_variables), strict=True))
-        gradients, direct = overwriting.split(self._trained, dict(zip(self._params, grads, strict=True)))
-        before = _bare(optimizer_variables)
-        moves, after = self._update(gradients, before, params)
-        if direct:
-            direct, after = overwriting.new_values(self, direct, params, before, after)
-        new = _kfun.apply_updates(params, moves) | direct
-        pairs = zip(self._trained, new.values(), strict=True)
+        gradients = dict(zip(self._params, grads, strict=True))
+        new, after = self._update(gradients, _bare(optimizer_variables), params)
+        pairs = zip(self._trained, (new[path] for path in self._params), strict=True)
         return [value if v.constraint is None else v.constraint(value) for v, value in pairs], after
 
     def _update(self, gradients: Values, values: list[Any], params: Values) -> tuple[Values, list[Any]]:
-        """What to add to the params, and the optimizer's new values."""
-        moves, state = self.transformation.update(gradients, self.state_of(values), params)
-        return moves, self.values_of(state, values)
+        """The new params, and the optimizer's new values."""
+        gradients, direct = overwriting.split(self._trained, gradients)
+        before = self.state_of(values)
+        moves, after = self.transformation.update(gradients, before, params)
+        direct, after = overwriting.new_values(direct, params, before, after, self._calls_per_step())
+        return _kfun.apply_updates(params, moves) | direct, self.values_of(after, values)
 
     def apply_gradients(self, grads_and_vars: Any) -> None:
         """One step: `[(gradient, variable), ...]`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from compat.optimizers import _overwriting as overwriting
 from compat.optimizers._around import Around
 from compat.optimizers._get import get
 from compat.variables.variable import Variable
@@ -70,16 +71,14 @@ class LossScaleOptimizer(Around):
     def _share_out(self, variables: dict[str, Variable]) -> None:
         self._shares = [(self.inner_optimizer, variables)]
 
-    @property
-    def innermost(self) -> Any:
-        return self.inner_optimizer.innermost
-
     def _update(self, gradients: Any, values: list[Any], params: Any) -> tuple[Any, list[Any]]:
-        iteration, rate, *scaling = values[:4]
-        moves, inner, scaling = update_if_finite(
-            self.inner_optimizer._update, gradients, values[4:], params, scaling, self.dynamic_growth_steps
-        )
-        return moves, [iteration, rate, *scaling, *inner]
+        gradients, direct = overwriting.split(self._trained, gradients)
+        idle = params, values[4:]
+        (new, inner), scaling = update_if_finite(
+            lambda unscaled: self.inner_optimizer._update(unscaled | direct, values[4:], params), lambda: idle,
+            gradients, idle, values[2:4], self.dynamic_growth_steps,
+        )  # fmt: skip
+        return new, [*values[:2], *scaling, *inner]
 
     def _saved_parts(self) -> list[tuple[str, Any]]:
         return [("inner_optimizer", self.inner_optimizer)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import optax
 
+from compat.optimizers import _overwriting as overwriting
 from compat.optimizers._around import Around
 from compat.optimizers._optax import Optax
 from compat.optimizers._optimizer import Optimizer
@@ -160,19 +161,19 @@ class MultiOptimizer(Around):
                 part._replace(loss_scale_factor=None)  # the whole's takes its place
 
     def _update(self, gradients: Any, values: list[Any], params: Any) -> tuple[Any, list[Any]]:
-        factor = self.loss_scale_factor
-        if factor is not None:
-            gradients = {path: None if g is None else g / factor for path, g in gradients.items()}
-        moves, new = {}, [values[0] + 1, values[1]]
+        gradients, direct = overwriting.split(self._trained, gradients)
+        if self.loss_scale_factor is not None:
+            gradients = {path: None if g is None else g / self.loss_scale_factor for path, g in gradients.items()}
+        gradients, moved, new = gradients | direct, {}, [values[0] + 1, values[1]]
         for part, trained in self._shares:
             own = values[len(new) : len(new) + len(part.variables)]
             if trained:  # an optimizer without variables makes no steps
                 paths = dict(zip(part._params, trained, strict=True))
                 given, mine = ({name: tree[path] for name, path in paths.items()} for tree in (gradients, params))
-                moved, own = part._update(given, own, mine)
-                moves |= {paths[name]: move for name, move in moved.items()}
+                mine, own = part._update(given, own, mine)
+                moved |= {paths[name]: value for name, value in mine.items()}
             new += own
-        return moves, new
+        return moved, new
 
     def scale_loss(self, loss: Any) -> Any:
         return loss if self.loss_scale_factor is None else ops.multiply(loss, self.loss_scale_factor)

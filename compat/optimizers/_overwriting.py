@@ -23,31 +23,23 @@ def split(trained: list[Variable], gradients: Values) -> tuple[Values, Values]:
     return gradients | {path: ops.zeros_like(value) for path, value in direct.items()}, direct
 
 
-def new_values(
-    optimizer: Any, direct: Values, params: Values, before: list[Any], after: list[Any]
-) -> tuple[Values, list[Any]]:
-    """The variables after the step, and the optimizer's values with their share of the accumulated gradients.
+def new_values(direct: Values, params: Values, before: Any, after: Any, steps: int) -> tuple[Values, Any]:
+    """The variables after the step, and the rule's state with their share of the accumulated gradients.
 
-    Of gradients that accumulate the largest is the new value; a step that a loss scale skips changes nothing.
+    Of gradients that accumulate the largest is the new value.
 
     Args:
-        optimizer: of which class `Base`.
         direct: the new values by path.
         params: the present values.
-        before, after: the optimizer's values before and after its step.
+        before, after: the rule's state before and after its step.
+        steps: over how many calls gradients accumulate.
     """
-    rule, after = optimizer.innermost, list(after)
-    numbers = {id(v): i for i, v in enumerate(optimizer.variables)}
-    count = numbers.get(id(rule._entries.get("count")))
-    if count is None:  # the transformation does not tell whether it made a step
+    if steps == 1 or not direct:
         return direct, after
-    steps = rule._calls_per_step()
-    made = ops.not_equal(after[count], before[count])
-    last, new = ops.logical_and(made, ops.equal(ops.mod(after[count], steps), 0)), {}
+    last = ops.equal(ops.mod(after["count"], steps), 0)
+    sums, new = dict(after["gradient_accumulator"]), {}
     for path, value in direct.items():
-        if steps > 1:
-            i = numbers[id(rule._entries[f"gradient_accumulator/{path}"])]
-            value = ops.maximum(value, ops.cast(before[i], value.dtype))
-            after[i] = ops.where(made, ops.where(last, ops.zeros_like(value), value), before[i])
+        value = ops.maximum(value, ops.cast(before["gradient_accumulator"][path], value.dtype))
         new[path] = ops.where(last, value, params[path])
-    return new, after
+        sums[path] = ops.where(last, ops.zeros_like(value), value)
+    return new, {**after, "gradient_accumulator": sums}

@@ -17,37 +17,27 @@ _OWN = ("step_counter", "dynamic_scale")  # its entries of the state
 
 
 def update_if_finite(
-    update: Callable[..., tuple[Any, Any]],
-    gradients: Any,
-    state: Any,
-    params: Any,
-    scaling: list[Any],
-    growth_steps: int,
-) -> tuple[Any, Any, list[Any]]:
-    """`update(gradients / scale, state, params)`, or nothing if a gradient is not finite.
+    update: Callable[[Any], Any], skip: Callable[[], Any], gradients: Any, like: Any, scaling: list[Any], growth: int
+) -> tuple[Any, list[Any]]:
+    """`update(gradients / scale)`, or `skip()` if a gradient is not finite, and the new scaling.
 
     Args:
-        update: of the optimizer inside.
-        gradients, state, params: what it takes, the gradients multiplied by the scale.
+        update, skip: give a step's result and that of no step, trees of one form.
+        gradients: those of the scaled loss.
+        like: a tree of the form of the results.
         scaling: `[steps since the scale changed, scale]`.
-        growth_steps: after so many finite steps the scale doubles.
-
-    Returns:
-        `(moves, new state, new scaling)`.
+        growth: after so many finite steps the scale doubles.
     """
     counter, scale = scaling
     arrays = flatten(gradients)
     whole = [ops.all(ops.isfinite(g)) for g in arrays.values()]
     finite = ops.all(ops.stack(whole)) if whole else ops.ones((), "bool")
 
-    def act():
-        return update(rebuild(gradients, divide_by(arrays, scale)), state, params)
-
-    moves, new = choose(finite, act, lambda: (zeros_like(params), state), (params, state))
-    grown = ops.equal(counter, growth_steps - 1)
+    result = choose(finite, lambda: update(rebuild(gradients, divide_by(arrays, scale))), skip, like)
+    grown = ops.equal(counter, growth - 1)
     factor = ops.where(finite, ops.where(grown, 2.0, 1.0), 0.5)
     counter = ops.where(ops.logical_and(finite, ops.logical_not(grown)), ops.add(counter, 1), 0)
-    return moves, new, [counter, ops.cast(ops.multiply(scale, factor), "float32")]
+    return result, [counter, ops.cast(ops.multiply(scale, factor), "float32")]
 
 
 class LossScaleOptimizer(Optimizer, common=False):
@@ -98,9 +88,11 @@ class LossScaleOptimizer(Optimizer, common=False):
         def update(updates, state, params=None):
             scaling = [state[name] for name in _OWN]
             rest = {name: value for name, value in state.items() if name not in _OWN}
-            moves, new, scaling = update_if_finite(
-                inner.update, updates, rest.get("inner", rest), params, scaling, self.dynamic_growth_steps
-            )
+            rest = rest.get("inner", rest)
+            (moves, new), scaling = update_if_finite(
+                lambda unscaled: inner.update(unscaled, rest, params), lambda: (zeros_like(params), rest),
+                updates, (params, rest), scaling, self.dynamic_growth_steps,
+            )  # fmt: skip
             return moves, self._nested(new) | dict(zip(_OWN, scaling, strict=True))
 
         return optax.GradientTransformation(init, update)

@@ -69,17 +69,18 @@ class Optimizer(Definition):
 
     if TYPE_CHECKING:
         learning_rate: Any = None
-    weight_decay: float | None = dataclasses.field(default=None, kw_only=True)
-    clipnorm: float | None = dataclasses.field(default=None, kw_only=True)
-    clipvalue: float | None = dataclasses.field(default=None, kw_only=True)
-    global_clipnorm: float | None = dataclasses.field(default=None, kw_only=True)
-    use_ema: bool = dataclasses.field(default=False, kw_only=True)
-    ema_momentum: float = dataclasses.field(default=0.99, kw_only=True)
-    ema_overwrite_frequency: int | None = dataclasses.field(default=None, kw_only=True)
-    loss_scale_factor: float | None = dataclasses.field(default=None, kw_only=True)
-    gradient_accumulation_steps: int | None = dataclasses.field(default=None, kw_only=True)
-    exclude_from_weight_decay: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
-    name: str | None = dataclasses.field(default=None, kw_only=True)
+    _: dataclasses.KW_ONLY
+    weight_decay: float | None = None
+    clipnorm: float | None = None
+    clipvalue: float | None = None
+    global_clipnorm: float | None = None
+    use_ema: bool = False
+    ema_momentum: float = 0.99
+    ema_overwrite_frequency: int | None = None
+    loss_scale_factor: float | None = None
+    gradient_accumulation_steps: int | None = None
+    exclude_from_weight_decay: tuple[str, ...] = ()
+    name: str | None = None
 
     def __init_subclass__(cls, common: bool = True, **kwargs):
         declared = cls.__annotations__ | cls.__dataclass_fields__

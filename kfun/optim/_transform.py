@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import optax
 
 from kfun import dtypes, ops
-from kfun.optim._trees import choose, flatten, join, rebuild, scalars_beside, zeros_like
+from kfun.optim._trees import choose, flatten, join, map_arrays, rebuild, scalars_beside, zeros_like
 
 if TYPE_CHECKING:
     from kfun.optim._optimizer import Optimizer
@@ -120,9 +120,7 @@ def _matched(params: Any, gradients: Any) -> tuple[Gradients, Gradients]:
 
 def apply_updates(params: Any, updates: Any) -> Any:
     """`params + updates`, each array in its own dtype, on any backend."""
-    moves = flatten(updates)
-    new = {path: ops.cast(ops.add(x, moves[path]), dtypes.name(x.dtype)) for path, x in flatten(params).items()}
-    return rebuild(params, new)
+    return map_arrays(lambda x, move: ops.cast(ops.add(x, move), dtypes.name(x.dtype)), params, updates)
 
 
 def on_gradients(
@@ -150,18 +148,23 @@ def accumulate(inner: optax.GradientTransformation, steps: int) -> optax.Gradien
         return _with(inner.init(params), gradient_accumulator=zeros_like(params))
 
     def update(updates, state, params=None):
-        gradients = _matched(params, updates)[1]
-        sums = flatten(state["gradient_accumulator"])
-        sums |= {p: ops.cast(ops.add(sums[p], g), dtypes.name(sums[p].dtype)) for p, g in gradients.items()}
+        _matched(params, updates)
         count = ops.add(state["count"], 1)
 
+        def added(total, gradient):
+            return total if gradient is None else ops.cast(ops.add(total, gradient), dtypes.name(total.dtype))
+
+        def mean(_, gradient, total):
+            return None if gradient is None else ops.divide(total, steps)
+
+        sums = map_arrays(added, state["gradient_accumulator"], updates)
+
         def act():
-            means = rebuild(params, {path: ops.divide(sums[path], steps) for path in gradients})
-            moves, new = inner.update(means, state, params)
+            moves, new = inner.update(map_arrays(mean, params, updates, sums), state, params)
             return moves, _with(new, gradient_accumulator=zeros_like(params))
 
         def wait():
-            return zeros_like(params), _with(state, count=count, gradient_accumulator=rebuild(params, sums))
+            return zeros_like(params), _with(state, count=count, gradient_accumulator=sums)
 
         return choose(ops.equal(ops.mod(count, steps), 0), act, wait, (params, state))
 
@@ -189,16 +192,17 @@ def average(
     def update(updates, state, params=None):
         done = steps_made(state["count"], every)
         old = ops.multiply(ops.cast(ops.not_equal(done, 0), "float32"), momentum)
-        moves, new_state = inner.update(updates, state, params)
-        moves, averages = flatten(moves), flatten(state["average"])
-        for path, x in flatten(params).items():
-            new = ops.add(x, moves[path])
-            mean = ops.add(ops.multiply(averages[path], old), ops.multiply(new, ops.subtract(1.0, old)))
-            averages[path] = ops.cast(mean, dtypes.name(x.dtype))
-            if overwrite_frequency is not None:
-                now = ops.equal(ops.mod(ops.add(done, 1), overwrite_frequency), 0)
-                moves[path] = ops.where(now, ops.subtract(averages[path], x), moves[path])
-        return rebuild(params, moves), _with(new_state, average=rebuild(params, averages))
+        moves, new = inner.update(updates, state, params)
+
+        def blended(mean, x, move):
+            mean = ops.add(ops.multiply(mean, old), ops.multiply(ops.add(x, move), ops.subtract(1.0, old)))
+            return ops.cast(mean, dtypes.name(x.dtype))
+
+        averages = map_arrays(blended, state["average"], params, moves)
+        if overwrite_frequency is not None:
+            now = ops.equal(ops.mod(ops.add(done, 1), overwrite_frequency), 0)
+            moves = map_arrays(lambda m, mean, x: ops.where(now, ops.subtract(mean, x), m), moves, averages, params)
+        return moves, _with(new, average=averages)
 
     return optax.GradientTransformation(init, update)
 

@@ -59,9 +59,15 @@ def join(path: str, key: Any) -> str:
     return f"{path}/{key}" if path and key != "" else f"{path}{key}"
 
 
+def map_arrays(function: Callable[..., Any], like: Any, *others: Any) -> Any:
+    """A tree of the form of `like`: the function of each of its arrays and of those of the others, None if missing."""
+    flat = [flatten(other) for other in others]
+    return rebuild(like, {path: function(x, *(f.get(path) for f in flat)) for path, x in flatten(like).items()})
+
+
 def zeros_like(params: Any) -> Any:
     """A tree of zeros of the form, shapes and dtypes of `params`."""
-    return rebuild(params, {path: ops.zeros_like(x) for path, x in flatten(params).items()})
+    return map_arrays(ops.zeros_like, params)
 
 
 def scalars_beside(params: Any, **values: float) -> dict[str, Any]:
