@@ -26,7 +26,6 @@ class Base:
 
     _parameters: dict[str, Any] = {}
     definition: Any = None  # what kfun makes the transformation of
-    use_ema = False
     revision = 0  # how often an argument was changed, which voids compiled steps
 
     def _setup(self, name: str | None) -> None:
@@ -206,7 +205,7 @@ class Base:
 
     def scale_loss(self, loss: Any) -> Any:
         """The loss whose gradient the optimizer expects."""
-        return loss
+        return self.definition.scale_loss(loss, None)
 
     def stateless_scale_loss(self, optimizer_variables: Any, loss: Any) -> Any:
         """`scale_loss` as a pure function of the optimizer's values."""
@@ -223,14 +222,15 @@ class Base:
     def _made(self) -> Any:
         """The transformation of the present definition."""
 
+    @property
+    def use_ema(self) -> bool:
+        """Whether a moving average of the variables is kept."""
+        return getattr(self.definition, "use_ema", False)
+
     def finalize_variable_values(self, var_list: Any) -> None:
         """Sets the trained variables to their moving average, if `use_ema`."""
         for path, variable in zip(self._params, self._trained, strict=True) if self.use_ema else ():
             variable.assign(self._entries[f"average/{path}"].value)
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return {"name": self.name}
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> Base:

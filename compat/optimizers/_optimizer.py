@@ -200,14 +200,6 @@ class Optimizer(Base):
             self._entries.pop("learning_rate", None)
             self._variables = list(self._entries.values())
 
-    @property
-    def use_ema(self) -> bool:
-        """Whether a moving average of the variables is kept."""
-        return getattr(self.definition, "use_ema", False)
-
-    def scale_loss(self, loss: Any) -> Any:
-        return self.definition.scale_loss(loss, None)
-
     def _clip_gradients(self, grads: Any) -> list[Any]:
         """Gradients within the limits of the arguments, under the name that training loops call."""
         given = {str(i): ops.convert_to_tensor(g) for i, g in enumerate(grads)}

@@ -50,7 +50,7 @@ class Optimizer(Definition):
     """Base of optimizers: an update rule for one array, and what all optimizers have in common.
 
     A subclass declares its fields, `learning_rate` first, and gives `slot_names`, `step` and, where
-    needed, `init_slots`, `shared`, `prepare`. The common fields follow its own:
+    needed, `has_slot`, `init_slots`, `shared`, `prepare`. The common fields follow its own:
 
     Args:
         weight_decay: each weight loses `weight_decay * learning_rate` of itself before the step; None for no decay.
