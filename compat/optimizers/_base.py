@@ -75,13 +75,18 @@ class Base:
         return self._entries[entry.state_path]
 
     def _present_form(self) -> Any:
-        """The state of the present definition with the number of its variable, or None, in place of each entry.
+        """The state of the present definition with the number of its variable in place of each entry.
 
         A rate that a schedule tells has no variable, as in Keras.
         """
         numbers = {id(v): i for i, v in enumerate(self._variables)}
         state = jax.eval_shape(self.transformation.init, self._specs())
-        form = tree.map_with_path(lambda path, _: numbers.get(id(self._entries.get(path)), _NOWHERE), state)
+
+        def number(path: str, _: Any) -> int:
+            untold = path == "learning_rate" and path not in self._entries
+            return _NOWHERE if untold else numbers[id(self._entries[path])]
+
+        form = tree.map_with_path(number, state)
         return form | {"own": [numbers[id(v)] for v in self._own]} if self._own else form
 
     def state_of(self, values: Any) -> Any:

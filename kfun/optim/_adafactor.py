@@ -60,6 +60,8 @@ class Adafactor(Optimizer):
 
     def slot_variables(self, group, path, keras_path, x):
         """Keras has a velocity for matrices too, which it computes anew each step, and dummies for vectors."""
+        if "velocity" not in group:
+            return super().slot_variables(group, path, keras_path, x)
         name, shape, dtype = keras_path.rpartition("/")[2], tuple(x.shape), dtypes.name(x.dtype)
         full = f"{self.prefix()}/{keras_path.replace('/', '_')}_velocity"
         if len(shape) < 2:
