@@ -83,8 +83,9 @@ class Base:
         state = jax.eval_shape(self.transformation.init, self._specs())
 
         def number(path: str, _: Any) -> int:
-            untold = path == "learning_rate" and path not in self._entries
-            return _NOWHERE if untold else numbers[id(self._entries[path])]
+            if self.built or path == "learning_rate":  # a changed definition may ask for what there is not
+                return numbers.get(id(self._entries.get(path)), _NOWHERE)
+            return numbers[id(self._entries[path])]
 
         form = tree.map_with_path(number, state)
         return form | {"own": [numbers[id(v)] for v in self._own]} if self._own else form
