@@ -178,17 +178,19 @@ class Base:
         _check_gradients(grads, self._trained)
         params = dict(zip(self._params, _bare(trainable_variables), strict=True))
         gradients = dict(zip(self._params, grads, strict=True))
-        new, after = self._update(gradients, _bare(optimizer_variables), params)
+        moves, after = self._update(gradients, _bare(optimizer_variables), params)
+        new = _kfun.apply_updates(params, moves)
+        new |= {path: moves[path] for path in overwriting.split(self._trained, gradients)[1]}
         pairs = zip(self._trained, (new[path] for path in self._params), strict=True)
         return [value if v.constraint is None else v.constraint(value) for v, value in pairs], after
 
     def _update(self, gradients: Values, values: list[Any], params: Values) -> tuple[Values, list[Any]]:
-        """The new params, and the optimizer's new values."""
+        """What to add to the params, or the new value of what is overwritten, and the optimizer's new values."""
         gradients, direct = overwriting.split(self._trained, gradients)
         before = self.state_of(values)
         moves, after = self.transformation.update(gradients, before, params)
         direct, after = overwriting.new_values(direct, params, before, after, self._calls_per_step())
-        return _kfun.apply_updates(params, moves) | direct, self.values_of(after, values)
+        return moves | direct, self.values_of(after, values)
 
     def apply_gradients(self, grads_and_vars: Any) -> None:
         """One step: `[(gradient, variable), ...]`."""

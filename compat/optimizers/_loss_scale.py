@@ -11,6 +11,7 @@ from compat.variables.variable import Variable
 from kfun import ops
 from kfun import optim as _kfun
 from kfun.optim._loss_scale import update_if_finite
+from kfun.optim._trees import zeros_like
 
 
 class LossScaleOptimizer(Around):
@@ -73,12 +74,12 @@ class LossScaleOptimizer(Around):
 
     def _update(self, gradients: Any, values: list[Any], params: Any) -> tuple[Any, list[Any]]:
         gradients, direct = overwriting.split(self._trained, gradients)
-        idle = params, values[4:]
-        (new, inner), scaling = update_if_finite(
+        idle = zeros_like(params) | {path: params[path] for path in direct}, values[4:]
+        (moves, inner), scaling = update_if_finite(
             lambda unscaled: self.inner_optimizer._update(unscaled | direct, values[4:], params), lambda: idle,
             gradients, idle, values[2:4], self.dynamic_growth_steps,
         )  # fmt: skip
-        return new, [*values[:2], *scaling, *inner]
+        return moves, [*values[:2], *scaling, *inner]
 
     def _saved_parts(self) -> list[tuple[str, Any]]:
         return [("inner_optimizer", self.inner_optimizer)]

@@ -164,16 +164,16 @@ class MultiOptimizer(Around):
         gradients, direct = overwriting.split(self._trained, gradients)
         if self.loss_scale_factor is not None:
             gradients = {path: None if g is None else g / self.loss_scale_factor for path, g in gradients.items()}
-        gradients, moved, new = gradients | direct, {}, [values[0] + 1, values[1]]
+        gradients, moves, new = gradients | direct, {}, [values[0] + 1, values[1]]
         for part, trained in self._shares:
             own = values[len(new) : len(new) + len(part.variables)]
             if trained:  # an optimizer without variables makes no steps
                 paths = dict(zip(part._params, trained, strict=True))
                 given, mine = ({name: tree[path] for name, path in paths.items()} for tree in (gradients, params))
-                mine, own = part._update(given, own, mine)
-                moved |= {paths[name]: value for name, value in mine.items()}
+                moved, own = part._update(given, own, mine)
+                moves |= {paths[name]: move for name, move in moved.items()}
             new += own
-        return moved, new
+        return moves, new
 
     def scale_loss(self, loss: Any) -> Any:
         return loss if self.loss_scale_factor is None else ops.multiply(loss, self.loss_scale_factor)
