@@ -16,6 +16,9 @@ from compat.state.paths import by_path
 from compat.variables.variable import Variable
 from kfun import ops, tree
 from kfun import optim as _kfun
+from kfun.optim import _transform
+
+Values = dict[str, Any]  # of trained variables, by path
 
 
 class Base:
@@ -23,86 +26,88 @@ class Base:
 
     _parameters: dict[str, Any] = {}
     definition: Any = None  # what kfun makes the transformation of
-    use_ema = False
     revision = 0  # how often an argument was changed, which voids compiled steps
 
-    def _setup(self, name: str | None, transformation: Any) -> None:
+    def _setup(self, name: str | None) -> None:
         self.name = name or naming.auto_name(type(self).__name__)
-        self.transformation = transformation
+        self.transformation = self._made()
         self.built = False
-        self._inside = False  # whether this one is part of another, whose variables it shows
-        self._first = self._first_variables()
-        self._variables: list[Variable] = list(self._first.values())
+        self._inside = False  # whether this one is part of another, whose variables are its own too
+        self._entries = {path: self._first_variable(path, value) for path, value in self._first_values().items()}
+        self._variables: list[Variable] = list(self._entries.values())
         self._trained: list[Variable] = []
+        self._own: list[Variable] = []  # what a subclass adds
 
-    def _first_variables(self) -> dict[str, Variable]:
-        """The variables that there are before `build`, by path in the state: the step, the rate unless scheduled."""
-        if not isinstance(self.definition, _kfun.Optimizer):
-            return {}
-        first = {"count": _variable(f"{self.name}/iteration", np.zeros((), "int32"))}
-        if not callable(self.definition.learning_rate):
-            rate = np.asarray(self.definition.learning_rate, "float32")
-            first["learning_rate"] = _variable(f"{self.name}/learning_rate", rate)
-        return first
+    def _first_values(self) -> dict[str, float]:
+        """First values, by path in the state, of the variables that there are before `build`."""
+        rate = self.definition.learning_rate
+        return {"count": 0} if callable(rate) else {"count": 0, "learning_rate": rate}
+
+    def _first_variable(self, path: str, value: float) -> Variable:
+        name = "iteration" if path == "count" else path
+        value = jax.numpy.array(value, "int32" if isinstance(value, int) else "float32")
+        return _variable(f"{self.name}/{name}", Variable, value)
 
     def build(self, variables: list[Variable]) -> None:
         """Makes the optimizer's variables for the variables that it will train."""
         if self.built:
             return
-        self._define(list(variables))
         self._trained = list(variables)
-        params = {path: v.spec for path, v in by_path(self._trained).items()}
-        self._params = list(params)
-        state = jax.eval_shape(self.transformation.init, params)
-        flat = tree.flatten(state)
-        self._structure = jax.tree.structure(state)
-        self._paths = list(flat)  # in the order of the structure
-        listed = self._listing(params, flat)
-        known = {state_path for _, state_path, _ in listed}
-        others = [p for p in flat if p not in known and not _is_scheduled_rate(p, self.definition)]
-        listed += [(f"{self.name}/{path}", path, flat[path]) for path in others]
-        self._variables, places = [], {}
-        for path, state_path, like in listed:
-            if state_path is not None:
-                places[state_path] = len(self._variables)
-            first = self._first.get(state_path)
-            self._variables.append(_slot(self, path, state_path, like) if first is None else first)
-        self._places = [places.get(p) for p in self._paths]
-        self._by_state_path = {p: self._variables[i] for p, i in places.items()}
+        self._params = list(by_path(self._trained))
+        self._variables = [*map(self._variable_of, self._listing()), *self._own]
+        self._form = self._present_form()
         self.built = True
-        self._show_parts(state)
 
-    def _show_parts(self, state: Any) -> None:
-        """Lets the optimizers inside this one show their share of its variables."""
+    def _listing(self) -> list[_kfun.OptimizerVariable]:
+        """What variables there are, in order."""
+        return self.definition.variables(self._specs())
 
-    def _show(self, whole: Base, state: Any, trained: list[Variable], prefix: str = "") -> None:
-        """Makes this optimizer, which is inside another, show that one's variables as its own.
+    def _specs(self) -> Values:
+        return {path: v.spec for path, v in zip(self._params, self._trained, strict=True)}
 
-        Args:
-            whole: the optimizer around, built.
-            state: this one's part of the whole's state.
-            trained: the variables that it trains.
-            prefix: of its entries' paths in the whole's state, such as `"optimizers/adam/"`.
+    def _variable_of(self, entry: _kfun.OptimizerVariable) -> Variable:
+        """The variable of an entry of the state, or of zeros if it is not in there."""
+        if entry.state_path is None:
+            return _variable(entry.path, Variable, "zeros", entry.shape, entry.dtype)
+        if entry.state_path not in self._entries:
+            made = _variable(entry.path, _Slot, "zeros", entry.shape, entry.dtype)
+            self._entries[entry.state_path], made.optimizer, made.state_path = made, self, entry.state_path
+        return self._entries[entry.state_path]
+
+    def _present_form(self) -> Any:
+        """The state of the present definition with the number of its variable in place of each entry.
+
+        A rate that a schedule tells has no variable, as in Keras.
         """
-        self._trained, self._params = trained, list(by_path(trained))
-        self._structure, self._paths = jax.tree.structure(state), list(tree.flatten(state))
-        known = whole._by_state_path
-        self._by_state_path = {p: known[prefix + p] for p in self._paths if prefix + p in known}
-        shown = {id(v) for v in self._by_state_path.values()}
-        name = getattr(self.definition, "name", None) or self.name  # what nothing reads has a name alone
-        self._variables = [v for v in whole._variables if id(v) in shown or v.path.startswith(f"{name}/")]
         numbers = {id(v): i for i, v in enumerate(self._variables)}
-        self._places = [numbers.get(id(self._by_state_path.get(p))) for p in self._paths]
-        self._first = {}
-        self.built = self._inside = True
-        self._show_parts(state)
+        state = jax.eval_shape(self.transformation.init, self._specs())
 
-    def _saved_parts(self) -> list[tuple[str, Any]]:
-        """Optimizers inside this one, by the names that files have for them."""
-        return []
+        def number(path: str, _: Any) -> int:
+            if self.built or path == "learning_rate":  # a changed definition may ask for what there is not
+                return numbers.get(id(self._entries.get(path)), _NOWHERE)
+            return numbers[id(self._entries[path])]
 
-    def _define(self, variables: list[Variable]) -> None:
-        """Settles the transformation where it depends on the variables."""
+        form = tree.map_with_path(number, state)
+        return form | {"own": [numbers[id(v)] for v in self._own]} if self._own else form
+
+    def state_of(self, values: Any) -> Any:
+        """The transformation's state from the variables' values."""
+        rate = ops.zeros((), "float32")  # a scheduled rate is told by the count
+        return jax.tree.map(lambda i: rate if i == _NOWHERE else values[i], self._form)
+
+    def values_of(self, state: Any, old: Any) -> list[Any]:
+        """The variables' values from the transformation's state."""
+        new = dict(zip(jax.tree.leaves(self._form), jax.tree.leaves(state), strict=True))
+        return [new.get(i, value) for i, value in enumerate(old)]
+
+    def _draw(self) -> None:
+        """Gives the variables that have none yet their first values."""
+        params = {path: v.stored for path, v in zip(self._params, self._trained, strict=True)}
+        with jax.ensure_compile_time_eval():
+            flat = tree.flatten(self.transformation.init(params))
+        for slot in self._variables:
+            if isinstance(slot, _Slot) and not slot.drawn:
+                slot._value = jax.numpy.copy(flat[slot.state_path])
 
     def set_weights(self, weights: Any) -> None:
         """Sets the variables, in the order of `variables`."""
@@ -116,21 +121,6 @@ class Base:
         for variable, value in zip(self._variables, weights, strict=True):
             variable.assign(value)
 
-    def _listing(self, params: dict, flat: dict) -> list[tuple[str, str | None, Any]]:
-        """`(path, path in the state, shape and dtype)` of each variable, in order."""
-        if not isinstance(self.definition, _kfun.Optimizer):
-            return [(f"{self.name}/{path}", path, like) for path, like in flat.items()]
-        return [(entry.path, entry.state_path, entry) for entry in self.definition.variables(params)]
-
-    def _draw(self) -> None:
-        """Gives the variables that have none yet their first values."""
-        params = {path: v.stored for path, v in by_path(self._trained).items()}
-        with jax.ensure_compile_time_eval():
-            flat = tree.flatten(self.transformation.init(params))
-        for slot in self._variables:
-            if isinstance(slot, _Slot) and not slot.drawn:
-                slot._value = jax.numpy.copy(flat[slot.state_path])
-
     @property
     def variables(self) -> list[Variable]:
         """Iterations, learning rate, slots."""
@@ -139,64 +129,41 @@ class Base:
     @property
     def iterations(self) -> Any:
         """How many steps were made: a variable; the number of whole ones where gradients accumulate."""
-        count, every = self._entry("count"), self._steps()
-        return ops.floor_divide(count.value, every) if every > 1 else count
+        return _transform.steps_made(self._entry("count"), self._calls_per_step())
 
     @property
     def learning_rate(self) -> Any:
         """The learning rate: a variable, or what the schedule gives at the present step."""
         schedule = self._schedule()
-        if schedule is not None:
-            return schedule(self._entry("count").value)
-        return self._entry("learning_rate") if self.built or self._first else self._first_rate()
+        return self._entry("learning_rate") if schedule is None else schedule(self._entry("count").value)
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        if self._schedule() is not None or callable(value):
-            self._set_schedule(value)
-        elif self.built:
+        if callable(value):
+            self._follow(value)
+        elif self._schedule() is None:
             self._entry("learning_rate").assign(value)
         else:
-            self._set_first_rate(float(value))
-            self._entry("learning_rate").assign(float(value))
+            raise TypeError(
+                f"{type(self).__name__}: the learning rate follows a schedule and cannot be set; compile with a number"
+            )
 
     lr = learning_rate
 
     def _schedule(self) -> Any:
-        return None
-
-    def _set_schedule(self, value: Any) -> None:
-        raise TypeError(
-            f"{type(self).__name__}: the learning rate follows a schedule and cannot be set; compile with a number"
-        )
-
-    def _first_rate(self) -> Any:
-        raise AttributeError(f"{type(self).__name__} has no learning rate of its own")
-
-    def _set_first_rate(self, value: float) -> None:
-        raise AttributeError(f"{type(self).__name__} has no learning rate of its own")
+        """What the learning rate follows, if it does."""
+        rate = getattr(self.definition, "learning_rate", None)
+        return rate if callable(rate) else None
 
     def _entry(self, path: str) -> Variable:
-        if path in self._first:
-            return self._first[path]
-        if not self.built:
-            raise ValueError(f"{type(self).__name__}: call build(variables) first")
-        if path not in self._by_state_path:
-            raise AttributeError(f"{type(self).__name__} has no {path!r}")
-        return self._by_state_path[path]
+        """The variable of an entry of the state."""
+        if path not in self._entries:
+            raise AttributeError(f"{type(self).__name__} has no {path.replace('_', ' ')} of its own")
+        return self._entries[path]
 
-    def state_of(self, values: Any) -> Any:
-        """The transformation's state from the variables' values."""
-        rate = ops.zeros((), "float32")  # a scheduled rate is told by the count
-        return jax.tree.unflatten(self._structure, [rate if i is None else values[i] for i in self._places])
-
-    def values_of(self, state: Any, old: Any) -> list[Any]:
-        """The variables' values from the transformation's state."""
-        new = list(old)
-        for place, leaf in zip(self._places, jax.tree.leaves(state), strict=True):
-            if place is not None:
-                new[place] = leaf
-        return new
+    def _calls_per_step(self) -> int:
+        """Over how many calls gradients accumulate."""
+        return getattr(self.definition, "calls_per_step", 1)
 
     def stateless_apply(self, optimizer_variables: Any, grads: Any, trainable_variables: Any) -> tuple[list, list]:
         """One step as a pure function of values.
@@ -206,28 +173,24 @@ class Base:
         """
         if not self.built:
             raise ValueError(f"{type(self).__name__}: call build(variables) first")
-        if len(grads) != len(self._params):
-            raise ValueError(f"the optimizer trains {len(self._params)} variables; received {len(grads)} gradients")
-        trainable_variables = [v.value if isinstance(v, Variable) else v for v in trainable_variables]
-        optimizer_variables = [v.value if isinstance(v, Variable) else v for v in optimizer_variables]
-        params = dict(zip(self._params, trainable_variables, strict=True))
+        if len(grads) != len(self._trained):
+            raise ValueError(f"the optimizer trains {len(self._trained)} variables; received {len(grads)} gradients")
         _check_gradients(grads, self._trained)
+        params = dict(zip(self._params, _bare(trainable_variables), strict=True))
         gradients = dict(zip(self._params, grads, strict=True))
-        before = self.state_of(optimizer_variables)
-        gradients, direct = overwriting.split(self._trained, gradients)
-        updates, state = self.transformation.update(gradients, before, params)
-        if direct:
-            direct, state = overwriting.new_values(direct, params, before, state, self._steps())
-        params = _kfun.apply_updates(params, updates)
-        new = []
-        for path, variable in zip(self._params, self._trained, strict=True):
-            value = direct.get(path, params[path])
-            new.append(value if variable.constraint is None else variable.constraint(value))
-        return new, self.values_of(state, optimizer_variables)
+        moves, after = self._update(gradients, _bare(optimizer_variables), params)
+        new = _kfun.apply_updates(params, moves)
+        new |= {path: moves[path] for path in overwriting.split(self._trained, gradients)[1]}
+        pairs = zip(self._trained, (new[path] for path in self._params), strict=True)
+        return [value if v.constraint is None else v.constraint(value) for v, value in pairs], after
 
-    def _steps(self) -> int:
-        """Over how many calls gradients accumulate."""
-        return getattr(self.definition, "gradient_accumulation_steps", None) or 1
+    def _update(self, gradients: Values, values: list[Any], params: Values) -> tuple[Values, list[Any]]:
+        """What to add to the params, or the new value of what is overwritten, and the optimizer's new values."""
+        gradients, direct = overwriting.split(self._trained, gradients)
+        before = self.state_of(values)
+        moves, after = self.transformation.update(gradients, before, params)
+        direct, after = overwriting.new_values(direct, params, before, after, self._calls_per_step())
+        return moves | direct, self.values_of(after, values)
 
     def apply_gradients(self, grads_and_vars: Any) -> None:
         """One step: `[(gradient, variable), ...]`."""
@@ -238,16 +201,19 @@ class Base:
         """One step on the given variables, by default those it was built for."""
         if trainable_variables is not None:
             self.build(list(trainable_variables))
-            if [id(v) for v in trainable_variables] != [id(v) for v in self._trained]:
-                raise ValueError("the optimizer was built for other variables; make one optimizer per set of variables")
-        values = [v.value for v in self._trained]
-        values, own = self.stateless_apply([v.value for v in self._variables], list(grads), values)
+            self.check_trains(trainable_variables)
+        values, own = self.stateless_apply(self._variables, list(grads), self._trained)
         for variable, value in zip((*self._trained, *self._variables), (*values, *own), strict=True):
             variable.assign(value)
 
+    def check_trains(self, variables: Any) -> None:
+        """Raises ValueError if the optimizer was built for other variables."""
+        if [id(v) for v in variables] != [id(v) for v in self._trained]:
+            raise ValueError("the optimizer was built for other variables; make one optimizer per set of variables")
+
     def scale_loss(self, loss: Any) -> Any:
         """The loss whose gradient the optimizer expects."""
-        return loss
+        return self.definition.scale_loss(loss, None)
 
     def stateless_scale_loss(self, optimizer_variables: Any, loss: Any) -> Any:
         """`scale_loss` as a pure function of the optimizer's values."""
@@ -261,21 +227,31 @@ class Base:
         self.__dict__.update(state)
         self.transformation = self._made()
 
+    def _made(self) -> Any:
+        """The transformation of the present definition."""
+
+    @property
+    def use_ema(self) -> bool:
+        """Whether a moving average of the variables is kept."""
+        return getattr(self.definition, "use_ema", False)
+
     def finalize_variable_values(self, var_list: Any) -> None:
         """Sets the trained variables to their moving average, if `use_ema`."""
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return {"name": self.name}
+        for path, variable in zip(self._params, self._trained, strict=True) if self.use_ema else ():
+            variable.assign(self._entries[f"average/{path}"].value)
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> Base:
         """The optimizer of a config."""
         config = arguments_of(config, _KINDS)
-        for pattern in (config.get("exclude_layers") or (), config.get("exclude_from_weight_decay") or ()):
-            for part in pattern if isinstance(pattern, (list, tuple)) else [pattern]:
-                check_pattern(part)
+        for patterns in (config.get("exclude_layers") or (), config.get("exclude_from_weight_decay") or ()):
+            for pattern in patterns if isinstance(patterns, (list, tuple)) else [patterns]:
+                check_pattern(pattern)
         return cls(**config)
+
+    def _saved_parts(self) -> list[tuple[str, Any]]:
+        """Optimizers inside this one, by the names that files have for them."""
+        return []
 
     def save_own_variables(self, store: Any) -> None:
         """Writes the variables into a mapping, numbered."""
@@ -284,19 +260,23 @@ class Base:
 
     def load_own_variables(self, store: Any) -> None:
         """Reads the variables from a mapping, numbered."""
-        if self._inside and not len(store):  # the file has them with the optimizer around alone
-            return
-        if len(store) != len(self._variables):
-            if len(store) and ("0" not in store or np.any(store["0"])):  # no steps: there is no state to lose
-                warnings.warn(
-                    f"{type(self).__name__} {self.name!r} keeps its state: it has {len(self._variables)} variables, "
-                    f"the file has {len(store)} for it",
-                    stacklevel=2,
-                )
-            return
         read = getattr(store, "tensor", store.__getitem__)
-        for i, v in enumerate(self._variables):
-            v.assign(read(str(i)))
+        if len(store) == len(self._variables):
+            for i, v in enumerate(self._variables):
+                v.assign(read(str(i)))
+        elif len(store) and ("0" not in store or np.any(store["0"])):  # without steps there is no state to lose
+            warnings.warn(
+                f"{type(self).__name__} {self.name!r} keeps its state: it has {len(self._variables)} variables, "
+                f"the file has {len(store)} for it",
+                stacklevel=2,
+            )
+
+
+_NOWHERE = -1  # in place of a variable's number
+
+
+def _bare(values: Any) -> list[Any]:
+    return [v.value if isinstance(v, Variable) else v for v in values]
 
 
 def _check_gradients(grads: Any, trained: list[Variable]) -> None:
@@ -315,27 +295,11 @@ def _check_gradients(grads: Any, trained: list[Variable]) -> None:
         )
 
 
-def _is_scheduled_rate(path: str, definition: Any) -> bool:
-    """Whether an entry of the state is the rate that a schedule gave: Keras has no variable for it."""
-    return path.rpartition("/")[2] == "learning_rate" and isinstance(definition, _kfun.Optimizer)
-
-
-def _variable(path: str, value: Any) -> Variable:
+def _variable(path: str, kind: type[Variable], *value: Any) -> Any:
+    """A variable of an optimizer, from an array, or from an initializer, a shape and a dtype."""
     head, _, name = path.rpartition("/")
     with naming.at(head or "optimizer"):
-        return Variable(jax.numpy.copy(value), trainable=False, autocast=False, name=name)
-
-
-def _slot(optimizer: Base, path: str, state_path: str | None, like: Any) -> Variable:
-    """A variable of the state, or of zeros if it is not in there."""
-    head, _, name = path.rpartition("/")
-    with naming.at(head or "optimizer"):
-        made = (Variable if state_path is None else _Slot)(
-            "zeros", like.shape, like.dtype, trainable=False, autocast=False, name=name
-        )
-    if state_path is not None:
-        made.optimizer, made.state_path = optimizer, state_path
-    return made
+        return kind(*value, trainable=False, autocast=False, name=name)
 
 
 _KINDS = {"learning_rate": "schedule", "inner_optimizer": "optimizer", "optimizer_map": "optimizer map"}

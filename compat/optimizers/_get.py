@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.optimizers._generated import CLASSES, Generated
+from compat.optimizers._generated import CLASSES, of_definition
 from compat.optimizers._optax import Optax
 from compat.optimizers._optimizer import Optimizer
 from compat.serialization.objects import deserialize_as, serialize_keras_object
@@ -32,7 +32,7 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, type):
         return identifier()
     if isinstance(identifier, _kfun.Optimizer):
-        return Generated.of(identifier)
+        return of_definition(identifier)
     if hasattr(identifier, "init") and hasattr(identifier, "update"):
         return Optax(identifier)
     raise ValueError(f"expected the name of an optimizer or an optimizer; received {identifier!r}")

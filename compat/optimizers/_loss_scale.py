@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from compat.optimizers import _overwriting as overwriting
+from compat.optimizers._around import Around
 from compat.optimizers._get import get
-from compat.optimizers._optimizer import Optimizer
-from compat.serialization.objects import serialize_keras_object
-from compat.state import naming
 from compat.variables.variable import Variable
 from kfun import ops
 from kfun import optim as _kfun
+from kfun.optim._loss_scale import update_if_finite
+from kfun.optim._trees import zeros_like
 
 
-class LossScaleOptimizer(Optimizer):
+class LossScaleOptimizer(Around):
     """Another optimizer under a dynamic loss scale, so that float16 gradients do not underflow.
 
     Args:
@@ -57,28 +58,28 @@ class LossScaleOptimizer(Optimizer):
         if getattr(self.inner_optimizer, "loss_scale_factor", None) is not None:
             self.inner_optimizer.loss_scale_factor = None  # the dynamic scale takes its place
         self.initial_scale, self.dynamic_growth_steps = float(initial_scale), dynamic_growth_steps
-        self._setup(name or naming.auto_name("LossScaleOptimizer"), None)
+        self._setup(name)
 
-    def _define(self, variables: list[Variable]) -> None:
-        self.inner_optimizer._define(variables)
-        self.definition = _kfun.LossScaleOptimizer(
-            self.inner_optimizer.definition, self.initial_scale, self.dynamic_growth_steps, name=self.name
-        )
-        self.transformation = self.definition.build()
+    def _first_values(self) -> dict[str, float]:
+        return {"iteration": 0, "learning_rate": 0.0, "step_counter": 0, "dynamic_scale": self.initial_scale}
 
-    def _steps(self) -> int:
-        return self.inner_optimizer._steps()
+    def _entry(self, path: str) -> Variable:
+        return self._entries[path] if path in self._entries else self.inner_optimizer._entry(path)
 
-    def _made(self) -> Any:
-        return self.definition.build() if self.built else None
+    def _inner(self) -> list[Any]:
+        return [self.inner_optimizer]
 
-    def _show_parts(self, state: Any) -> None:
-        own = ("step_counter", "dynamic_scale")
-        inner = {k: v for k, v in state.items() if k not in own}
-        if isinstance(self.inner_optimizer.definition, _kfun.Optimizer):
-            self.inner_optimizer._show(self, inner, self._trained)
-        else:
-            self.inner_optimizer._show(self, inner["inner"], self._trained, "inner/")
+    def _share_out(self, variables: dict[str, Variable]) -> None:
+        self._shares = [(self.inner_optimizer, variables)]
+
+    def _update(self, gradients: Any, values: list[Any], params: Any) -> tuple[Any, list[Any]]:
+        gradients, direct = overwriting.split(self._trained, gradients)
+        idle = zeros_like(params) | {path: params[path] for path in direct}, values[4:]
+        (moves, inner), scaling = update_if_finite(
+            lambda unscaled: self.inner_optimizer._update(unscaled | direct, values[4:], params), lambda: idle,
+            gradients, idle, values[2:4], self.dynamic_growth_steps,
+        )  # fmt: skip
+        return moves, [*values[:2], *scaling, *inner]
 
     def _saved_parts(self) -> list[tuple[str, Any]]:
         return [("inner_optimizer", self.inner_optimizer)]
@@ -109,29 +110,8 @@ class LossScaleOptimizer(Optimizer):
         """The present scale."""
         return self._entry("dynamic_scale")
 
-    @property
-    def use_ema(self) -> bool:
-        """Whether the inner optimizer keeps a moving average."""
-        return self.inner_optimizer.use_ema
-
-    def finalize_variable_values(self, var_list: Any) -> None:
-        self.inner_optimizer.finalize_variable_values(var_list)
-
-    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
-        """Names variables that the inner optimizer does not decay."""
-        self.inner_optimizer.exclude_from_weight_decay(var_list, var_names)
-
     def scale_loss(self, loss: Any) -> Any:
         return ops.multiply(loss, self.dynamic_scale.value)
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return {
-            "name": self.name,
-            "inner_optimizer": serialize_keras_object(self.inner_optimizer),
-            "initial_scale": self.initial_scale,
-            "dynamic_growth_steps": self.dynamic_growth_steps,
-        }
 
 
 def with_loss_scale(optimizer: Any) -> Any:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import optax
 
-from compat.optimizers._loss_scale import LossScaleOptimizer
+from compat.optimizers import _overwriting as overwriting
+from compat.optimizers._around import Around
 from compat.optimizers._optax import Optax
 from compat.optimizers._optimizer import Optimizer
 from compat.serialization.objects import deserialize_all_as, serialize_keras_object
 from compat.serialization.patterns import check_pattern
-from compat.state import naming
-from compat.state.paths import by_path
 from compat.variables.variable import Variable
+from kfun import ops
 from kfun import optim as _kfun
+from kfun.optim._multi import fitting
 
 
 class OptimizerMap(MutableMapping):
@@ -32,12 +32,11 @@ class OptimizerMap(MutableMapping):
     """
 
     def __init__(self, default_optimizer: Any, optimizer_map: dict | None = None):
-        default_optimizer = _of_optax(default_optimizer)
-        if not isinstance(default_optimizer, Optimizer):
-            raise TypeError(f"OptimizerMap: expected an optimizer as the default; received {default_optimizer!r:.80}")
         if optimizer_map is not None and not isinstance(optimizer_map, dict):
             raise TypeError(f"OptimizerMap: expected optimizer_map to be a dict; received {optimizer_map!r:.80}")
-        self._default_optimizer = _plain(default_optimizer)
+        self._default_optimizer = _part(
+            "OptimizerMap: expected an optimizer as the default", default_optimizer, TypeError
+        )
         self._optimizers: dict[str, Optimizer] = {}
         for key, optimizer in (optimizer_map or {}).items():
             self[key] = optimizer
@@ -49,12 +48,7 @@ class OptimizerMap(MutableMapping):
 
     def __getitem__(self, key: str) -> Optimizer:
         """The optimizer for a path: of the equal key, else of the only pattern that fits, else the default."""
-        if key in self._optimizers:
-            return self._optimizers[key]
-        fitting = [pattern for pattern in self._optimizers if re.fullmatch(pattern, key)]
-        if len(fitting) > 1:
-            raise ValueError(f"several keys of the OptimizerMap fit the variable {key!r}: {fitting}; let one fit")
-        return self._optimizers[fitting[0]] if fitting else self._default_optimizer
+        return fitting(key, self._optimizers, self._default_optimizer)
 
     def __setitem__(self, key: str, optimizer: Any) -> None:
         if not isinstance(key, str):
@@ -62,10 +56,7 @@ class OptimizerMap(MutableMapping):
         check_pattern(key)
         if key in self._optimizers:
             raise ValueError(f"the OptimizerMap has {key!r} already; delete it first")
-        optimizer = _of_optax(optimizer)
-        if not isinstance(optimizer, Optimizer):
-            raise ValueError(f"OptimizerMap: {key!r}: expected an optimizer; received {optimizer!r:.80}")
-        self._optimizers[key] = _plain(optimizer)
+        self._optimizers[key] = _part(f"OptimizerMap: {key!r}: expected an optimizer", optimizer)
 
     def __delitem__(self, key: str) -> None:
         del self._optimizers[key]
@@ -93,21 +84,25 @@ class OptimizerMap(MutableMapping):
         return cls(**{k: deserialize_all_as("optimizer", v) for k, v in config.items()})
 
 
-def _of_optax(optimizer: Any) -> Any:
-    return Optax(optimizer) if isinstance(optimizer, optax.GradientTransformation) else optimizer
+def _part(expected: str, optimizer: Any, error: type[Exception] = ValueError) -> Any:
+    """The optimizer, one of optax's as one of ours.
 
-
-def _plain(optimizer: Any) -> Any:
-    """The optimizer, if it is not around others."""
-    if isinstance(optimizer, (MultiOptimizer, LossScaleOptimizer)):
+    Raises:
+        error: if it is none.
+        ValueError: if it is around others.
+    """
+    made = Optax(optimizer) if isinstance(optimizer, optax.GradientTransformation) else optimizer
+    if not isinstance(made, Optimizer):
+        raise error(f"{expected}; received {optimizer!r:.80}")
+    if isinstance(made, Around):
         raise ValueError(
-            f"a part of a MultiOptimizer cannot be a {type(optimizer).__name__}: put that around the whole; received "
-            f"{optimizer!r:.80}"
+            f"a part of a MultiOptimizer cannot be a {type(made).__name__}: put that around the whole; received "
+            f"{made!r:.80}"
         )
-    return optimizer
+    return made
 
 
-class MultiOptimizer(Optimizer):
+class MultiOptimizer(Around):
     """Several optimizers at once, each for the variables that it is mapped to.
 
     The learning rates are those of `optimizers`; the whole has none.
@@ -131,8 +126,8 @@ class MultiOptimizer(Optimizer):
                 f"received {optimizer_map!r:.80}"
             )
         self.optimizer_map, self.loss_scale_factor = optimizer_map, loss_scale_factor
-        self._chosen: list[tuple[Optimizer, list[Variable]]] = []
-        self._setup(name or naming.auto_name("MultiOptimizer"), None)
+        self._shares = []
+        self._setup(name)
 
     @property
     def optimizers(self) -> list[Optimizer]:
@@ -140,65 +135,48 @@ class MultiOptimizer(Optimizer):
         if isinstance(self.optimizer_map, OptimizerMap):
             found = [*self.optimizer_map.values(), self.optimizer_map.default_optimizer]
         else:
-            found = [optimizer for optimizer, _ in self._chosen]
+            found = [optimizer for optimizer, _ in self._shares]
         return list({id(o): o for o in found}.values())
 
-    @property
-    def iterations(self) -> Any:
-        """How many steps were made: a variable; before the build one that says 0."""
-        return super().iterations if self.built else Variable(0, dtype="int32", trainable=False, name="iteration")
+    def _inner(self) -> list[Optimizer]:
+        return self.optimizers
 
-    def _define(self, variables: list[Variable]) -> None:
-        chosen = {id(o): (o, []) for o in self.optimizers} if not self._chosen else {}
-        for variable in variables:
-            optimizer = _of_optax(self.optimizer_map(variable))
-            if not isinstance(optimizer, Optimizer):
+    def _first_values(self) -> dict[str, float]:
+        return {"count": 0, "learning_rate": 0.0}
+
+    def _share_out(self, variables: dict[str, Variable]) -> None:
+        shares: dict[int, Any] = {id(part): (part, {}) for part in self.optimizers}
+        for path, variable in variables.items():
+            expected = f"MultiOptimizer: expected an optimizer for the variable {variable.path!r}"
+            part = _part(expected, self.optimizer_map(variable))
+            if variable.overwrite_with_gradient and part._calls_per_step() > 1:
                 raise ValueError(
-                    f"MultiOptimizer: expected an optimizer for the variable {variable.path!r}; received "
-                    f"{optimizer!r:.80}"
+                    "MultiOptimizer: a variable with `overwrite_with_gradient` cannot belong to an optimizer with "
+                    "`gradient_accumulation_steps`; map it to one without"
                 )
-            chosen.setdefault(id(_plain(optimizer)), (optimizer, []))[1].append(variable)
-        self._chosen = list(chosen.values())
-        self.definition = _kfun.MultiOptimizer(self._map(variables), self.loss_scale_factor, name=self.name)
-        self.transformation = self.definition.build()
+            shares.setdefault(id(part), (part, {}))[1][path] = variable
+        self._shares = list(shares.values())
+        for part, _ in self._shares:
+            if isinstance(part.definition, _kfun.Optimizer):
+                part._replace(loss_scale_factor=None)  # the whole's takes its place
 
-    def _map(self, variables: list[Variable]) -> Any:
-        """The kfun map from each variable's path. Optimizers that are equal but not one are told apart by name."""
-        definitions: list[Any] = []
-        for optimizer, _ in self._chosen:
-            if isinstance(optimizer.definition, _kfun.Optimizer):
-                optimizer._define(variables)
-                optimizer._replace(loss_scale_factor=self.loss_scale_factor)
-            n = 0
-            while optimizer.definition in definitions:
-                n += 1
-                if isinstance(optimizer.definition, _kfun.Optimizer):
-                    optimizer._replace(name=f"{optimizer.name}_{n}")
-                else:
-                    optimizer.definition = optax.chain(optimizer.definition)
-            definitions.append(optimizer.definition)
-        paths = {id(v): path for path, v in by_path(variables).items()}
-        numbered = zip(self._chosen, definitions, strict=True)
-        made_by_path = {paths[id(v)]: made for (_, own), made in numbered for v in own}
-        return _Ordered(definitions[-1], made_by_path, tuple(definitions))
+    def _update(self, gradients: Any, values: list[Any], params: Any) -> tuple[Any, list[Any]]:
+        gradients, direct = overwriting.split(self._trained, gradients)
+        if self.loss_scale_factor is not None:
+            gradients = {path: None if g is None else g / self.loss_scale_factor for path, g in gradients.items()}
+        gradients, moves, new = gradients | direct, {}, [values[0] + 1, values[1]]
+        for part, trained in self._shares:
+            own = values[len(new) : len(new) + len(part.variables)]
+            if trained:  # an optimizer without variables makes no steps
+                paths = dict(zip(part._params, trained, strict=True))
+                given, mine = ({name: tree[path] for name, path in paths.items()} for tree in (gradients, params))
+                moved, own = part._update(given, own, mine)
+                moves |= {paths[name]: move for name, move in moved.items()}
+            new += own
+        return moves, new
 
-    def _steps(self) -> int:
-        taken = [optimizer for optimizer, own in self._chosen if any(v.overwrite_with_gradient for v in own)]
-        if any(optimizer._steps() > 1 for optimizer in taken):
-            raise ValueError(
-                "MultiOptimizer: a variable with `overwrite_with_gradient` cannot belong to an optimizer with "
-                "`gradient_accumulation_steps`; map it to one without"
-            )
-        return 1
-
-    def _made(self) -> Any:
-        return self.definition.build() if self.built else None
-
-    def _show_parts(self, state: Any) -> None:
-        labels = state["optimizers"]  # a dict in the order of the definition's parts, which is that of the optimizers
-        params = {path: v.spec for path, v in by_path(self._trained).items()}
-        for (optimizer, own), label in zip(self._chosen, self.definition.parts(params), strict=True):
-            optimizer._show(self, labels[label], own, f"optimizers/{label}/")
+    def scale_loss(self, loss: Any) -> Any:
+        return loss if self.loss_scale_factor is None else ops.multiply(loss, self.loss_scale_factor)
 
     def _saved_parts(self) -> list[tuple[str, Any]]:
         return [("optimizers", self.optimizers)]
@@ -218,35 +196,3 @@ class MultiOptimizer(Optimizer):
         if name in ("learning_rate", "lr"):
             raise AttributeError("a MultiOptimizer has no learning rate of its own: ask its `optimizers`")
         return super().__getattr__(name)
-
-    @property
-    def use_ema(self) -> bool:
-        """Whether one of the optimizers keeps a moving average."""
-        return any(o.use_ema for o in self.optimizers)
-
-    def finalize_variable_values(self, var_list: Any) -> None:
-        """Sets the variables to their moving average, each as its optimizer has it."""
-        for optimizer in self.optimizers:
-            optimizer.finalize_variable_values(var_list)
-
-    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
-        """Names variables that no optimizer decays."""
-        for optimizer in self.optimizers:
-            optimizer.exclude_from_weight_decay(var_list, var_names)
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return {
-            "optimizer_map": serialize_keras_object(self.optimizer_map),
-            "loss_scale_factor": self.loss_scale_factor,
-            "name": self.name,
-        }
-
-
-class _Ordered(_kfun.OptimizerMap):
-    """A map that names all optimizers in order, those without variables included."""
-
-    every: tuple = ()
-
-    def all(self) -> list[Any]:
-        return list(dict.fromkeys(self.every))

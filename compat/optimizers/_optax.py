@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
+
 from compat.optimizers._optimizer import Optimizer
-from compat.state import naming
+from kfun import dtypes, tree
+from kfun.optim import OptimizerVariable
 
 
 class Optax(Optimizer):
@@ -16,11 +19,16 @@ class Optax(Optimizer):
         name: of the optimizer.
     """
 
-    use_ema = False
-
     def __init__(self, transformation: Any, name: str | None = None):
         self.definition = transformation
-        self._setup(name or naming.auto_name("Optax"), transformation)
+        self._setup(name)
+
+    def _first_values(self) -> dict[str, float]:
+        return {}
+
+    def _listing(self) -> list[OptimizerVariable]:
+        state = tree.flatten(jax.eval_shape(self.definition.init, self._specs()))
+        return [OptimizerVariable(f"{self.name}/{p}", p, x.shape, dtypes.name(x.dtype)) for p, x in state.items()]
 
     def _made(self) -> Any:
         return self.definition
@@ -28,13 +36,10 @@ class Optax(Optimizer):
     @property
     def iterations(self) -> Any:
         """How many steps were made, if the transformation counts them."""
-        for path, variable in self._by_state_path.items() if self.built else ():
+        for path, variable in self._entries.items():
             if path.rpartition("/")[2] == "count":
                 return variable
         raise AttributeError("this optax transformation keeps no count of its steps, or the optimizer is not built yet")
-
-    def finalize_variable_values(self, var_list: Any) -> None:
-        """Nothing: a transformation keeps no average of the variables."""
 
     def scale_loss(self, loss: Any) -> Any:
         return loss

@@ -15,11 +15,9 @@ from compat.optimizers._base import Base
 from compat.serialization import faces
 from compat.serialization.objects import serialize_keras_object
 from compat.state import naming, scope
-from compat.state.paths import by_path
 from compat.variables.variable import Variable
 from kfun import ops
 from kfun import optim as _kfun
-from kfun.errors import refuse_unknown
 from kfun.optim import _transform
 from kfun.optim._optimizer import LearningRate
 
@@ -56,41 +54,24 @@ class Optimizer(Base):
         name: by default the class in snake case, numbered.
     """
 
-    _parameters = faces.parameters_of(_Written) | {"name": None}
+    definition_class: type = _Written
+    _parameters = faces.parameters_of(_Written) | {"learning_rate": inspect.Parameter.empty, "name": None}
     _parameters.pop("exclude_from_weight_decay")
 
-    def __init__(
-        self,
-        learning_rate: Any,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
-    ):
-        given = {n: v for n, v in locals().items() if n in self._parameters}
-        refuse_unknown(type(self).__name__, kwargs, self._parameters)
-        self._arguments = {n: given[n] for n in self._parameters}
-        self._begin(_Written)
-
-    def _begin(self, definition_class: type) -> None:
-        """Makes the definition of the arguments, and what can be made of it before the variables are known."""
-        arguments = self._arguments
-        arguments["name"] = arguments["name"] or naming.auto_name(type(self).__name__)
-        rate = arguments.get("learning_rate")
-        rate = float(rate) if isinstance(rate, Variable) else _of_step(getattr(rate, "definition", rate))
-        self.definition = definition_class(**arguments | {"learning_rate": rate})
-        self._setup(arguments["name"], self._made())
+    def __init__(self, *args: Any, **kwargs: Any):
+        given, _ = faces.bind(type(self).__name__, self._parameters, args, kwargs)
+        given["name"] = given["name"] or naming.auto_name(type(self).__name__)
+        self._arguments = given
+        rate = given["learning_rate"]
+        rate = float(rate) if isinstance(rate, Variable) else _of_step(rate)
+        self.definition = self.definition_class(**given | {"learning_rate": rate})
+        self._setup(given["name"])
 
     def _made(self) -> Any:
-        """The transformation of the present definition."""
-        return self.definition.around(optax.GradientTransformation(self._init, self._update))
+        if type(self.definition) is _Written:
+            inner = _transform.from_rule(self.definition)
+            return self.definition.around(optax.GradientTransformation(inner.init, self._written_step))
+        return self.definition.build()
 
     def _replace(self, **changes: Any) -> None:
         self.definition = self.definition.replace(**changes)
@@ -112,7 +93,7 @@ class Optimizer(Base):
                 f"{type(self).__name__}.{name}: this optimizer is a part of another one, which is built; set it before"
             )
         self._replace(**{name: value})
-        if self.built and self._form() != self._structure:
+        if self.built and jax.tree.structure(self._present_form()) != jax.tree.structure(self._form):
             self._replace(**{name: getattr(before, name)})
             raise ValueError(
                 f"{type(self).__name__}.{name} = {value!r} asks for other variables than the optimizer, already "
@@ -121,62 +102,26 @@ class Optimizer(Base):
         self._arguments[name] = value
         self.revision += 1
 
-    def _form(self) -> Any:
-        """The structure of the state that the present definition has for the trained variables."""
-        params = {path: v.spec for path, v in zip(self._params, self._trained, strict=True)}
-        return jax.tree.structure(jax.eval_shape(self.transformation.init, params))
-
-    def _define(self, variables: list[Variable]) -> None:
-        first = self._first.get("learning_rate")
-        if first is not None and float(first) != float(np.float32(self.definition.learning_rate)):
-            self._replace(learning_rate=float(first))  # it was assigned before the build
-
-    def build(self, variables: list[Variable]) -> None:
-        """Makes the optimizer's variables for the variables that it will train."""
-        if not self.built:
-            super().build(variables)
-            self._common = len(self._variables)  # what follows is a subclass's own
-
-    # ---- a step ----
-
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         """Moves one variable by its gradient; a subclass overrides this."""
         raise NotImplementedError(f"{type(self).__name__} must define update_step(gradient, variable, learning_rate)")
 
-    def _init(self, params: Any) -> dict[str, Any]:
-        state = _transform.from_rule(self.definition).init(params)
-        return state | {"own": []}
-
-    def _update(self, updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
+    def _written_step(self, updates: Any, state: Any, params: Any) -> tuple[Any, dict[str, Any]]:
         """Runs `update_step` for every variable in a scope, where variables show the values of state and params."""
-        variables, own = by_path(self._trained), self._own()
+        variables = dict(zip(self._params, self._trained, strict=True))
         rate = _transform.rate_at(self.definition, state)
-        shrunk = {p: self._decayed(p, x, rate) for p, x in params.items()}
-        given = {v: shrunk[p] for p, v in variables.items()} | dict(zip(own, state["own"], strict=True))
-        count = self._by_state_path["count"]
-        with scope.Scope(given | {count: state["count"]}) as inside:
+        shown = {variables[path]: self._decayed(path, x, rate) for path, x in params.items()}
+        shown |= dict(zip(self._own, state.get("own", ()), strict=True)) | {self._entries["count"]: state["count"]}
+        with scope.Scope(shown) as inside:
             for path, gradient in updates.items():
                 self.update_step(gradient, variables[path], rate)
-            moves = {p: ops.subtract(inside.get(variables[p]), x) for p, x in params.items()}
-            new = [inside.get(v) for v in own]
-        return moves, {**state, "count": ops.add(state["count"], 1), "learning_rate": rate, "own": new}
+        moves = {path: inside.get(variables[path]) - x for path, x in params.items()}
+        new = {**state, "count": state["count"] + 1, "learning_rate": rate}
+        return moves, new | {"own": [inside.get(v) for v in self._own]} if self._own else new
 
     def _decayed(self, path: str, x: Any, rate: Any) -> Any:
         decay = self.definition.decay(path, x)
-        return x if not decay else ops.cast(ops.subtract(x, ops.multiply(x, ops.multiply(rate, decay))), x.dtype)
-
-    def _own(self) -> list[Variable]:
-        """The variables that the subclass made."""
-        return self._variables[self._common :]
-
-    def state_of(self, values: Any) -> Any:
-        state = super().state_of(values)
-        return {**state, "own": list(values[self._common :])} if len(values) > self._common else state
-
-    def values_of(self, state: Any, old: Any) -> list[Any]:
-        if len(old) == self._common:
-            return super().values_of(state, old)
-        return super().values_of({**state, "own": []}, old[: self._common]) + list(state["own"])
+        return (x - x * (rate * decay)).astype(x.dtype) if decay else x
 
     # ---- variables of a subclass ----
 
@@ -203,6 +148,9 @@ class Optimizer(Base):
             raise ValueError("add_variable: layout: the variables of an optimizer follow those that it trains")
         with naming.at(self.name):
             variable = Variable(_initializer(initializer), shape, dtype, False, False, aggregation, name=name)
+        if self.built:
+            self._form.setdefault("own", []).append(len(self._variables))
+        self._own.append(variable)
         self._variables.append(variable)
         return variable
 
@@ -244,57 +192,24 @@ class Optimizer(Base):
         patterns = [f"^{re.escape(v.path)}$" for v in var_list or []] + list(var_names or [])
         self._replace(exclude_from_weight_decay=(*self.definition.exclude_from_weight_decay, *patterns))
 
-    def _schedule(self) -> Any:
-        rate = getattr(self.definition, "learning_rate", None)
-        return rate if callable(rate) else None
-
-    def _set_schedule(self, value: Any) -> None:
-        if not callable(value):
-            super()._set_schedule(value)
-        self._arguments["learning_rate"] = value
-        self._replace(learning_rate=_of_step(getattr(value, "definition", value)))
+    def _follow(self, schedule: Any) -> None:
+        """Makes the learning rate that of a schedule."""
+        self._arguments["learning_rate"] = schedule
+        self._replace(learning_rate=_of_step(schedule))
         if not self.built:
-            self._first.pop("learning_rate", None)
-            self._variables = list(self._first.values())
-
-    def _first_rate(self) -> Any:
-        rate = getattr(self.definition, "learning_rate", None)
-        return super()._first_rate() if rate is None else rate
-
-    def _set_first_rate(self, value: float) -> None:
-        self._arguments["learning_rate"] = value
-        self._replace(learning_rate=value)
-
-    @property
-    def use_ema(self) -> bool:
-        """Whether a moving average of the variables is kept."""
-        return self.definition.use_ema
-
-    def finalize_variable_values(self, var_list: Any) -> None:
-        if self.use_ema:
-            for path, variable in zip(self._params, self._trained, strict=True):
-                variable.assign(self._by_state_path[f"average/{path}"].value)
-
-    def scale_loss(self, loss: Any) -> Any:
-        return self.definition.scale_loss(loss, None)
+            self._entries.pop("learning_rate", None)
+            self._variables = list(self._entries.values())
 
     def _clip_gradients(self, grads: Any) -> list[Any]:
         """Gradients within the limits of the arguments, under the name that training loops call."""
         given = {str(i): ops.convert_to_tensor(g) for i, g in enumerate(grads)}
-        d = self.definition
-        if d.clipnorm:
-            given = _transform.clip_by_norm(d.clipnorm)(given)
-        elif d.global_clipnorm:
-            given = _transform.clip_by_global_norm(d.global_clipnorm)(given)
-        elif d.clipvalue:
-            given = _transform.clip_by_value(d.clipvalue)(given)
-        return list(given.values())
+        return list(self.definition.clip(given).values())
 
     def __getattr__(self, name: str) -> Any:
         if name == "_iterations":
             return self._entry("count")
-        if name in _SLOTS and "_by_state_path" in self.__dict__:
-            return [self._by_state_path[f"{_SLOTS[name]}/{path}"] for path in self._params]
+        if name in _SLOTS and "_params" in self.__dict__:
+            return [self._entries[f"{_SLOTS[name]}/{path}"] for path in self._params]
         if not name.startswith("_") and name in self.__dict__.get("_arguments", {}):
             return getattr(self.definition, name)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
@@ -310,7 +225,12 @@ class Optimizer(Base):
         config = {k: serialize_keras_object(v) for k, v in self._arguments.items()}
         if self._schedule() is None:
             config["learning_rate"] = float(np.float32(self.learning_rate))
+        if "exclude_layers" in config:  # Muon's: Keras has an empty list for None
+            config["exclude_layers"] = config["exclude_layers"] or []
         return config
+
+
+faces.sign(Optimizer, Optimizer._parameters)
 
 
 class _Constant:
@@ -324,7 +244,8 @@ class _Constant:
 
 
 def _of_step(rate: Any) -> Any:
-    """A learning rate that may be a function: one without arguments, as Keras takes it, ignores the step."""
+    """What kfun takes of a learning rate; a function without arguments, as Keras takes it, ignores the step."""
+    rate = getattr(rate, "definition", rate)
     if not inspect.isfunction(rate) or inspect.signature(rate).parameters:
         return rate
     return _Constant(rate)

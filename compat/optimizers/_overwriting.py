@@ -26,7 +26,7 @@ def split(trained: list[Variable], gradients: Values) -> tuple[Values, Values]:
 def new_values(direct: Values, params: Values, before: Any, after: Any, steps: int) -> tuple[Values, Any]:
     """The variables after the step, and the rule's state with their share of the accumulated gradients.
 
-    Of gradients that accumulate the largest is the new value; a step that a loss scale skips changes nothing.
+    Of gradients that accumulate the largest is the new value.
 
     Args:
         direct: the new values by path.
@@ -34,16 +34,12 @@ def new_values(direct: Values, params: Values, before: Any, after: Any, steps: i
         before, after: the rule's state before and after its step.
         steps: over how many calls gradients accumulate.
     """
-    if not isinstance(after, dict) or "count" not in after:
+    if steps == 1 or not direct:
         return direct, after
-    made = ops.not_equal(after["count"], before["count"])
-    if steps == 1:
-        return {path: ops.where(made, value, params[path]) for path, value in direct.items()}, after
-    last = ops.logical_and(made, ops.equal(ops.mod(after["count"], steps), 0))
-    sums, new = before["gradient_accumulator"], {}
-    kept = dict(after["gradient_accumulator"])
+    last = ops.equal(ops.mod(after["count"], steps), 0)
+    sums, new = dict(after["gradient_accumulator"]), {}
     for path, value in direct.items():
-        largest = ops.maximum(value, ops.cast(sums[path], value.dtype))
-        new[path] = ops.where(last, largest, params[path])
-        kept[path] = ops.where(made, ops.where(last, ops.zeros_like(largest), largest), sums[path])
-    return new, {**after, "gradient_accumulator": kept}
+        value = ops.maximum(value, ops.cast(before["gradient_accumulator"][path], value.dtype))
+        new[path] = ops.where(last, value, params[path])
+        sums[path] = ops.where(last, ops.zeros_like(value), value)
+    return new, {**after, "gradient_accumulator": sums}

@@ -30,11 +30,14 @@ class _Generated(Face, LearningRateSchedule):
     """A face of a kfun schedule."""
 
     def __init__(self, *args: Any, **kwargs: Any):
-        args = [float(v) if isinstance(v, Variable) else v for v in args]
-        super().__init__(*args, **{k: float(v) if isinstance(v, Variable) else v for k, v in kwargs.items()})
+        super().__init__(*map(_number, args), **{k: _number(v) for k, v in kwargs.items()})
 
     def __call__(self, step: Any) -> Any:
         return self.definition(step)
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, Variable) else value
 
 
 def _make(definition: type, name: str, after: str | None = None) -> type:

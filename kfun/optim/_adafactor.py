@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kfun import dtypes, ops
+from kfun.optim._averages import averaged
 from kfun.optim._optimizer import LearningRate, Optimizer, OptimizerVariable
 
 
@@ -35,9 +34,11 @@ class Adafactor(Optimizer):
         return (("row", "column", "velocity"),)
 
     def init_slots(self, path, x):
-        if len(x.shape) < 2:
-            return {"velocity": ops.zeros_like(x)}
-        return {"row": ops.multiply(_mean(x, -1), 0), "column": ops.multiply(_mean(x, -2), 0)}
+        return {name: ops.zeros_like(mean) for name, mean in self._means(x).items()}
+
+    def _means(self, x):
+        """What the slots of an array are averages of."""
+        return {"velocity": x} if len(x.shape) < 2 else {"row": ops.mean(x, -1), "column": ops.mean(x, -2)}
 
     def prepare(self, learning_rate, step, shared):
         rate = ops.minimum(learning_rate, ops.rsqrt(step))
@@ -45,19 +46,13 @@ class Adafactor(Optimizer):
 
     def step(self, path, scalars, gradient, x, slots):
         rate, beta = scalars
-        squares = ops.add(ops.square(gradient), self.epsilon_1)
-
-        def toward(mean, value):
-            return ops.add(ops.multiply(mean, beta), ops.multiply(value, ops.subtract(1.0, beta)))
-
-        if len(x.shape) < 2:
-            new = {"velocity": toward(slots["velocity"], squares)}
+        squares = self._means(ops.add(ops.square(gradient), self.epsilon_1))
+        new = {name: averaged(slots[name], mean, beta) for name, mean in squares.items()}
+        if "velocity" in new:
             velocity = new["velocity"]
         else:
-            row, column = toward(slots["row"], _mean(squares, -1)), toward(slots["column"], _mean(squares, -2))
-            share = ops.divide(row, ops.mean(row, -1, True))
-            velocity = ops.multiply(ops.expand_dims(share, -1), ops.expand_dims(column, -2))
-            new = {"row": row, "column": column}
+            share = ops.divide(new["row"], ops.mean(new["row"], -1, True))
+            velocity = ops.multiply(ops.expand_dims(share, -1), ops.expand_dims(new["column"], -2))
         move = ops.divide(gradient, ops.sqrt(velocity))
         excess = ops.maximum(1.0, ops.divide(_rms(move), self.clip_threshold))
         size = ops.maximum(self.epsilon_2, _rms(x))
@@ -65,22 +60,20 @@ class Adafactor(Optimizer):
 
     def slot_variables(self, group, path, keras_path, x):
         """Keras has a velocity for matrices too, which it computes anew each step, and dummies for vectors."""
-        name, flat, dtype = keras_path.rpartition("/")[2], keras_path.replace("/", "_"), dtypes.name(x.dtype)
-        shape = tuple(x.shape)
-        full = f"{self.prefix()}/{flat}_velocity"
+        if "velocity" not in group:
+            return super().slot_variables(group, path, keras_path, x)
+        name, shape, dtype = keras_path.rpartition("/")[2], tuple(x.shape), dtypes.name(x.dtype)
+        full = f"{self.prefix()}/{keras_path.replace('/', '_')}_velocity"
         if len(shape) < 2:
             dummy = OptimizerVariable(name, None, (), "int32")
             return [dummy, dummy, OptimizerVariable(full, f"velocity/{path}", shape, dtype)]
+        factor = f"{self.prefix()}/{name}"
         return [
-            OptimizerVariable(f"{self.prefix()}/{name}", f"row/{path}", shape[:-1], dtype),
-            OptimizerVariable(f"{self.prefix()}/{name}", f"column/{path}", (*shape[:-2], shape[-1]), dtype),
+            OptimizerVariable(factor, f"row/{path}", shape[:-1], dtype),
+            OptimizerVariable(factor, f"column/{path}", (*shape[:-2], shape[-1]), dtype),
             OptimizerVariable(full, None, shape, dtype),
         ]
 
 
-def _mean(x: Any, axis: int) -> Any:
-    return ops.mean(x, axis)
-
-
-def _rms(x: Any) -> Any:
+def _rms(x):
     return ops.sqrt(ops.mean(ops.square(x)))

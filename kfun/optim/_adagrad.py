@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kfun import ops
+from kfun.optim._averages import averaged
 from kfun.optim._optimizer import LearningRate, Optimizer
-
-
-def averaged(mean: Any, new: Any, rho: float) -> Any:
-    """`rho * mean + (1 - rho) * new`."""
-    return ops.add(ops.multiply(mean, rho), ops.multiply(new, 1 - rho))
 
 
 class Adagrad(Optimizer):

@@ -5,22 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from kfun import ops
-from kfun.optim._optimizer import LearningRate, Optimizer, OptimizerVariable, Slots
+from kfun.optim._averages import correction, toward
+from kfun.optim._optimizer import LearningRate, Optimizer, Slots
 
 
-def moments(gradient: Any, slots: Slots, beta_1: float, beta_2: float) -> tuple[Any, Any]:
+def moments(gradient: Any, slots: Slots, beta_1: float, beta_2: float) -> Slots:
     """The new averages of the gradient and of its square."""
-    return toward(slots["momentum"], gradient, beta_1), toward(slots["velocity"], ops.square(gradient), beta_2)
-
-
-def toward(mean: Any, new: Any, beta: float) -> Any:
-    """`beta * mean + (1 - beta) * new`."""
-    return ops.add(mean, ops.multiply(ops.subtract(new, mean), 1 - beta))
-
-
-def correction(beta: float, step: Any) -> Any:
-    """`1 - beta ** step`, by which an average that began at 0 is too small."""
-    return ops.subtract(1.0, ops.power(beta, step))
+    return {
+        "momentum": toward(slots["momentum"], gradient, beta_1),
+        "velocity": toward(slots["velocity"], ops.square(gradient), beta_2),
+    }
 
 
 def corrected_rate(learning_rate: Any, step: Any, beta_1: float, beta_2: float) -> Any:
@@ -28,12 +22,29 @@ def corrected_rate(learning_rate: Any, step: Any, beta_1: float, beta_2: float) 
     return ops.divide(ops.multiply(learning_rate, ops.sqrt(correction(beta_2, step))), correction(beta_1, step))
 
 
+def normalized(x: Any, velocity: Any, epsilon: float) -> Any:
+    """`x / (sqrt(velocity) + epsilon)`."""
+    return ops.divide(x, ops.add(ops.sqrt(velocity), epsilon))
+
+
 def adam_move(rate: Any, momentum: Any, velocity: Any, epsilon: float) -> Any:
     """`-rate * momentum / (sqrt(velocity) + epsilon)`."""
-    return ops.divide(ops.multiply(momentum, ops.negative(rate)), ops.add(ops.sqrt(velocity), epsilon))
+    return normalized(ops.multiply(momentum, ops.negative(rate)), velocity, epsilon)
 
 
-class Adam(Optimizer):
+class _TwoMoments(Optimizer, common=False):
+    """Base of rules that average the gradient and its square."""
+
+    learning_rate: LearningRate = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+
+    def slot_names(self):
+        return (("momentum", "velocity"),)
+
+
+class Adam(_TwoMoments):
     """Adam (Kingma & Ba 2014, arXiv:1412.6980): `x -= alpha * m / (sqrt(v) + epsilon)`.
 
     `epsilon` is the paper's "epsilon hat", outside the bias correction, as in Keras; optax and Torch
@@ -47,24 +58,20 @@ class Adam(Optimizer):
         amsgrad: see above (Reddi et al. 2018, arXiv:1904.09237).
     """
 
-    learning_rate: LearningRate = 0.001
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-7
     amsgrad: bool = False
 
     def slot_names(self):
-        return (("momentum", "velocity"), ("velocity_hat",)) if self.amsgrad else (("momentum", "velocity"),)
+        return (("momentum", "velocity"), *[("velocity_hat",)] * self.amsgrad)
 
     def prepare(self, learning_rate, step, shared):
         return corrected_rate(learning_rate, step, self.beta_1, self.beta_2), shared
 
     def step(self, path, scalars, gradient, x, slots):
-        momentum, velocity = moments(gradient, slots, self.beta_1, self.beta_2)
-        new = {"momentum": momentum, "velocity": velocity}
+        new = moments(gradient, slots, self.beta_1, self.beta_2)
+        velocity = new["velocity"]
         if self.amsgrad:
             velocity = new["velocity_hat"] = ops.maximum(slots["velocity_hat"], velocity)
-        return adam_move(scalars, momentum, velocity, self.epsilon), new
+        return adam_move(scalars, new["momentum"], velocity, self.epsilon), new
 
 
 class AdamW(Optimizer):
@@ -88,7 +95,7 @@ class AdamW(Optimizer):
             raise ValueError("AdamW: expected a number for weight_decay; received None. Use Adam for no decay")
 
 
-class Adamax(Optimizer):
+class Adamax(_TwoMoments):
     """Adam with the largest recent gradient in place of its mean square (arXiv:1412.6980, section 7).
 
     Args:
@@ -96,11 +103,6 @@ class Adamax(Optimizer):
         beta_1, beta_2: weight of the old momentum, decay of the norm.
         epsilon: keeps the quotient finite.
     """
-
-    learning_rate: LearningRate = 0.001
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-7
 
     def slot_names(self):
         return (("momentum", "norm"),)
@@ -115,7 +117,7 @@ class Adamax(Optimizer):
         return move, {"momentum": momentum, "norm": norm}
 
 
-class Nadam(Optimizer):
+class Nadam(_TwoMoments):
     """Adam with Nesterov's momentum on a schedule of `1 - 0.5 * 0.96 ** step` (Dozat 2015).
 
     Keras's and Torch's form; optax's `nadam` has no such schedule.
@@ -125,14 +127,6 @@ class Nadam(Optimizer):
         beta_1, beta_2: weights of the old averages of the gradient and of its square.
         epsilon: keeps the quotient finite; inside the bias correction.
     """
-
-    learning_rate: LearningRate = 0.001
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-7
-
-    def slot_names(self):
-        return (("momentum", "velocity"),)
 
     def shared(self):
         return {"u_product": 1.0}
@@ -150,16 +144,12 @@ class Nadam(Optimizer):
 
     def step(self, path, scalars, gradient, x, slots):
         ahead, here, growth = scalars
-        momentum, velocity = moments(gradient, slots, self.beta_1, self.beta_2)
-        total = ops.add(ops.multiply(momentum, ahead), ops.multiply(gradient, here))
-        move = ops.divide(total, ops.add(ops.sqrt(ops.multiply(velocity, growth)), self.epsilon))
-        return ops.negative(move), {"momentum": momentum, "velocity": velocity}
-
-    def variables(self, params, paths=None):
-        return [*super().variables(params, paths), OptimizerVariable("variable", "u_product", (), "float32")]
+        new = moments(gradient, slots, self.beta_1, self.beta_2)
+        total = ops.add(ops.multiply(new["momentum"], ahead), ops.multiply(gradient, here))
+        return ops.negative(normalized(total, ops.multiply(new["velocity"], growth), self.epsilon)), new
 
 
-class Lamb(Optimizer):
+class Lamb(_TwoMoments):
     """Adam's move with the norm of the array that it moves (You et al. 2019, arXiv:1904.00962).
 
     Weight decay is decoupled and before the step, as in Keras; in the paper and optax it is inside the trust ratio.
@@ -170,30 +160,20 @@ class Lamb(Optimizer):
         epsilon: keeps the quotient finite; inside the bias correction.
     """
 
-    learning_rate: LearningRate = 0.001
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-7
-
-    def slot_names(self):
-        return (("momentum", "velocity"),)
-
     def prepare(self, learning_rate, step, shared):
         return (learning_rate, correction(self.beta_1, step), correction(self.beta_2, step)), shared
 
     def step(self, path, scalars, gradient, x, slots):
         rate, first, second = scalars
-        momentum, velocity = moments(gradient, slots, self.beta_1, self.beta_2)
-        scale = ops.add(ops.sqrt(ops.divide(velocity, second)), self.epsilon)
-        move = ops.divide(ops.divide(momentum, first), scale)
+        new = moments(gradient, slots, self.beta_1, self.beta_2)
+        move = normalized(ops.divide(new["momentum"], first), ops.divide(new["velocity"], second), self.epsilon)
         size, length = ops.norm(x), ops.norm(move)
         usable = ops.logical_and(ops.greater(size, 0), ops.greater(length, 0))
         ratio = ops.where(usable, ops.divide(size, ops.where(usable, length, 1.0)), 1.0)
-        move = ops.multiply(move, ops.negative(ops.multiply(ratio, rate)))
-        return move, {"momentum": momentum, "velocity": velocity}
+        return ops.multiply(move, ops.negative(ops.multiply(ratio, rate))), new
 
 
-class ScheduleFreeAdamW(Optimizer):
+class ScheduleFreeAdamW(_TwoMoments):
     """Adam that averages its iterates in place of a schedule (Defazio et al. 2024, arXiv:2405.15682).
 
     The params are the points at which gradients are taken, between the iterates (slot `momentum`)
@@ -208,13 +188,8 @@ class ScheduleFreeAdamW(Optimizer):
     """
 
     learning_rate: LearningRate = 0.0025
-    beta_1: float = 0.9
-    beta_2: float = 0.999
     epsilon: float = 1e-8
     warmup_steps: int = 0
-
-    def slot_names(self):
-        return (("momentum", "velocity"),)
 
     def init_slots(self, path, x):
         # A copy: two entries that shared one buffer could not both be donated.
@@ -228,9 +203,9 @@ class ScheduleFreeAdamW(Optimizer):
     def step(self, path, scalars, gradient, x, slots):
         rate, second, weight = scalars
         velocity = toward(slots["velocity"], ops.square(gradient), self.beta_2)
-        scale = ops.add(ops.sqrt(ops.divide(velocity, second)), self.epsilon)
+        descent = normalized(ops.multiply(gradient, rate), ops.divide(velocity, second), self.epsilon)
         old = slots["momentum"]
-        iterate = ops.subtract(old, ops.divide(ops.multiply(gradient, rate), scale))
+        iterate = ops.subtract(old, descent)
         mean = ops.divide(ops.subtract(x, ops.multiply(old, 1 - self.beta_1)), self.beta_1)
         mean = ops.add(mean, ops.multiply(ops.subtract(iterate, mean), weight))
         point = ops.add(ops.multiply(iterate, 1 - self.beta_1), ops.multiply(mean, self.beta_1))

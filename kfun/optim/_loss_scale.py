@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import optax
 
 from kfun import ops
-from kfun.ops._kinds import backend
-from kfun.optim._optimizer import Optimizer, OptimizerVariable, get, variables_of
+from kfun.optim._optimizer import Optimizer, OptimizerVariable, build, get, unscaled, variables_of
 from kfun.optim._transform import divide_by
-from kfun.optim._trees import backend_of, choose, flatten, rebuild
+from kfun.optim._trees import choose, flatten, rebuild, scalars_beside, zeros_like
+
+_OWN = ("step_counter", "dynamic_scale")  # its entries of the state
+
+
+def update_if_finite(
+    update: Callable[[Any], Any], skip: Callable[[], Any], gradients: Any, like: Any, scaling: list[Any], growth: int
+) -> tuple[Any, list[Any]]:
+    """`update(gradients / scale)`, or `skip()` if a gradient is not finite, and the new scaling.
+
+    Args:
+        update, skip: give a step's result and that of no step, trees of one form.
+        gradients: those of the scaled loss.
+        like: a tree of the form of the results.
+        scaling: `[steps since the scale changed, scale]`.
+        growth: after so many finite steps the scale doubles.
+    """
+    counter, scale = scaling
+    arrays = flatten(gradients)
+    whole = [ops.all(ops.isfinite(g)) for g in arrays.values()]
+    finite = ops.all(ops.stack(whole)) if whole else ops.ones((), "bool")
+
+    result = choose(finite, lambda: update(rebuild(gradients, divide_by(arrays, scale))), skip, like)
+    grown = ops.equal(counter, growth - 1)
+    factor = ops.where(finite, ops.where(grown, 2.0, 1.0), 0.5)
+    counter = ops.where(ops.logical_and(finite, ops.logical_not(grown)), ops.add(counter, 1), 0)
+    return result, [counter, ops.cast(ops.multiply(scale, factor), "float32")]
 
 
 class LossScaleOptimizer(Optimizer, common=False):
@@ -37,52 +63,37 @@ class LossScaleOptimizer(Optimizer, common=False):
         inner = get(self.inner_optimizer)
         if isinstance(inner, LossScaleOptimizer):
             raise TypeError(f"LossScaleOptimizer: expected an optimizer without a loss scale; received {inner!r:.120}")
-        inner = inner.replace(loss_scale_factor=None) if isinstance(inner, Optimizer) else inner
-        object.__setattr__(self, "inner_optimizer", inner)
+        object.__setattr__(self, "inner_optimizer", unscaled(inner))
 
     @property
     def learning_rate(self) -> Any:  # type: ignore[override]
         """The inner optimizer's."""
         return self.inner_optimizer.learning_rate
 
-    def _inner(self) -> tuple[optax.GradientTransformation, Any, Any]:
-        """The inner transformation, and what puts its state into a dict and takes it out."""
-        inner = self.inner_optimizer
-        if isinstance(inner, Optimizer):
-            return inner.build(), dict, dict
-        return inner, lambda state: {"inner": state}, lambda state: state["inner"]
+    @property
+    def calls_per_step(self) -> int:
+        return getattr(self.inner_optimizer, "calls_per_step", 1)
+
+    def _nested(self, state: Any) -> dict[str, Any]:
+        """The inner transformation's state as entries of a dict."""
+        return dict(state) if isinstance(self.inner_optimizer, Optimizer) else {"inner": state}
 
     def assemble(self):
-        inner, wrap, unwrap = self._inner()
+        inner = build(self.inner_optimizer)
 
         def init(params):
-            with backend(backend_of(flatten(params).values())):
-                own = {
-                    "step_counter": ops.zeros((), "int32"),
-                    "dynamic_scale": ops.full((), self.initial_scale, "float32"),
-                }
-            return wrap(inner.init(params)) | own
+            own = scalars_beside(params, step_counter=0, dynamic_scale=self.initial_scale)
+            return self._nested(inner.init(params)) | own
 
         def update(updates, state, params=None):
-            state = dict(state)
-            counter, scale = state.pop("step_counter"), state.pop("dynamic_scale")
-            gradients = flatten(updates)
-            whole = [ops.all(ops.isfinite(g)) for g in gradients.values()]
-            finite = ops.all(ops.stack(whole)) if whole else ops.ones((), "bool")
-
-            def act():
-                moves, new = inner.update(rebuild(updates, divide_by(scale)(gradients)), unwrap(state), params)
-                return moves, wrap(new)
-
-            def skip():
-                return rebuild(params, {p: ops.zeros_like(x) for p, x in flatten(params).items()}), state
-
-            moves, state = choose(finite, act, skip)
-            grown = ops.equal(counter, self.dynamic_growth_steps - 1)
-            factor = ops.where(finite, ops.where(grown, 2.0, 1.0), 0.5)
-            counted = ops.where(ops.logical_and(finite, ops.logical_not(grown)), ops.add(counter, 1), 0)
-            own = {"step_counter": counted, "dynamic_scale": ops.cast(ops.multiply(scale, factor), "float32")}
-            return moves, state | own
+            scaling = [state[name] for name in _OWN]
+            rest = {name: value for name, value in state.items() if name not in _OWN}
+            rest = rest.get("inner", rest)
+            (moves, new), scaling = update_if_finite(
+                lambda unscaled: inner.update(unscaled, rest, params), lambda: (zeros_like(params), rest),
+                updates, (params, rest), scaling, self.dynamic_growth_steps,
+            )  # fmt: skip
+            return moves, self._nested(new) | dict(zip(_OWN, scaling, strict=True))
 
         return optax.GradientTransformation(init, update)
 
@@ -90,14 +101,14 @@ class LossScaleOptimizer(Optimizer, common=False):
         return ops.multiply(loss, state["dynamic_scale"])
 
     def variables(self, params, paths=None):
-        prefix = self.prefix()
-        own = [
-            OptimizerVariable(f"{prefix}/iteration", None, (), "int32"),
-            OptimizerVariable(f"{prefix}/learning_rate", None, (), "float32"),
-            OptimizerVariable(f"{prefix}/step_counter", "step_counter", (), "int32"),
-            OptimizerVariable(f"{prefix}/dynamic_scale", "dynamic_scale", (), "float32"),
-        ]
         inner = variables_of(self.inner_optimizer, params, paths)
-        if isinstance(self.inner_optimizer, Optimizer):
-            return own + inner
-        return own + [entry._replace(state_path=f"inner/{entry.state_path}") for entry in inner]
+        if not isinstance(self.inner_optimizer, Optimizer):
+            inner = [entry.inside("inner") for entry in inner]
+        prefix = self.prefix()
+        return [
+            OptimizerVariable(f"{prefix}/iteration", None, dtype="int32"),
+            OptimizerVariable(f"{prefix}/learning_rate", None),
+            OptimizerVariable(f"{prefix}/step_counter", "step_counter", dtype="int32"),
+            OptimizerVariable(f"{prefix}/dynamic_scale", "dynamic_scale"),
+            *inner,
+        ]

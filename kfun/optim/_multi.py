@@ -11,10 +11,9 @@ import optax
 
 from kfun import ops
 from kfun.definition import Definition, FrozenDict
-from kfun.ops._kinds import backend
-from kfun.optim._optimizer import Optimizer, OptimizerVariable, get, variables_of
-from kfun.optim._transform import divide_by, on_gradients
-from kfun.optim._trees import backend_of, flatten, rebuild
+from kfun.optim._optimizer import Optimizer, OptimizerVariable, build, get, unscaled, variables_of
+from kfun.optim._transform import NO_PARAMS
+from kfun.optim._trees import flatten, rebuild, scalars_beside
 
 _PARTS = "optimizers"  # the entry of the state that holds the parts' states
 
@@ -46,16 +45,25 @@ class OptimizerMap(Definition):
         Raises:
             ValueError: if several patterns fit.
         """
-        if path in self.optimizer_map:
-            return self.optimizer_map[path]
-        fitting = [pattern for pattern in self.optimizer_map if re.fullmatch(pattern, path)]
-        if len(fitting) > 1:
-            raise ValueError(f"several keys of the OptimizerMap fit the path {path!r}: {fitting}; let one fit")
-        return self.optimizer_map[fitting[0]] if fitting else self.default_optimizer
+        return fitting(path, self.optimizer_map, self.default_optimizer)
 
     def all(self) -> list[Any]:
         """Every optimizer once: those of the map, then the default one."""
         return list(dict.fromkeys([*self.optimizer_map.values(), self.default_optimizer]))
+
+
+def fitting(path: str, by_pattern: Mapping[str, Any], default: Any) -> Any:
+    """The value of the equal key, else of the only pattern that fits the whole path, else the default.
+
+    Raises:
+        ValueError: if several patterns fit.
+    """
+    if path in by_pattern:
+        return by_pattern[path]
+    found = [pattern for pattern in by_pattern if re.fullmatch(pattern, path)]
+    if len(found) > 1:
+        raise ValueError(f"several keys of the OptimizerMap fit the path {path!r}: {found}; let one fit")
+    return by_pattern[found[0]] if found else default
 
 
 class MultiOptimizer(Optimizer, common=False):
@@ -93,63 +101,54 @@ class MultiOptimizer(Optimizer, common=False):
     def parts(self, params: Any) -> dict[str, tuple[Any, list[str]]]:
         """`{label: (optimizer, paths of its arrays)}`."""
         known = self.optimizer_map.all() if isinstance(self.optimizer_map, OptimizerMap) else []
-        paths: dict[Any, list[str]] = {optimizer: [] for optimizer in map(_unscaled, known)}
+        paths: dict[Any, list[str]] = {unscaled(optimizer): [] for optimizer in known}
         for path in flatten(params):
-            paths.setdefault(_unscaled(get(self.optimizer_map(path))), []).append(path)
+            paths.setdefault(unscaled(get(self.optimizer_map(path))), []).append(path)
         labelled: dict[str, tuple[Any, list[str]]] = {}
         for optimizer, own in paths.items():
-            base = optimizer.prefix() if isinstance(optimizer, Optimizer) else "optax"
-            label, n = base, 0
-            while label in labelled:
-                n += 1
-                label = f"{base}_{n}"
+            base = label = optimizer.prefix() if isinstance(optimizer, Optimizer) else "optax"
+            for n in range(1, len(labelled) + 1):
+                label = label if label not in labelled else f"{base}_{n}"
             labelled[label] = optimizer, own
         return labelled
 
     def assemble(self):
-        built = optax.GradientTransformation(self._init, self._update)
-        factor = self.loss_scale_factor
-        return built if factor is None else on_gradients(divide_by(factor), built)
+        return self.around(optax.GradientTransformation(self._init, self._update))
 
-    def _partition(self, params: Any) -> optax.GradientTransformation:
+    def _partition(self, params: Any) -> tuple[optax.GradientTransformation, list[str]]:
+        """The parts together, and the labels of those that have no arrays."""
         parts = self.parts(params)
-        labels = rebuild(params, {path: label for label, (_, paths) in parts.items() for path in paths})
-        return optax.partition({label: _transformation(o) for label, (o, _) in parts.items()}, labels)
+        labels = rebuild(params, {path: label for label, (_, own) in parts.items() for path in own})
+        whole = optax.partition({label: build(optimizer) for label, (optimizer, _) in parts.items()}, labels)
+        return whole, [label for label, (_, own) in parts.items() if not own]
 
     def _init(self, params: Any) -> dict[str, Any]:
-        with backend(backend_of(flatten(params).values())):
-            count = ops.zeros((), "int32")
-        whole: Any = self._partition(params).init(params)
-        return {"count": count, _PARTS: {label: part.inner_state for label, part in whole.inner_states.items()}}
+        state: Any = self._partition(params)[0].init(params)
+        return scalars_beside(params, count=0) | {_PARTS: _bare(state)}
 
     def _update(self, updates: Any, state: Any, params: Any = None) -> tuple[Any, dict[str, Any]]:
         if params is None:
-            raise ValueError("kfun optimizers need the params: call update(gradients, state, params)")
-        inner = {label: optax.MaskedState(part) for label, part in state[_PARTS].items()}
-        old: Any = optax.transforms.PartitionState(inner)
-        moves, new = self._partition(params).update(updates, old, params)
-        whole: Any = new
-        parts = {label: part.inner_state for label, part in whole.inner_states.items()}
-        idle = {label: state[_PARTS][label] for label, (_, own) in self.parts(params).items() if not own}
-        parts |= idle  # an optimizer without arrays makes no steps
-        return moves, {"count": ops.add(state["count"], 1), _PARTS: parts}
+            raise ValueError(NO_PARAMS)
+        whole, idle = self._partition(params)
+        old: Any = optax.transforms.PartitionState(
+            {label: optax.MaskedState(part) for label, part in state[_PARTS].items()}
+        )
+        moves, new = whole.update(updates, old, params)
+        kept = {label: state[_PARTS][label] for label in idle}  # an optimizer without arrays makes no steps
+        return moves, {"count": ops.add(state["count"], 1), _PARTS: _bare(new) | kept}
 
     def variables(self, params, paths=None):
         prefix, arrays = self.prefix(), flatten(params)
         found = [
-            OptimizerVariable(f"{prefix}/iteration", "count", (), "int32"),
-            OptimizerVariable(f"{prefix}/learning_rate", None, (), "float32"),
+            OptimizerVariable(f"{prefix}/iteration", "count", dtype="int32"),
+            OptimizerVariable(f"{prefix}/learning_rate", None),
         ]
         for label, (optimizer, own) in self.parts(params).items():
-            for entry in variables_of(optimizer, {path: arrays[path] for path in own}, paths):
-                place = None if entry.state_path is None else f"{_PARTS}/{label}/{entry.state_path}"
-                found.append(entry._replace(state_path=place))
+            entries = variables_of(optimizer, {path: arrays[path] for path in own}, paths)
+            found += [entry.inside(f"{_PARTS}/{label}") for entry in entries]
         return found
 
 
-def _unscaled(optimizer: Any) -> Any:
-    return optimizer.replace(loss_scale_factor=None) if isinstance(optimizer, Optimizer) else optimizer
-
-
-def _transformation(optimizer: Any) -> optax.GradientTransformation:
-    return optimizer.build() if isinstance(optimizer, Optimizer) else optimizer
+def _bare(state: Any) -> dict[str, Any]:
+    """The parts' states by label."""
+    return {label: part.inner_state for label, part in state.inner_states.items()}

@@ -11,7 +11,18 @@ from kfun.optim._adam import adam_move, corrected_rate, moments
 from kfun.optim._optimizer import LearningRate, Optimizer
 
 
-class Muon(Optimizer):
+class _WithAdamW(Optimizer):
+    """Muon's first fields: in Keras the common ones stand between these and its others."""
+
+    learning_rate: LearningRate = 0.001
+    adam_beta_1: float = 0.9
+    adam_beta_2: float = 0.999
+    adam_weight_decay: float | None = 0.004
+    epsilon: float = 1e-7
+    weight_decay: float | None = 0.004
+
+
+class Muon(_WithAdamW):
     """Moves matrices along the nearest orthogonal matrix to their momentum (Jordan et al. 2024; arXiv:2502.16982).
 
     Arrays of another rank than 2, embeddings, and what `exclude_layers` names are moved by AdamW.
@@ -30,20 +41,6 @@ class Muon(Optimizer):
         rms_rate: moves are scaled by `rms_rate * sqrt(longer side)`; None for no scaling.
     """
 
-    learning_rate: LearningRate = 0.001
-    adam_beta_1: float = 0.9
-    adam_beta_2: float = 0.999
-    adam_weight_decay: float | None = 0.004
-    epsilon: float = 1e-7
-    weight_decay: float | None = 0.004
-    clipnorm: float | None = None
-    clipvalue: float | None = None
-    global_clipnorm: float | None = None
-    use_ema: bool = False
-    ema_momentum: float = 0.99
-    ema_overwrite_frequency: int | None = None
-    loss_scale_factor: float | None = None
-    gradient_accumulation_steps: int | None = None
     exclude_layers: tuple[str, ...] | None = None
     exclude_embeddings: bool = True
     muon_a: float = 3.4445
@@ -63,9 +60,8 @@ class Muon(Optimizer):
         embedding = self.exclude_embeddings and "embedding" in path.lower()
         return len(x.shape) != 2 or embedding or any(re.search(p, path) for p in self.exclude_layers or ())
 
-    def init_slots(self, path, x):
-        slots = {"momentum": ops.zeros_like(x)}
-        return slots | ({"velocity": ops.zeros_like(x)} if self.by_adam(path, x) else {})
+    def has_slot(self, name, path, x):
+        return name != "velocity" or self.by_adam(path, x)
 
     def decay(self, path, x):
         rate = super().decay(path, x)
@@ -79,9 +75,8 @@ class Muon(Optimizer):
     def step(self, path, scalars, gradient, x, slots):
         rate, adam_rate = scalars
         if self.by_adam(path, x):
-            momentum, velocity = moments(gradient, slots, self.adam_beta_1, self.adam_beta_2)
-            new = {"momentum": momentum, "velocity": velocity}
-            return adam_move(adam_rate, momentum, velocity, self.epsilon), new
+            new = moments(gradient, slots, self.adam_beta_1, self.adam_beta_2)
+            return adam_move(adam_rate, new["momentum"], new["velocity"], self.epsilon), new
         momentum = ops.add(ops.multiply(slots["momentum"], self.momentum), gradient)
         aim = ops.add(gradient, ops.multiply(momentum, self.momentum)) if self.nesterov else momentum
         scale = 1.0 if self.rms_rate is None else self.rms_rate * math.sqrt(max(x.shape))
@@ -98,7 +93,3 @@ class Muon(Optimizer):
             fourth = ops.matmul(ops.multiply(square, self.muon_c), square)
             x = ops.add(ops.multiply(x, self.muon_a), ops.matmul(ops.add(ops.multiply(square, self.muon_b), fourth), x))
         return ops.transpose(x) if tall else x
-
-    def slot_variables(self, group, path, keras_path, x):
-        found = super().slot_variables(group, path, keras_path, x)
-        return found if self.by_adam(keras_path, x) or group != ("momentum", "velocity") else found[:1]

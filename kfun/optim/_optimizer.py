@@ -14,6 +14,7 @@ import optax
 from kfun import dtypes, ops, tree
 from kfun.definition import REGISTRY, Convert, Definition, from_config
 from kfun.errors import nearest
+from kfun.layer import snake_case
 from kfun.optim import _transform as transform
 from kfun.optim._trees import flatten
 
@@ -31,38 +32,25 @@ def _learning_rate(value: Any) -> Any:
 
 LearningRate = Annotated[Any, Convert(_learning_rate)]
 
-# Every optimizer's last fields, in Keras's order. A subclass that declares one decides its place and default.
-_COMMON: dict[str, tuple[Any, Any]] = {
-    "weight_decay": (float | None, None),
-    "clipnorm": (float | None, None),
-    "clipvalue": (float | None, None),
-    "global_clipnorm": (float | None, None),
-    "use_ema": (bool, False),
-    "ema_momentum": (float, 0.99),
-    "ema_overwrite_frequency": (int | None, None),
-    "loss_scale_factor": (float | None, None),
-    "gradient_accumulation_steps": (int | None, None),
-}
-_KEYWORDS: dict[str, tuple[Any, Any]] = {
-    "exclude_from_weight_decay": (tuple[str, ...], ()),
-    "name": (str | None, None),
-}
-
 
 class OptimizerVariable(NamedTuple):
     """One of the variables that Keras's optimizer of the same configuration has."""
 
     path: str  # in Keras, as "adam/dense_kernel_momentum"
     state_path: str | None  # in the state, as "momentum/dense/kernel"; None where Keras keeps what nothing reads
-    shape: tuple[int, ...]
-    dtype: str
+    shape: tuple[int, ...] = ()
+    dtype: str = "float32"
+
+    def inside(self, entry: str) -> OptimizerVariable:
+        """The variable where its optimizer's state is an entry of another one's."""
+        return self if self.state_path is None else self._replace(state_path=f"{entry}/{self.state_path}")
 
 
 class Optimizer(Definition):
     """Base of optimizers: an update rule for one array, and what all optimizers have in common.
 
     A subclass declares its fields, `learning_rate` first, and gives `slot_names`, `step` and, where
-    needed, `init_slots`, `shared`, `prepare`. The common fields follow its own:
+    needed, `has_slot`, `init_slots`, `shared`, `prepare`. The common fields follow its own:
 
     Args:
         weight_decay: each weight loses `weight_decay * learning_rate` of itself before the step; None for no decay.
@@ -81,49 +69,54 @@ class Optimizer(Definition):
 
     if TYPE_CHECKING:
         learning_rate: Any = None
-        weight_decay: float | None = dataclasses.field(default=None, kw_only=True)
-        clipnorm: float | None = dataclasses.field(default=None, kw_only=True)
-        clipvalue: float | None = dataclasses.field(default=None, kw_only=True)
-        global_clipnorm: float | None = dataclasses.field(default=None, kw_only=True)
-        use_ema: bool = dataclasses.field(default=False, kw_only=True)
-        ema_momentum: float = dataclasses.field(default=0.99, kw_only=True)
-        ema_overwrite_frequency: int | None = dataclasses.field(default=None, kw_only=True)
-        loss_scale_factor: float | None = dataclasses.field(default=None, kw_only=True)
-        gradient_accumulation_steps: int | None = dataclasses.field(default=None, kw_only=True)
-        exclude_from_weight_decay: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
-        name: str | None = dataclasses.field(default=None, kw_only=True)
+    _: dataclasses.KW_ONLY
+    weight_decay: float | None = None
+    clipnorm: float | None = None
+    clipvalue: float | None = None
+    global_clipnorm: float | None = None
+    use_ema: bool = False
+    ema_momentum: float = 0.99
+    ema_overwrite_frequency: int | None = None
+    loss_scale_factor: float | None = None
+    gradient_accumulation_steps: int | None = None
+    exclude_from_weight_decay: tuple[str, ...] = ()
+    name: str | None = None
 
     def __init_subclass__(cls, common: bool = True, **kwargs):
-        for field, (hint, default) in (_COMMON | _KEYWORDS).items() if common else ():
-            if not hasattr(cls, field):  # neither the class nor a base has declared it
-                cls.__annotations__[field] = hint
-                setattr(cls, field, dataclasses.field(default=default, kw_only=field in _KEYWORDS))
+        declared = cls.__annotations__ | cls.__dataclass_fields__
+        for name, field in _COMMON.items() if common else ():
+            if name not in declared:
+                cls.__annotations__[name] = field.type
+                by_keyword = name in ("exclude_from_weight_decay", "name")
+                setattr(cls, name, dataclasses.field(default=field.default, kw_only=by_keyword))
         super().__init_subclass__(**kwargs)
 
     def check(self) -> None:
         who = type(self).__name__
-        given = [n for n in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, n) is not None]
+        given = [name for name in transform.CLIPS if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(
                 f"{who}: expected at most one of clipnorm, clipvalue and global_clipnorm; received {', '.join(given)}"
             )
-        for field in given:
-            if getattr(self, field) < 0:
-                raise ValueError(f"{who}: expected {field} of at least 0 or None; received {getattr(self, field)}")
         if not 0 <= self.ema_momentum <= 1:
             raise ValueError(f"{who}: expected ema_momentum in [0, 1]; received {self.ema_momentum}")
-        for field, least in (("ema_overwrite_frequency", 1), ("gradient_accumulation_steps", 2)):
-            value = getattr(self, field)
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
             if value is not None and value < least:
-                raise ValueError(f"{who}: expected {field} of at least {least} or None; received {value}")
+                raise ValueError(f"{who}: expected {name} of at least {least} or None; received {value}")
 
     def slot_names(self) -> tuple[tuple[str, ...], ...]:
         """Names of the slots, in groups: Keras lists a group's slots array by array, one group after another."""
         return ()
 
+    def has_slot(self, name: str, path: str, x: Any) -> bool:
+        """Whether an array has the slot of that name."""
+        return True
+
     def init_slots(self, path: str, x: Any) -> Slots:
         """The slots of one array before the first step; a slot that it does not have is left out."""
-        return {name: ops.zeros_like(x) for group in self.slot_names() for name in group}
+        names = [name for group in self.slot_names() for name in group]
+        return {name: ops.zeros_like(x) for name in names if self.has_slot(name, path, x)}
 
     def shared(self) -> dict[str, float]:
         """First values of the scalars that all arrays share."""
@@ -160,24 +153,30 @@ class Optimizer(Definition):
 
     def assemble(self) -> optax.GradientTransformation:
         """The rule with its wrappers."""
-        return self.around(transform.from_rule(self, self.gradient_accumulation_steps or 1))
+        return self.around(transform.from_rule(self))
 
     def around(self, built: optax.GradientTransformation) -> optax.GradientTransformation:
         """A rule, whose state is a dict with a `count`, in what all optimizers have in common, from the inside out."""
-        every = self.gradient_accumulation_steps or 1
-        if self.clipnorm:
-            built = transform.on_gradients(transform.clip_by_norm(self.clipnorm), built)
-        elif self.global_clipnorm:
-            built = transform.on_gradients(transform.clip_by_global_norm(self.global_clipnorm), built)
-        elif self.clipvalue:
-            built = transform.on_gradients(transform.clip_by_value(self.clipvalue), built)
-        if every > 1:
-            built = transform.accumulate(built, every)
+        built = transform.on_gradients(self.clip, built)
+        if self.calls_per_step > 1:
+            built = transform.accumulate(built, self.calls_per_step)
         if self.loss_scale_factor is not None:
-            built = transform.on_gradients(transform.divide_by(self.loss_scale_factor), built)
+            built = transform.on_gradients(transform.divide_by, built, self.loss_scale_factor)
         if self.use_ema:
-            built = transform.average(built, self.ema_momentum, self.ema_overwrite_frequency, every)
+            built = transform.average(built, self.ema_momentum, self.ema_overwrite_frequency, self.calls_per_step)
         return built
+
+    def clip(self, gradients: transform.Gradients) -> transform.Gradients:
+        """Gradients, by any keys, within the limit that is set; 0 sets none."""
+        for name, clip in transform.CLIPS.items():
+            limit = getattr(self, name)
+            gradients = clip(gradients, limit) if limit else gradients
+        return gradients
+
+    @property
+    def calls_per_step(self) -> int:
+        """Over how many calls gradients accumulate."""
+        return self.gradient_accumulation_steps or 1
 
     def scale_loss(self, loss: Any, state: dict[str, Any]) -> Any:
         """The loss whose gradient `update` expects."""
@@ -185,7 +184,7 @@ class Optimizer(Definition):
 
     def prefix(self) -> str:
         """The first part of the paths of its variables."""
-        return self.name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(self).__name__).lower()
+        return self.name or snake_case(type(self).__name__)
 
     def variables(self, params: Any, paths: Mapping[str, str] | None = None) -> list[OptimizerVariable]:
         """The variables of Keras's optimizer in its order, and where each is in the state.
@@ -195,19 +194,25 @@ class Optimizer(Definition):
             paths: Keras's path of each array by its path in `params`, where they differ.
         """
         arrays, prefix = flatten(params), self.prefix()
-        found = [OptimizerVariable(f"{prefix}/iteration", "count", (), "int32")]
+        found = [OptimizerVariable(f"{prefix}/iteration", "count", dtype="int32")]
         if not callable(self.learning_rate):
-            found.append(OptimizerVariable(f"{prefix}/learning_rate", "learning_rate", (), "float32"))
-        groups = [("average",)] * self.use_ema + [("gradient_accumulator",)] * bool(self.gradient_accumulation_steps)
+            found.append(OptimizerVariable(f"{prefix}/learning_rate", "learning_rate"))
+        groups = [("average",)] * self.use_ema + [("gradient_accumulator",)] * (self.calls_per_step > 1)
         for group in (*groups, *self.slot_names()):
             for path, x in arrays.items():
                 found += self.slot_variables(group, path, (paths or {}).get(path, path), x)
-        return found
+        return found + [OptimizerVariable("variable", name) for name in self.shared()]
 
     def slot_variables(self, group: tuple[str, ...], path: str, keras_path: str, x: Any) -> list[OptimizerVariable]:
         """The variables of one group of slots for one array."""
-        shape, dtype, flat = tuple(x.shape), dtypes.name(x.dtype), keras_path.replace("/", "_")
-        return [OptimizerVariable(f"{self.prefix()}/{flat}_{n}", f"{n}/{path}", shape, dtype) for n in group]
+        start, shape, dtype = f"{self.prefix()}/{keras_path.replace('/', '_')}", tuple(x.shape), dtypes.name(x.dtype)
+        names = [name for name in group if self.has_slot(name, path, x)]
+        return [OptimizerVariable(f"{start}_{name}", f"{name}/{path}", shape, dtype) for name in names]
+
+
+# Subclasses have these fields after their own, as in Keras; one that declares a field decides its place and default.
+_COMMON = {name: Optimizer.__dataclass_fields__.pop(name) for name in list(Optimizer.__dataclass_fields__)}
+_LEAST = dict.fromkeys(transform.CLIPS, 0) | {"ema_overwrite_frequency": 1, "gradient_accumulation_steps": 2}
 
 
 def variables_of(optimizer: Any, params: Any, paths: Mapping[str, str] | None = None) -> list[OptimizerVariable]:
@@ -216,6 +221,11 @@ def variables_of(optimizer: Any, params: Any, paths: Mapping[str, str] | None = 
         return optimizer.variables(params, paths)
     state = tree.flatten(optimizer.init(params))
     return [OptimizerVariable(f"optax/{p}", p, tuple(x.shape), dtypes.name(x.dtype)) for p, x in state.items()]
+
+
+def unscaled(optimizer: Any) -> Any:
+    """The optimizer without a factor of its own, where another one around it divides gradients."""
+    return optimizer.replace(loss_scale_factor=None) if isinstance(optimizer, Optimizer) else optimizer
 
 
 @functools.lru_cache(maxsize=256)
@@ -248,13 +258,11 @@ def get(identifier: Any) -> Any:
         ValueError: if no optimizer has that name, or JSON describes something else.
         TypeError: if `identifier` is none of these.
     """
-    if isinstance(identifier, (Optimizer, optax.GradientTransformation)):
-        return identifier
     if isinstance(identifier, str):
         known = {c.__name__.lower(): c for c in REGISTRY.values() if issubclass(c, Optimizer) and c is not Optimizer}
         if identifier.lower() not in known:
             raise ValueError(f"unknown optimizer {identifier!r}; {nearest(identifier.lower(), known)}")
-        return known[identifier.lower()]()
+        identifier = known[identifier.lower()]
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
         return identifier()
     if isinstance(identifier, dict):
@@ -262,6 +270,8 @@ def get(identifier: Any) -> Any:
         if not isinstance(made, Optimizer):
             raise ValueError(f"expected the JSON of an optimizer; received that of {type(made).__name__}")
         return made
+    if isinstance(identifier, (Optimizer, optax.GradientTransformation)):
+        return identifier
     raise TypeError(
         "expected the name of an optimizer, a kfun.optim definition or its JSON, or an optax transformation; "
         f"received {identifier!r:.120}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kfun import ops
+from kfun.optim._averages import averaged
 from kfun.optim._optimizer import LearningRate, Optimizer
 
 
@@ -64,7 +65,6 @@ class Lion(Optimizer):
         return (("momentum",),)
 
     def step(self, path, scalars, gradient, x, slots):
-        momentum = slots["momentum"]
-        mixed = ops.add(ops.multiply(momentum, self.beta_1), ops.multiply(gradient, 1 - self.beta_1))
-        momentum = ops.add(ops.multiply(momentum, self.beta_2), ops.multiply(gradient, 1 - self.beta_2))
+        mixed = averaged(slots["momentum"], gradient, self.beta_1)
+        momentum = averaged(slots["momentum"], gradient, self.beta_2)
         return ops.multiply(ops.sign(mixed), ops.negative(scalars)), {"momentum": momentum}

@@ -1,7 +1,7 @@
 """The pieces that optimizers are put together from: an update rule, and wrappers around it.
 
 Each gives an `optax.GradientTransformation` whose state is one flat dict, to which a wrapper adds
-its own entries:
+its own entries; what is inside passes on those that it does not know:
 
     count           int32, (): calls of `update` so far
     learning_rate   float32, (): the value that the next update uses, or the last one used if scheduled
@@ -18,10 +18,10 @@ from typing import Any, Protocol
 import optax
 
 from kfun import dtypes, ops
-from kfun.ops._kinds import backend
-from kfun.optim._trees import backend_of, choose, flatten, rebuild
+from kfun.optim._trees import choose, flatten, join, map_arrays, rebuild, scalars_beside, zeros_like
 
 Gradients = dict[str, Any]  # by path
+NO_PARAMS = "kfun optimizers need the params: call update(gradients, state, params)"
 
 
 class Rule(Protocol):
@@ -29,6 +29,9 @@ class Rule(Protocol):
 
     @property
     def learning_rate(self) -> Any: ...  # a number, or a function of the count
+
+    @property
+    def calls_per_step(self) -> int: ...
 
     def slot_names(self) -> tuple[tuple[str, ...], ...]: ...
     def init_slots(self, path: str, x: Any) -> dict[str, Any]: ...
@@ -38,75 +41,72 @@ class Rule(Protocol):
     def decay(self, path: str, x: Any) -> float | None: ...
 
 
-def from_rule(rule: Rule, every: int = 1) -> optax.GradientTransformation:
+def from_rule(rule: Rule) -> optax.GradientTransformation:
     """The transformation of an update rule, with its weight decay.
+
+    Its step is one of `rule.calls_per_step` counts; a schedule sees the counts.
 
     Args:
         rule: of one array.
-        every: the number of counts that make one step of the rule; a schedule sees the counts.
     """
     names = [name for group in rule.slot_names() for name in group]
-    schedule = rule.learning_rate if callable(rule.learning_rate) else None
 
     def init(params):
         arrays = _floating(flatten(params))
-        with backend(backend_of(arrays.values())):
-            count = ops.zeros((), "int32")
-            rate = ops.full((), 0.0 if schedule else rule.learning_rate, "float32")
-            state = {"count": count, "learning_rate": _scheduled(schedule, count, rate) if schedule else rate}
-            state |= {name: ops.full((), value, "float32") for name, value in rule.shared().items()}
+        first_rate = 0.0 if callable(rule.learning_rate) else rule.learning_rate
+        state = scalars_beside(params, count=0, learning_rate=first_rate, **rule.shared())
+        state["learning_rate"] = rate_at(rule, state)
         slots = {path: rule.init_slots(path, x) for path, x in arrays.items()}
-        return state | {n: rebuild(params, {p: s[n] for p, s in slots.items() if n in s}) for n in names}
+        return state | {n: rebuild(params, {p: own[n] for p, own in slots.items() if n in own}) for n in names}
 
     def update(updates, state, params=None):
         arrays, gradients = _matched(params, updates)
         dtype = dtypes.promote("float32", *(dtypes.name(x.dtype) for x in arrays.values()))
+        step = ops.cast(ops.add(steps_made(state["count"], rule.calls_per_step), 1), dtype)
         rate = rate_at(rule, state)
-        step = ops.cast(ops.add(ops.floor_divide(state["count"], every) if every > 1 else state["count"], 1), dtype)
         wide_rate = ops.cast(rate, dtype)
         scalars, shared = rule.prepare(wide_rate, step, {name: state[name] for name in rule.shared()})
-        decay = {path: rule.decay(path, x) for path, x in arrays.items()}
-        shrink = {value: ops.multiply(wide_rate, value) for value in set(decay.values()) if value}
-        slots = {name: flatten(state[name]) for name in names}
+        new = flatten(state) | {"count": ops.add(state["count"], 1), "learning_rate": rate}
+        new |= {name: ops.cast(value, "float32") for name, value in shared.items()}
         moves = {path: ops.zeros_like(x) for path, x in arrays.items() if path not in gradients}
         for path, gradient in gradients.items():
-            own = {name: tree[path] for name, tree in slots.items() if path in tree}
-            moves[path], own = _step(rule, path, scalars, shrink.get(decay[path] or 0.0), gradient, arrays[path], own)
-            for name, value in own.items():
-                slots[name][path] = value
-        new = {"count": ops.add(state["count"], 1), "learning_rate": rate}
-        new |= {name: ops.cast(value, "float32") for name, value in shared.items()}
-        new |= {name: rebuild(params, slots[name]) for name in names}
-        return rebuild(params, moves), new
+            places = {name: join(name, path) for name in names}
+            slots = {name: new[place] for name, place in places.items() if place in new}
+            moves[path], slots = _step(rule, path, scalars, wide_rate, gradient, arrays[path], slots)
+            new |= {places[name]: value for name, value in slots.items()}
+        return rebuild(params, moves), rebuild(state, new)
 
     return optax.GradientTransformation(init, update)
 
 
-def _step(rule, path, scalars, shrink, gradient, x, slots):
+def _step(rule, path, scalars, rate, gradient, x, slots):
     """One array's move and new slots; half precision is computed in float32 and rounded once."""
     dtype = dtypes.name(x.dtype)
-    work = dtypes.promote("float32", dtype)
-    gradient, x = ops.cast(gradient, work), ops.cast(x, work)
-    slots = {name: ops.cast(value, work) for name, value in slots.items()}
-    lost = None if shrink is None else ops.multiply(x, shrink)
-    if lost is not None:  # decay comes first: the rule sees the shrunk weights
+    wide = dtypes.promote("float32", dtype)
+    gradient, x = ops.cast(gradient, wide), ops.cast(x, wide)
+    slots = {name: ops.cast(value, wide) for name, value in slots.items()}
+    decay, lost = rule.decay(path, x), None
+    if decay:  # comes first: the rule sees the shrunk weights
+        lost = ops.multiply(x, ops.multiply(rate, decay))
         x = ops.subtract(x, lost)
     move, slots = rule.step(path, scalars, gradient, x, slots)
-    if lost is not None:
-        move = ops.subtract(move, lost)
+    move = move if lost is None else ops.subtract(move, lost)
     return ops.cast(move, dtype), {name: ops.cast(value, dtype) for name, value in slots.items()}
+
+
+def steps_made(count: Any, calls_per_step: int) -> Any:
+    """How many whole steps so many calls have made."""
+    return count if calls_per_step == 1 else ops.floor_divide(count, calls_per_step)
 
 
 def rate_at(rule: Rule, state: dict[str, Any]) -> Any:
     """The learning rate of the next step: the state's, or what the rule's schedule gives."""
-    if callable(rule.learning_rate):
-        return _scheduled(rule.learning_rate, state["count"], state["learning_rate"])
-    return state["learning_rate"]
-
-
-def _scheduled(schedule, count, like):
-    rate = schedule(count)
-    return ops.full_like(like, rate) if isinstance(rate, (int, float)) else ops.cast(rate, "float32")
+    if not callable(rule.learning_rate):
+        return state["learning_rate"]
+    rate = rule.learning_rate(state["count"])
+    if isinstance(rate, (int, float)):
+        return ops.full_like(state["learning_rate"], rate)
+    return ops.cast(rate, "float32")
 
 
 def _floating(arrays: Gradients) -> Gradients:
@@ -121,7 +121,7 @@ def _floating(arrays: Gradients) -> Gradients:
 
 def _matched(params: Any, gradients: Any) -> tuple[Gradients, Gradients]:
     if params is None:
-        raise ValueError("kfun optimizers need the params: call update(gradients, state, params)")
+        raise ValueError(NO_PARAMS)
     arrays, found = flatten(params), flatten(gradients)
     for path, gradient in found.items():
         if path not in arrays:
@@ -134,24 +134,21 @@ def _matched(params: Any, gradients: Any) -> tuple[Gradients, Gradients]:
 
 def apply_updates(params: Any, updates: Any) -> Any:
     """`params + updates`, each array in its own dtype, on any backend."""
-    moves = flatten(updates)
-    new = {path: ops.cast(ops.add(x, moves[path]), dtypes.name(x.dtype)) for path, x in flatten(params).items()}
-    return rebuild(params, new)
+    return map_arrays(lambda x, move: ops.cast(ops.add(x, move), dtypes.name(x.dtype)), params, updates)
 
 
 def on_gradients(
-    function: Callable[[Gradients], Gradients], inner: optax.GradientTransformation
+    function: Callable[..., Gradients], inner: optax.GradientTransformation, *arguments: Any
 ) -> optax.GradientTransformation:
-    """`inner`, given the gradients that `function` makes of the gradients by path."""
+    """`inner`, given `function(gradients by path, *arguments)` in place of the gradients."""
 
     def update(updates, state, params=None):
-        return inner.update(rebuild(updates, function(flatten(updates))), state, params)
+        return inner.update(rebuild(updates, function(flatten(updates), *arguments)), state, params)
 
     return optax.GradientTransformation(inner.init, update)
 
 
 def _with(state: Any, **entries: Any) -> dict[str, Any]:
-    """A state with further entries."""
     return {**state, **entries}
 
 
@@ -162,30 +159,30 @@ def accumulate(inner: optax.GradientTransformation, steps: int) -> optax.Gradien
     """
 
     def init(params):
-        return _with(inner.init(params), gradient_accumulator=_zeros(params))
+        return _with(inner.init(params), gradient_accumulator=zeros_like(params))
 
     def update(updates, state, params=None):
-        gradients = _matched(params, updates)[1]
-        state = dict(state)
-        sums = flatten(state.pop("gradient_accumulator"))
-        sums |= {p: ops.cast(ops.add(sums[p], g), dtypes.name(sums[p].dtype)) for p, g in gradients.items()}
+        _matched(params, updates)
+        count = ops.add(state["count"], 1)
+
+        def added(total, gradient):
+            return total if gradient is None else ops.cast(ops.add(total, gradient), dtypes.name(total.dtype))
+
+        def mean(_, gradient, total):
+            return None if gradient is None else ops.divide(total, steps)
+
+        sums = map_arrays(added, state["gradient_accumulator"], updates)
 
         def act():
-            means = rebuild(params, {path: ops.divide(sums[path], steps) for path in gradients})
-            moves, new = inner.update(means, state, params)
-            return moves, _with(new, gradient_accumulator=_zeros(params))
+            moves, new = inner.update(map_arrays(mean, params, updates, sums), state, params)
+            return moves, _with(new, gradient_accumulator=zeros_like(params))
 
         def wait():
-            new = state | {"count": ops.add(state["count"], 1), "gradient_accumulator": rebuild(params, sums)}
-            return _zeros(params), new
+            return zeros_like(params), _with(state, count=count, gradient_accumulator=sums)
 
-        return choose(ops.equal(ops.mod(ops.add(state["count"], 1), steps), 0), act, wait)
+        return choose(ops.equal(ops.mod(count, steps), 0), act, wait, (params, state))
 
     return optax.GradientTransformation(init, update)
-
-
-def _zeros(params: Any) -> Any:
-    return rebuild(params, {path: ops.zeros_like(x) for path, x in flatten(params).items()})
 
 
 def average(
@@ -204,43 +201,38 @@ def average(
     """
 
     def init(params):
-        return _with(inner.init(params), average=_zeros(params))
+        return _with(inner.init(params), average=zeros_like(params))
 
     def update(updates, state, params=None):
-        state = dict(state)
-        averages = flatten(state.pop("average"))
-        done = ops.floor_divide(state["count"], every) if every > 1 else state["count"]
+        done = steps_made(state["count"], every)
         old = ops.multiply(ops.cast(ops.not_equal(done, 0), "float32"), momentum)
-        moves, state = inner.update(updates, state, params)
-        moves, arrays = flatten(moves), flatten(params)
-        for path, x in arrays.items():
-            new = ops.add(x, moves[path])
-            mean = ops.add(ops.multiply(averages[path], old), ops.multiply(new, ops.subtract(1.0, old)))
-            averages[path] = ops.cast(mean, dtypes.name(x.dtype))
+        moves, new = inner.update(updates, state, params)
+
+        def blended(mean, x, move):
+            mean = ops.add(ops.multiply(mean, old), ops.multiply(ops.add(x, move), ops.subtract(1.0, old)))
+            return ops.cast(mean, dtypes.name(x.dtype))
+
+        averages = map_arrays(blended, state["average"], params, moves)
         if overwrite_frequency is not None:
             now = ops.equal(ops.mod(ops.add(done, 1), overwrite_frequency), 0)
-            moves = {p: ops.where(now, ops.subtract(averages[p], x), moves[p]) for p, x in arrays.items()}
-        return rebuild(params, moves), _with(state, average=rebuild(params, averages))
+            moves = map_arrays(lambda m, mean, x: ops.where(now, ops.subtract(mean, x), m), moves, averages, params)
+        return moves, _with(new, average=averages)
 
     return optax.GradientTransformation(init, update)
 
 
-def clip_by_norm(limit: float) -> Callable[[Gradients], Gradients]:
+def clip_by_norm(gradients: Gradients, limit: float) -> Gradients:
     """Scales each array down to the Euclidean norm `limit` where its norm is larger."""
-    return lambda gradients: {p: _scaled(g, _shrinking(_sum_of_squares(g), limit)) for p, g in gradients.items()}
+    return {path: _scaled(g, _shrinking(_sum_of_squares(g), limit)) for path, g in gradients.items()}
 
 
-def clip_by_global_norm(limit: float) -> Callable[[Gradients], Gradients]:
+def clip_by_global_norm(gradients: Gradients, limit: float) -> Gradients:
     """Scales all arrays down together where their common norm is over `limit`; all NaN if it is not finite."""
-
-    def clip(gradients):
-        if not gradients:
-            return gradients
-        total = ops.sum(ops.stack([_sum_of_squares(g) for g in gradients.values()]))
-        scale = ops.add(_shrinking(total, limit), ops.subtract(total, total))
-        return {path: _scaled(g, scale) for path, g in gradients.items()}
-
-    return clip
+    if not gradients:
+        return gradients
+    total = ops.sum(ops.stack([_sum_of_squares(g) for g in gradients.values()]))
+    scale = ops.add(_shrinking(total, limit), ops.subtract(total, total))
+    return {path: _scaled(g, scale) for path, g in gradients.items()}
 
 
 def _sum_of_squares(x: Any) -> Any:
@@ -256,11 +248,15 @@ def _scaled(x: Any, factor: Any) -> Any:
     return ops.cast(ops.multiply(x, factor), dtypes.name(x.dtype))
 
 
-def clip_by_value(limit: float) -> Callable[[Gradients], Gradients]:
+def clip_by_value(gradients: Gradients, limit: float) -> Gradients:
     """Limits each element to `[-limit, limit]`."""
-    return lambda gradients: {path: ops.clip(g, -limit, limit) for path, g in gradients.items()}
+    return {path: ops.clip(g, -limit, limit) for path, g in gradients.items()}
 
 
-def divide_by(factor: float) -> Callable[[Gradients], Gradients]:
+# By the argument that asks for them.
+CLIPS = {"clipnorm": clip_by_norm, "clipvalue": clip_by_value, "global_clipnorm": clip_by_global_norm}
+
+
+def divide_by(gradients: Gradients, factor: Any) -> Gradients:
     """Divides by the factor that the loss was multiplied with."""
-    return lambda gradients: {path: ops.divide(g, factor) for path, g in gradients.items()}
+    return {path: ops.divide(g, factor) for path, g in gradients.items()}

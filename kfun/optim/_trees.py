@@ -12,84 +12,80 @@ from typing import Any
 import numpy as np
 
 from kfun import ops, tree
-from kfun.ops._kinds import Kind, default_kind, kind_of, kind_of_type
+from kfun.ops._kinds import Kind, backend, default_kind, kind_of, kind_of_type
 
 
 def flatten(nested: Any, path: str = "") -> dict[str, Any]:
     """The arrays by path, in the order of the containers; keys are joined by "/" as in `kfun.tree`."""
+    parts = _parts(nested)
+    if parts is None:
+        return {path: nested}
     found: dict[str, Any] = {}
-    _collect(nested, path, found)
+    for key, part in parts:
+        found |= flatten(part, join(path, key))
     return found
 
 
-def _collect(nested: Any, path: str, found: dict[str, Any]) -> None:
+def _parts(nested: Any) -> Iterable[tuple[Any, Any]] | None:
+    """Keys and parts of a container; None for an array."""
     if nested is None:
-        return
-    parts = _children(nested)
-    if parts is None:
-        found[path] = nested
-        return
-    for key, part in parts:
-        _collect(part, _join(path, key), found)
-
-
-def _children(nested: Any) -> Iterable[tuple[Any, Any]] | None:
-    """Keys and parts of a container; None for a leaf."""
+        return ()
     if type(nested) is dict:
         return nested.items()
     if isinstance(nested, (list, tuple)):
         return enumerate(nested)
-    return tree.flatten(nested).items() if _is_node(nested) else None
-
-
-def _is_node(value: Any) -> bool:
-    """Whether a value other than dict, list and tuple is a container for JAX."""
-    kind = kind_of_type(type(value))
-    if isinstance(value, np.ndarray) or (isinstance(kind, Kind) and kind.priority == 0):
-        return False
-    return next(iter(tree.flatten(value).values()), None) is not value
+    kind = kind_of_type(type(nested))
+    if isinstance(nested, np.ndarray) or (isinstance(kind, Kind) and kind.priority == 0):
+        return None
+    registered = tree.flatten(nested)
+    return None if "" in registered else registered.items()
 
 
 def rebuild(like: Any, values: Mapping[str, Any], path: str = "") -> Any:
     """A tree of the form of `like` with the values at its paths; None where there is no value."""
-    if like is None:
-        return None
-    if type(like) is dict:
-        return {k: rebuild(v, values, _join(path, k)) for k, v in like.items()}
+    parts = _parts(like)
+    if parts is None:
+        return values.get(path)
+    made = {key: rebuild(part, values, join(path, key)) for key, part in parts}
+    if like is None or type(like) is dict:
+        return None if like is None else made
     if isinstance(like, (list, tuple)):
-        items = [rebuild(v, values, _join(path, i)) for i, v in enumerate(like)]
-        if isinstance(like, list):
-            return items
-        return type(like)(*items) if hasattr(like, "_fields") else tuple(items)
-    if _is_node(like):
-        return tree.map_with_path(lambda part, _: values.get(_join(path, part)), like)
-    return values.get(path)
+        return type(like)(*made.values()) if hasattr(like, "_fields") else type(like)(made.values())
+    return tree.map_with_path(lambda part, _: made[part], like)
 
 
-def _join(path: str, key: Any) -> str:
-    return f"{path}/{key}" if path else str(key)
+def join(path: str, key: Any) -> str:
+    """The path of what is at `key` of what is at `path`."""
+    return f"{path}/{key}" if path and key != "" else f"{path}{key}"
 
 
-def backend_of(arrays: Iterable[Any]) -> str:
-    """The backend that scalars beside these arrays belong to."""
-    return (kind_of(arrays, "optimizer") or default_kind()).name
+def map_arrays(function: Callable[..., Any], like: Any, *others: Any) -> Any:
+    """A tree of the form of `like`: the function of each of its arrays and of those of the others, None if missing."""
+    flat = [flatten(other) for other in others]
+    return rebuild(like, {path: function(x, *(f.get(path) for f in flat)) for path, x in flatten(like).items()})
 
 
-def choose(pred: Any, first: Callable[[], Any], second: Callable[[], Any]) -> Any:
-    """`first()` or `second()`, trees of one form, of which the backend computes one only if it can."""
-    order: list[str] = []
-    form: list[Any] = []
+def zeros_like(params: Any) -> Any:
+    """A tree of zeros of the form, shapes and dtypes of `params`."""
+    return map_arrays(ops.zeros_like, params)
+
+
+def scalars_beside(params: Any, **values: float) -> dict[str, Any]:
+    """Scalars, int32 or float32 as the values are, of the backend of the params."""
+    kind = kind_of(flatten(params).values(), "optimizer") or default_kind()
+    with backend(kind.name):
+        return {n: ops.full((), v, "int32" if isinstance(v, int) else "float32") for n, v in values.items()}
+
+
+def choose(pred: Any, first: Callable[[], Any], second: Callable[[], Any], like: Any) -> Any:
+    """`first()` or `second()`, trees of the form of `like`, of which the backend computes one only if it can."""
+    paths = list(flatten(like))
 
     def flat(branch: Callable[[], Any]) -> Callable[[], list[Any]]:
         def arrays() -> list[Any]:
-            result = branch()
-            leaves = flatten(result)
-            # Compilers return dicts with their keys sorted, so the branches may differ in the order of insertion.
-            order[:] = sorted(leaves)
-            form[:] = [rebuild(result, {path: path for path in order})]
-            return [leaves[path] for path in order]
+            found = flatten(branch())
+            return [found[path] for path in paths]
 
         return arrays
 
-    chosen = ops.cond(pred, flat(first), flat(second))
-    return rebuild(form[0], dict(zip(order, chosen, strict=True)))
+    return rebuild(like, dict(zip(paths, ops.cond(pred, flat(first), flat(second)), strict=True)))

@@ -36,18 +36,24 @@ def _float(step: Any) -> Any:
     return ops.cast(step, "float32")
 
 
-class ExponentialDecay(LearningRateSchedule):
-    """`initial_learning_rate * decay_rate ** (step / decay_steps)`; `staircase` rounds the exponent down."""
+class _RateDecay(LearningRateSchedule):
+    """Base of decays by a rate over the steps done, in units of `decay_steps`; `staircase` rounds these down."""
 
     initial_learning_rate: float
     decay_steps: float
     decay_rate: float
     staircase: bool = False
 
+    def _done(self, step):
+        done = ops.divide(_float(step), self.decay_steps)
+        return ops.floor(done) if self.staircase else done
+
+
+class ExponentialDecay(_RateDecay):
+    """`initial_learning_rate * decay_rate ** (step / decay_steps)`; `staircase` rounds the exponent down."""
+
     def __call__(self, step):
-        exponent = ops.divide(_float(step), self.decay_steps)
-        exponent = ops.floor(exponent) if self.staircase else exponent
-        return ops.multiply(ops.power(self.decay_rate, exponent), self.initial_learning_rate)
+        return ops.multiply(ops.power(self.decay_rate, self._done(step)), self.initial_learning_rate)
 
 
 class PiecewiseConstantDecay(LearningRateSchedule):
@@ -94,18 +100,12 @@ class PolynomialDecay(LearningRateSchedule):
         return ops.add(ops.multiply(left, self.initial_learning_rate - self.end_learning_rate), self.end_learning_rate)
 
 
-class InverseTimeDecay(LearningRateSchedule):
+class InverseTimeDecay(_RateDecay):
     """`initial_learning_rate / (1 + decay_rate * step / decay_steps)`; `staircase` rounds the quotient down."""
 
-    initial_learning_rate: float
-    decay_steps: float
-    decay_rate: float
-    staircase: bool = False
-
     def __call__(self, step):
-        done = ops.divide(_float(step), self.decay_steps)
-        done = ops.floor(done) if self.staircase else done
-        return ops.divide(self.initial_learning_rate, ops.add(ops.multiply(done, self.decay_rate), 1.0))
+        slower = ops.add(ops.multiply(self._done(step), self.decay_rate), 1.0)
+        return ops.divide(self.initial_learning_rate, slower)
 
 
 class CosineDecay(LearningRateSchedule):

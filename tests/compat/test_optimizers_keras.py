@@ -44,6 +44,10 @@ def _one_each(api):
     return api.optimizers.MultiOptimizer(lambda v: api.optimizers.Adam(0.05, clipnorm=0.1))
 
 
+def _of_one_name(api):
+    return api.optimizers.MultiOptimizer(lambda v: api.optimizers.Adam(0.05, name="same"))
+
+
 def _scheduled(api):
     schedule = api.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
     return api.optimizers.MultiOptimizer(api.optimizers.OptimizerMap(api.optimizers.Adam(schedule)))
@@ -57,7 +61,7 @@ def _scaled_several(api):
     return api.optimizers.LossScaleOptimizer(_by_map(api), 16.0)
 
 
-OPTIMIZERS = [_by_map, _by_function, _one_each, _scheduled, _scaled, _scaled_several]
+OPTIMIZERS = [_by_map, _by_function, _one_each, _of_one_name, _scheduled, _scaled, _scaled_several]
 
 
 @pytest.mark.parametrize("make", OPTIMIZERS)
@@ -196,6 +200,44 @@ def test_a_user_written_optimizer(arguments):
         found.append((losses, [v.path for v in model.optimizer.variables]))
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-4)
     assert found[0][1] == found[1][1]
+
+
+def _within_a_scale(api, inner):
+    return api.optimizers.LossScaleOptimizer(inner, initial_scale=4.0)
+
+
+def _within_a_map(api, inner):
+    o = api.optimizers
+    return o.MultiOptimizer(o.OptimizerMap(inner, {".*decoder/.*": o.Adam(0.01)}), loss_scale_factor=2.0)
+
+
+@pytest.mark.parametrize("around", [_within_a_scale, _within_a_map])
+def test_a_user_written_optimizer_inside_others(around):
+    found = []
+    for api in (compat, keras):
+        api.utils.clear_session()
+        model, losses = _fitted(api, around(api, _written(api)(0.05, clipnorm=0.5, weight_decay=0.1)))
+        found.append((losses, [v.path for v in model.optimizer.variables]))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-4)
+    assert found[0][1] == found[1][1]
+
+
+def test_a_subclass_adds_a_variable_to_one_of_ours():
+    found = []
+    for api in (compat, keras):
+        api.utils.clear_session()
+
+        class Counting(api.optimizers.Adam):
+            def build(self, variables):
+                if self.built:
+                    return
+                super().build(variables)
+                self.extra = self.add_variable((), initializer="ones", name="extra")
+
+        model, losses = _fitted(api, Counting(0.05))
+        found.append((losses, [v.path for v in model.optimizer.variables], float(model.optimizer.extra.numpy())))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-4)
+    assert found[0][1:] == found[1][1:]
 
 
 def test_a_user_written_optimizer_is_saved_and_wrapped(tmp_path):

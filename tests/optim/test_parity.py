@@ -77,6 +77,8 @@ WRAPPERS = [
     ("SGD", {"global_clipnorm": 2.0}),
     ("SGD", {"use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": 7}),
     ("Nadam", {"gradient_accumulation_steps": 4}),
+    ("Adafactor", {"gradient_accumulation_steps": 2, "use_ema": True}),
+    ("Muon", {"gradient_accumulation_steps": 2, "use_ema": True}),
     ("SGD", {"loss_scale_factor": 128.0}),
     ("Adam", EVERYTHING),
 ]
