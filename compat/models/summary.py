@@ -15,6 +15,7 @@ from rich.table import Table
 from compat.engine.layer import Layer
 from compat.models._elements import Element, elements, is_chain, output_shapes, owners
 from compat.state.messages import say
+from kfun.layer import Layer as Definition
 
 
 def print_summary(
@@ -128,8 +129,6 @@ def _is_built(layer: Any) -> bool:
 def _makes_weights(layer: Any) -> bool:
     declares = getattr(getattr(layer, "definition_class", None), "weights", None)
     if declares is not None:
-        from kfun.layer import Layer as Definition
-
         return declares is not Definition.weights
     return type(layer).build is not Layer.build
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import h5py
+import ml_dtypes
 import numpy as np
 from h5py import h5, h5d, h5g, h5l, h5s, h5t, h5z
 
@@ -206,8 +207,6 @@ class Group:
         _check(dataset, name, label, shape)
         value = _read(self.store, dataset, (address, f"{holder.path}/{name}"), f"{label}: variable {name}")
         if _texts(self.store, address, f"{label}: variable {name}", "dtype") == ["bfloat16"]:
-            import ml_dtypes
-
             value = value.view(ml_dtypes.bfloat16)
         return value
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import ml_dtypes
 import numpy as np
 
 
@@ -76,8 +77,6 @@ def _plain(x: Any, what: str) -> np.ndarray:
 def _of_torch(x: Any, what: str) -> np.ndarray:
     x = x.detach().cpu()
     if str(x.dtype) == "torch.bfloat16":
-        import ml_dtypes
-
         return x.view(sys.modules["torch"].int16).numpy().view(ml_dtypes.bfloat16)
     return x.resolve_conj().resolve_neg().numpy()
 
