@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from kfun import ops
-from kfun.definition import Convert, function_name, register_function
+from kfun.definition import Convert, register_function
 from kfun.errors import nearest
 
 _BY_NAME: dict[str, Callable] = {}
@@ -98,11 +98,6 @@ def get(identifier: str | Callable | None) -> Callable:
     if callable(identifier):
         return identifier
     raise TypeError(f"expected the name of an activation, a function or None; received {identifier!r}")
-
-
-def name_of(activation: Callable) -> str | None:
-    """The registered name of an activation, or None."""
-    return function_name(activation)
 
 
 Activation = Annotated[Any, Convert(get)]
