@@ -34,7 +34,8 @@ def run_epoch(
         The logs as numbers, None if a feed that begins in the middle of an epoch has no batch left.
     """
     batches = BatchCalls(model, calls, mode, feed.coming, first)
-    size = 1 if model._op_by_op else model.steps_per_execution if batches.each else step.steps_per_dispatch
+    single = model._op_by_op or not state.owned
+    size = 1 if single else model.steps_per_execution if batches.each else step.steps_per_dispatch
     begin = getattr(feed, "begin", None)
     if begin is not None and not begin(size):
         return None
@@ -47,7 +48,9 @@ def run_epoch(
         written = state.take()
         return state.state if looked and written is None else written
 
-    if model._op_by_op:
+    if not state.owned:  # there is one batch, and the step may not take the memory of the values
+        how = singly(step.once_beside)
+    elif model._op_by_op:
         how = _op_by_op(step)
     else:
         how = step.ahead.dispatches(state, feed.steps)  # a program of one step is faster than a loop of one
@@ -138,7 +141,7 @@ class Inner:
         outer: the fit's values.
     """
 
-    seen, later = True, None  # what runs ahead of its callbacks cannot be taken back here
+    owned, seen, later = True, True, None  # what runs ahead of its callbacks cannot be taken back here
 
     def __init__(self, outer: variable_views.Live):
         self.outer = outer

@@ -34,9 +34,19 @@ def make_ready(model: Any, feed: Any, method: str) -> None:
 
 
 def run_epochs(model: Any, feed: Any, calls: Any, initial_epoch: int, epochs: int, validate: Any) -> None:
-    """Trains for epochs, of which an interrupted one may be left; `validate(number, state)` gives logs to add."""
+    """Trains for epochs, of which an interrupted one may be left.
+
+    Args:
+        model: what is trained.
+        feed: the batches of an epoch.
+        calls: a `CallbackList`.
+        initial_epoch, epochs: the epochs to begin with and to stop before.
+        validate: `(number, state)` gives logs to add; None if nothing is to be validated.
+    """
     step = model._step("train")
-    with variable_views.Live(step.groups()) as state:
+    # To copy the variables' values for a single step costs as much as the step.
+    single = feed.steps == 1 and epochs - initial_epoch == 1 and validate is None and not model._op_by_op
+    with variable_views.Live(step.groups(), owned=not single) as state:
         calls.on_train_begin()
         logs: dict[str, float] = {}
         left = resume.take(model)
@@ -46,7 +56,7 @@ def run_epochs(model: Any, feed: Any, calls: Any, initial_epoch: int, epochs: in
             run, left = run_epoch if left is None else left.run, None
             logs = run(model, step, state, feed, calls)
             _warn_of_nan(logs, number)
-            logs |= validate(number, state)
+            logs |= validate(number, state) if validate is not None else {}
             calls.on_epoch_end(number, logs)
             if model.stop_training:
                 break

@@ -160,6 +160,11 @@ class ModelStep(Step):
         return jax.jit(lambda state, batch: self.run(self.reset(state), batch))
 
     @functools.cached_property
+    def once_beside(self) -> Any:
+        """`run`, compiled; it takes the memory of nothing that it is given."""
+        return jax.jit(self.run)
+
+    @functools.cached_property
     def ahead(self) -> Ahead:
         """What runs several steps before their callbacks are called."""
         return Ahead(self)

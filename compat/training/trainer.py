@@ -94,11 +94,11 @@ class Trainer(Compiled):
         self.__dict__["_kf_feed"] = weakref.ref(feed)
 
         def validate(number: int, state: Any) -> dict[str, float]:
-            if held is None or not due(number, validation_freq):
+            if not due(number, validation_freq):
                 return {}
             return {f"val_{name}": value for name, value in run_evaluation(self, Inner(state), held, calls).items()}
 
-        run_epochs(self, feed, calls, initial_epoch, epochs, validate)
+        run_epochs(self, feed, calls, initial_epoch, epochs, None if held is None else validate)
         return self.history
 
     @filtered

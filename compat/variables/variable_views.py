@@ -26,11 +26,13 @@ class Live:
 
     Args:
         variables: a train state with lists of variables in place of their values.
+        owned: whether the values are copies, whose memory a step may take.
     """
 
-    def __init__(self, variables: Any):
-        self.variables = variables
-        self._state: Any = _copies(type(variables)(*map(values_of, variables)))  # memory that a step may take
+    def __init__(self, variables: Any, owned: bool = True):
+        self.variables, self.owned = variables, owned
+        values = type(variables)(*map(values_of, variables))
+        self._state: Any = _copies(values) if owned else values
         self.changed = False
         self.looks = 0  # how often a variable was read or written
         self.seen = False  # whether that was between two batches of an epoch

@@ -275,3 +275,27 @@ def test_export_to_openvino_gives_the_same_answers(tmp_path):
     np.testing.assert_allclose(
         openvino.Compiled(tmp_path / "m.xml")(x), model.predict(x, verbose=0), rtol=1e-5, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("validated", [False, True])
+def test_fits_of_a_single_step_are_those_of_one_fit_and_leave_old_values_whole(validated):
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
+    held = {"validation_data": (x, x[:, :1])} if validated else {}
+    histories, weights = [], []
+    for single in (True, False):
+        compat.utils.set_random_seed(0)
+        layers = [compat.layers.Dense(4), compat.layers.BatchNormalization(), compat.layers.Dense(1)]
+        model = compat.Sequential([compat.Input((3,)), *layers])
+        model.compile("adam", "mse", metrics=["mae"])
+        before = [(v.value, v.numpy()) for v in model.variables]
+        runs = [{"epochs": 1}] * 3 if single else [{"epochs": 3}]
+        logs = [model.fit(x, x[:, :1], verbose=0, shuffle=False, **run, **held).history for run in runs]
+        histories.append({name: [value for log in logs for value in log[name]] for name in logs[0]})
+        weights.append(model.get_weights())
+        for value, kept in before:
+            np.testing.assert_array_equal(value, kept)
+    assert list(histories[0]) == list(histories[1])
+    for name, values in histories[0].items():
+        np.testing.assert_allclose(values, histories[1][name], rtol=1e-6)
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
