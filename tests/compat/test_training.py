@@ -283,9 +283,9 @@ def test_fits_of_a_single_step_are_those_of_one_fit_and_leave_old_values_whole(v
     held = {"validation_data": (x, x[:, :1])} if validated else {}
     histories, weights = [], []
     for single in (True, False):
-        compat.utils.set_random_seed(0)
-        layers = [compat.layers.Dense(4), compat.layers.BatchNormalization(), compat.layers.Dense(1)]
-        model = compat.Sequential([compat.Input((3,)), *layers])
+        keras.utils.set_random_seed(0)
+        layers = [keras.layers.Dense(4), keras.layers.BatchNormalization(), keras.layers.Dense(1)]
+        model = keras.Sequential([keras.Input((3,)), *layers])
         model.compile("adam", "mse", metrics=["mae"])
         before = [(v.value, v.numpy()) for v in model.variables]
         runs = [{"epochs": 1}] * 3 if single else [{"epochs": 3}]
