@@ -108,7 +108,7 @@ class Tracking(Operation):
             if value is variable:
                 object.__setattr__(self, name, None)
 
-    def _scan(self) -> Scan:
+    def _kf_scanned(self) -> Scan:
         scan = self._kf.scan
         if scan is None or not scan.holds():
             scan = self._kf.scan = Scan(self.__dict__, _is_part)
@@ -116,22 +116,22 @@ class Tracking(Operation):
 
     def _parts(self) -> list[Any]:
         """Layers, metrics, seed generators and variables among the attributes, in order."""
-        return self._scan().parts
+        return self._kf_scanned().parts
 
     def _sublayers(self) -> list[Tracking]:
         return [p for p in self._parts() if isinstance(p, Tracking)]
 
-    def _tree(self) -> Tree:
+    def _kf_tree_below(self) -> Tree:
         tree = self._kf.tree
         if tree is None or not tree.holds():
             found = [self]
             for layer in self._sublayers():
-                found += layer._tree().layers
+                found += layer._kf_tree_below().layers
             tree = self._kf.tree = Tree(unique(found))
         return tree
 
     def _all_layers(self) -> list[Any]:
-        return list(self._tree().layers)
+        return list(self._kf_tree_below().layers)
 
     def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Tracking]:
         """This layer and its sublayers, each once; Keras's name for it, which published packages call."""
@@ -162,7 +162,7 @@ class Tracking(Operation):
     @property
     def variables(self) -> list[Variable]:
         """All variables: own, those of random seeds, and those of sublayers."""
-        return self._tree().result("variables", self._find_variables)
+        return self._kf_tree_below().result("variables", self._find_variables)
 
     def _find_variables(self) -> list[Variable]:
         trainable, other = self._own()
@@ -174,7 +174,7 @@ class Tracking(Operation):
     @property
     def weights(self) -> list[Variable]:
         """All variables but those of random seeds and metrics."""
-        return self._tree().result("weights", self._find_weights)
+        return self._kf_tree_below().result("weights", self._find_weights)
 
     def _find_weights(self) -> list[Variable]:
         trainable, other = self._own()
@@ -245,7 +245,7 @@ class Tracking(Operation):
 
     def _metrics_below(self) -> list[Any]:
         """The metrics of the sublayers; what is measured in a model inside is said by the outermost one."""
-        tree = self._tree()
+        tree = self._kf_tree_below()
         if all(type(layer).metrics is Tracking.metrics for layer in tree.layers[1:]):
             return tree.result("metrics below", self._find_metrics_below)
         return self._find_metrics_below()  # a class of the user's may give others each time

@@ -108,7 +108,7 @@ class JaxLayer(Layer):
         leaves, treedef = self._kf_trees[name]
         return jax.tree.unflatten(treedef, leaves)
 
-    def _tree(self, name: str) -> Any:
+    def _variables_of(self, name: str) -> Any:
         return jax.tree.map(lambda v: v.value if isinstance(v, Variable) else v, self._made(name))
 
     def _build_for(self, args: tuple, kwargs: dict) -> None:
@@ -147,7 +147,7 @@ class JaxLayer(Layer):
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Calls `call_fn`."""
         given = {"inputs": inputs, "training": bool(training), "rng": None}
-        given |= {n: self._tree(n) for n in ("params", "state") if n in self._kf_call}
+        given |= {n: self._variables_of(n) for n in ("params", "state") if n in self._kf_call}
         if training and "rng" in self._kf_call:
             given["rng"] = self.seed_generator.next()
         outputs = self.call_fn(*(given[n] for n in self._kf_call))

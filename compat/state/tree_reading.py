@@ -68,7 +68,7 @@ class Tree:
 
     def __init__(self, layers: list[Any]):
         self.layers = layers
-        self.watched = [w for layer in layers for w in layer._scan().watched]
+        self.watched = [w for layer in layers for w in layer._kf_scanned().watched]
         self.results: dict[str, Any] = {}
         self.assignments = changes.assignments()
 

@@ -116,6 +116,10 @@ class Outputs:
             return self._by_name(tree, what)
         if not nested(tree) and (len(self.names) == 1 or what == "sample_weight"):
             return dict.fromkeys(self.names, tree)
+        count = len(list(leaves(tree)))
+        if count != len(self.names):
+            shown = _sketch(self.tree) if self.deep else self.names
+            raise ValueError(f"{what} has {count} parts; the model has {len(self.names)} outputs {shown}")
         return dict(zip(self.names, _aligned(tree, self.tree, what), strict=True))
 
     def _by_name(self, tree: dict, what: str) -> dict[str, Any]:
@@ -149,7 +153,7 @@ def _aligned(tree: Any, outputs: Any, what: str) -> list[Any]:
     """The arrays of a structure in the order of the outputs: by keys and places as far as these agree."""
     values, wanted = [value for _, value in leaves(tree)], len(list(leaves(outputs)))
     if len(values) != wanted:
-        raise ValueError(f"{what} has {len(values)} arrays; the model has {wanted} outputs: {_sketch(outputs)}")
+        raise ValueError(f"{what} has {len(values)} parts where the outputs have {wanted}: {_sketch(outputs)}")
     if isinstance(tree, dict) and isinstance(outputs, dict):
         if set(tree) != set(outputs):
             raise ValueError(f"{what} has the keys {list(tree)}; the outputs have {list(outputs)}")

@@ -51,3 +51,7 @@ def __getattr__(name: str) -> _Any:
 
 
 _LATER = {name: f"compat.utils.{module}" for name, module in _NAMES.items()} | _ELSEWHERE
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER, *_MODULES, "Sequence"})

@@ -166,5 +166,5 @@ def test_what_does_not_match_is_refused(compiled, message):
 def test_targets_that_are_missing_are_refused():
     made = model(compat, tree)
     made.compile("sgd", "mse")
-    with pytest.raises(ValueError, match="y has 3 arrays"):
+    with pytest.raises(ValueError, match="y has 3 parts"):
         made.fit(X, {"x": (Y[0], Y[1]), "y": {"u": Y[2]}}, verbose=0)
