@@ -66,7 +66,8 @@ def _saveable(obj: Any) -> bool:
 
 def _children(obj: Any) -> list[tuple[str, Any]]:
     """The parts of an object that have places of their own, and the lists and dicts in which such may be."""
-    return [(n, v) for n, v in obj._saved_parts() if _saveable(v) or isinstance(v, (list, tuple, dict))]
+    parts = obj._saved_parts() if _saveable(obj) else []
+    return [(n, v) for n, v in parts if _saveable(v) or isinstance(v, (list, tuple, dict))]
 
 
 class Entry:
