@@ -13,7 +13,6 @@ from compat.engine.operation import Operation
 from compat.engine.tracebacks import filtered
 from compat.models import compiled_call
 from compat.models.functional_config import functional_config
-from compat.models.functional_reading import functional_from_config
 from compat.models.graph_order import ordered
 from compat.models.model import Model
 from compat.state import masks, naming
@@ -272,13 +271,6 @@ class Functional(Model):
         if type(self) is Functional or type(self).__init__ is Functional.__init__:
             return functional_config(self)
         return super().get_config()
-
-    @classmethod
-    def from_config(cls, config: dict, custom_objects: dict | None = None) -> Any:
-        """The model of a config."""
-        if "layers" in config and "input_layers" in config:
-            return functional_from_config(cls, config, custom_objects)
-        return cls(**config)
 
 
 Model._graph_class = Functional

@@ -17,11 +17,11 @@ class Around(Optimizer):
 
     def _inner(self) -> list[Optimizer]:
         """The optimizers inside."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _inner()")
 
     def _share_out(self, variables: dict[str, Variable]) -> None:
         """Sets `_shares`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _share_out(variables)")
 
     def build(self, variables: list[Variable]) -> None:
         if self.built:

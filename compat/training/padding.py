@@ -27,11 +27,7 @@ def _apart(model: Any, predicts: bool) -> bool:
     """Whether steps of a model compute each row apart, but for what takes a mask of rows."""
     if model._overrides(*_METHODS) or not model._keeps_rows_apart():
         return False
-    return predicts or (all(len(t.shape) > 1 for t in _outputs(model)) and _measured(model))
-
-
-def _outputs(model: Any) -> list:
-    return model.outputs or []
+    return predicts or (all(len(t.shape) > 1 for t in model.outputs or []) and _measured(model))
 
 
 def _measured(model: Any) -> bool:
