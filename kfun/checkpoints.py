@@ -1,42 +1,30 @@
 """Checkpoints: a folder with a JSON description and safetensors files, for any pytree of arrays.
 
 `checkpoint.json` has the version of the layout, the tree's form, the definition of the net if there is
-one, and what the user adds; `arrays-00000.safetensors`, ... have the arrays by path. Arrays are written
-and read one at a time, so that no second copy of a model is ever in memory. The safetensors layout
-(https://github.com/huggingface/safetensors) is a JSON header and plain bytes: its own NumPy interface
-collects everything before it writes and knows no bfloat16, so that the few lines are here.
+one, which leaves are keys, and what the user adds; `arrays-00000.safetensors`, ... have the arrays by
+path. Arrays are written and read one at a time, so that no second copy of a model is ever in memory.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
-import ml_dtypes
 import numpy as np
 
-from kfun import ops, tree
+from kfun import ops, safetensors, tree
 from kfun.atomic import atomic_folder
 from kfun.definition import Definition, from_config
 from kfun.folders import SteadyFolder, of_one_save, put_right
 
-FORMAT, VERSION = "kfun-checkpoint", 1
+FORMAT, VERSION = "kfun-checkpoint", 2
+_WITHOUT_KEYS = 1  # the version that a tree without typed keys is written as, which older readers know
 _INDEX = "checkpoint.json"
-_TEXT_LIMIT = 100 << 20  # bytes of a header or the index
-_CONTAINERS = 1 << 21
 _HELD = 256  # files that are open from the start, so that they can be read though a save replaces the folder
-_DTYPES = {
-    "F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16, "I64": np.int64,
-    "I32": np.int32, "I16": np.int16, "I8": np.int8, "U64": np.uint64, "U32": np.uint32, "U16": np.uint16,
-    "U8": np.uint8, "BOOL": np.bool_, "C64": np.complex64, "F8_E4M3": ml_dtypes.float8_e4m3fn,
-    "F8_E5M2": ml_dtypes.float8_e5m2,
-}  # fmt: skip
-_CODES = {np.dtype(v): k for k, v in _DTYPES.items()}
 
 
 def save(
@@ -54,7 +42,8 @@ def save(
 
     Args:
         path: of the folder.
-        values: the pytree; its leaves are arrays of any framework, or numbers.
+        values: the pytree; its leaves are arrays of any framework, keys of `jax.random.key`, or numbers, which are
+            written as NumPy's int64 and float64.
         definition: of the net, which `load_definition` makes again.
         metadata: JSON data of the user's.
         max_shard_size: bytes of arrays in one file.
@@ -62,36 +51,46 @@ def save(
 
     Raises:
         FileExistsError: if there is one and `overwrite` is False.
-        ValueError: if a leaf is no array of numbers, or two leaves have one path.
+        ValueError: if a leaf is no array of numbers, two leaves have one path, or what was written would not load.
     """
     if os.path.exists(path) and not overwrite:
         raise FileExistsError(f"{os.fspath(path)!r} exists; pass overwrite=True to replace it")
     leaves = tree.flatten(values)
     if len(leaves) != len(jax.tree.leaves(values)):
         raise ValueError("checkpoint: two leaves have the same path: do not use '/' in the names of a tree")
-    entries = {name: _entry(name, leaf) for name, leaf in leaves.items()}
+    keys = {name: str(jax.random.key_impl(leaf)) for name, leaf in leaves.items() if _is_key(leaf)}
+    leaves = {name: jax.random.key_data(leaf) if name in keys else leaf for name, leaf in leaves.items()}
+    entries = {name: safetensors.entry(name, leaf) for name, leaf in leaves.items()}
     with atomic_folder(os.fspath(path)) as folder:
         files: dict[str, list[str]] = {}
         for names in _shards(entries, max_shard_size):
             file = f"arrays-{len(files):05d}.safetensors"
             files[file] = names
-            _write(os.path.join(folder, file), {n: entries[n] for n in names}, leaves)
+            safetensors.write(os.path.join(folder, file), {n: entries[n] for n in names}, leaves)
         index = {
-            "format": FORMAT, "version": VERSION, "metadata": metadata, "form": _form(values, ()),
+            "format": FORMAT, "version": VERSION if keys else _WITHOUT_KEYS, "metadata": metadata,
+            "form": _form(values, ()),
             "definition": None if definition is None else definition.to_config(), "files": list(files),
+            **({"keys": keys} if keys else {}),
         }  # fmt: skip
         with open(os.path.join(folder, _INDEX), "w", encoding="utf-8") as file:
             json.dump(index, file)
+        _read_back(folder, files)
 
 
-def _entry(name: str, leaf: Any) -> tuple[str, tuple[int, ...], int]:
-    """`(code of the dtype, shape, bytes)` without moving the array."""
-    leaf = leaf if hasattr(leaf, "dtype") and hasattr(leaf, "shape") else np.asarray(leaf)
-    dtype = ops.convert_to_numpy(leaf).dtype if not isinstance(leaf, (np.ndarray, jax.Array)) else leaf.dtype
-    if dtype not in _CODES:
-        raise ValueError(f"checkpoint: {name!r} has dtype {dtype}, which cannot be written; keys: jax.random.key_data")
-    shape = tuple(int(s) for s in leaf.shape)
-    return _CODES[np.dtype(dtype)], shape, math.prod(shape) * np.dtype(dtype).itemsize
+def _is_key(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _read_back(folder: str, files: dict[str, list[str]]) -> None:
+    """Raises ValueError if the descriptions in a folder are not what `load` takes."""
+    with SteadyFolder(folder) as written:
+        _index(written)
+        for file, names in files.items():
+            path = os.path.join(folder, file)
+            found = [entry[0] for entry in safetensors.header(_file(written, file), path)[0]]
+            if sorted(found) != sorted(names):
+                raise ValueError(f"checkpoint: {path!r} has the arrays {found[:8]}, where {names[:8]} were written")
 
 
 def _shards(entries: dict, limit: int) -> Iterator[list[str]]:
@@ -105,21 +104,6 @@ def _shards(entries: dict, limit: int) -> Iterator[list[str]]:
         size += nbytes
     if names:
         yield names
-
-
-def _write(path: str, entries: dict, leaves: dict[str, Any]) -> None:
-    header: dict[str, Any] = {}
-    start = 0
-    for name, (code, shape, nbytes) in entries.items():
-        header[name] = {"dtype": code, "shape": list(shape), "data_offsets": [start, start + nbytes]}
-        start += nbytes
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for name in entries:
-            array = np.ascontiguousarray(ops.convert_to_numpy(leaves[name]))
-            file.write(array.reshape(-1).view(np.uint8).data)
 
 
 def _form(values: Any, keys: tuple) -> Any:
@@ -141,7 +125,8 @@ def load(path: str | os.PathLike, like: Any = None, convert: Callable[[str, np.n
         like: a pytree of arrays or specs of the same form; shapes and dtypes must agree. Without it the form is
             that of the file: dicts, lists and tuples.
         convert: `convert(path, array)` makes a leaf of a NumPy array that shows the file's bytes, for instance
-            puts it on devices; by default an array of the default backend.
+            puts it on devices; by default an array of the default backend. Of a key it has the data, and its result
+            is made a key.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -153,22 +138,33 @@ def load(path: str | os.PathLike, like: Any = None, convert: Callable[[str, np.n
 def _loaded(folder: SteadyFolder, like: Any, convert: Callable[[str, np.ndarray], Any] | None) -> Any:
     index = _index(folder)
     held = {file: _file(folder, file) for file in index["files"][:_HELD]}
+    keys = index.get("keys", {})
     wanted = None if like is None else tree.flatten(like)
     found: dict[str, Any] = {}
     for file in index["files"]:
         opened = held[file] if file in held else _file(folder, file)
-        for name, array in _arrays(opened, os.path.join(folder.path, file)):
+        for name, array in safetensors.arrays(opened, os.path.join(folder.path, file)):
             if name in found:
                 raise ValueError(f"the checkpoint has the array {name!r} twice: it is damaged")
             if wanted is not None:
-                _agree(name, array, wanted)
-            found[name] = convert(name, array) if convert is not None else ops.convert_to_tensor(np.array(array))
+                _agree(name, array, wanted, keys.get(name))
+            found[name] = _leaf(name, array, keys.get(name), convert)
     if wanted is None:
         return _of_form(index.get("form"), found)
     missing = [n for n in wanted if n not in found]
     if missing:
         raise ValueError(f"the checkpoint has no array for {missing[:8]}; it has {list(found)[:8]}")
     return jax.tree.unflatten(jax.tree.structure(like), [found[n] for n in wanted])
+
+
+def _leaf(name: str, array: np.ndarray, key: str | None, convert: Callable[[str, np.ndarray], Any] | None) -> Any:
+    if key is None:
+        return ops.convert_to_tensor(np.array(array)) if convert is None else convert(name, array)
+    data: Any = np.array(array) if convert is None else convert(name, array)
+    try:
+        return jax.random.wrap_key_data(data, impl=key)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name!r} cannot be made a key of the kind {key!r:.40}: {error}") from error
 
 
 def describe(path: str | os.PathLike) -> dict[str, Any]:
@@ -195,7 +191,7 @@ def _index(folder: SteadyFolder) -> dict[str, Any]:
         file = folder.open(_INDEX)
     except FileNotFoundError:
         raise FileNotFoundError(f"{folder.path!r} holds no checkpoint: there is no {_INDEX} in it") from None
-    index = _parsed(file.read(min(os.fstat(file.fileno()).st_size, _TEXT_LIMIT) + 1), where)
+    index = safetensors.parsed(file.read(min(os.fstat(file.fileno()).st_size, safetensors.TEXT_LIMIT) + 1), where)
     if index.get("format") != FORMAT or not isinstance(index.get("version"), int):
         raise ValueError(f"{where!r} does not describe a {FORMAT}")
     if index["version"] > VERSION:
@@ -207,6 +203,9 @@ def _index(folder: SteadyFolder) -> dict[str, Any]:
         raise ValueError(f"{where!r} names files that are none of a checkpoint's: {files!r:.80}")
     if len(set(files)) != len(files):
         raise ValueError(f"{where!r} names a file twice: it is damaged")
+    keys = index.get("keys", {})
+    if not isinstance(keys, dict) or not all(isinstance(kind, str) for kind in keys.values()):
+        raise ValueError(f"{where!r} has keys whose kinds are no names: it is damaged")
     return index
 
 
@@ -232,20 +231,6 @@ def load_definition(path: str | os.PathLike, objects: Mapping[str, Definition] |
         raise ValueError(f"{os.fspath(path)!r}: the definition is damaged: {type(error).__name__}: {error}") from error
 
 
-def _parsed(content: bytes, where: str) -> dict[str, Any]:
-    if len(content) > _TEXT_LIMIT:
-        raise ValueError(f"{where!r} is larger than {_TEXT_LIMIT:,} bytes, which is refused")
-    if content.count(b"{") + content.count(b"[") > _CONTAINERS:  # each costs twenty times the bytes that say it
-        raise ValueError(f"{where!r} has more than {_CONTAINERS:,} lists and dicts, which is refused")
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{where!r} cannot be read ({error}): it is damaged") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{where!r} holds no object: it is damaged")
-    return found
-
-
 def _file(folder: SteadyFolder, name: str) -> Any:
     try:
         return folder.open(name)
@@ -253,47 +238,24 @@ def _file(folder: SteadyFolder, name: str) -> Any:
         raise ValueError(f"{os.path.join(folder.path, name)!r} is missing: the checkpoint is not whole") from None
 
 
-def _arrays(file: Any, path: str) -> Iterator[tuple[str, np.ndarray]]:
-    """The arrays of a safetensors file, which show its bytes, after all was checked."""
-    size = os.fstat(file.fileno()).st_size
-    file.seek(0)
-    length = int.from_bytes(file.read(8), "little")
-    if size < 8 or length > min(size - 8, _TEXT_LIMIT):
-        raise ValueError(f"{path!r} is cut off or damaged: its header has {length:,} bytes, the file {size:,}")
-    header = _parsed(file.read(length), path)
-    header.pop("__metadata__", None)
-    start, end, checked = 8 + length, 0, []
-    for name, entry in sorted(header.items(), key=lambda item: str(item[1])):
-        checked.append((name, *_checked(path, name, entry)))
-    for name, _, _, first, last in sorted(checked, key=lambda c: c[3]):
-        if first != end:
-            raise ValueError(f"{path!r}: the bytes of {name!r} overlap others or leave a gap: it is damaged")
-        end = last
-    if start + end != size:
-        raise ValueError(f"{path!r} has {size - start:,} bytes of arrays, and says {end:,}: it is cut off or damaged")
-    data = np.memmap(file, np.uint8, "r", offset=start) if end else np.zeros(0, np.uint8)
-    for name, dtype, shape, first, last in checked:
-        yield name, data[first:last].view(dtype).reshape(shape)
-
-
-def _checked(path: str, name: str, entry: Any) -> tuple[np.dtype, tuple, int, int]:
-    try:
-        dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(entry["shape"])
-        first, last = entry["data_offsets"]
-        numbers = (*shape, first, last)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path!r}: the entry of {name!r} is damaged ({error!r})") from error
-    if not all(type(n) is int and n >= 0 for n in numbers) or last - first != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"{path!r}: the entry of {name!r} contradicts itself: {entry!r:.120}")
-    return dtype, shape, first, last
-
-
-def _agree(name: str, array: np.ndarray, wanted: dict[str, Any]) -> None:
+def _agree(name: str, array: np.ndarray, wanted: dict[str, Any], key: str | None) -> None:
     if name not in wanted:
         raise ValueError(f"the checkpoint has an array {name!r} that is not in `like`; that has {list(wanted)[:8]}")
-    shape, dtype = tuple(np.shape(wanted[name])), np.dtype(getattr(wanted[name], "dtype", array.dtype))
-    if shape != array.shape or dtype != array.dtype:
-        raise ValueError(f"{name!r} is {dtype}{list(shape)} in `like`, {array.dtype}{list(array.shape)} in the file")
+    shape, inside = array.shape, array.dtype.name
+    if key is not None:
+        shape, inside = shape[:-1], f"key<{key}>"
+    like = (tuple(np.shape(wanted[name])), _dtype(wanted[name], inside))
+    if like != (shape, inside):
+        raise ValueError(f"{name!r} is {like[1]}{list(like[0])} in `like`, {inside}{list(shape)} in the file")
+
+
+def _dtype(leaf: Any, default: str) -> str:
+    """The name of a leaf's dtype; a Python number takes any."""
+    if not hasattr(leaf, "dtype"):
+        return default
+    if _is_key(leaf):
+        return f"key<{jax.random.key_impl(leaf)}>"
+    return safetensors.dtype_name(leaf.dtype)
 
 
 def _of_form(form: Any, leaves: dict[str, Any]) -> Any:

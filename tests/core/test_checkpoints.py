@@ -58,6 +58,85 @@ def test_the_state_of_an_optimizer_and_a_net(tmp_path):
         checkpoints.load(tmp_path / "c")
 
 
+@pytest.mark.parametrize(("leaf", "dtype"), [
+    (7, "int64"), (2**40 + 1, "int64"), (True, "bool"), (0.1, "float64"),
+    (np.float64(0.1), "float64"), (np.arange(3) + 2**40, "int64"), (np.array([2**63], "uint64"), "uint64"),
+    (np.arange(3, dtype=">i4"), "int32"), (np.asfortranarray(np.arange(6.0).reshape(2, 3)), "float64"),
+    (np.arange(8)[::2], "int64"), (np.ones((0, 2)), "float64"), (np.array([1 + 2j], "complex64"), "complex64"),
+    (jnp.array([1.5, -2], "bfloat16"), "bfloat16"), (jnp.array([1.5, -2], "float8_e4m3fn"), "float8_e4m3fn"),
+    (jnp.array([1.5, -2], "float8_e5m2"), "float8_e5m2"), (jnp.array(3), "int32"),
+], ids=str)  # fmt: skip
+def test_what_is_written_is_as_large_as_it_says(tmp_path, leaf, dtype):
+    checkpoints.save(tmp_path / "c", {"w": jnp.ones(3), "leaf": leaf})
+    loaded = checkpoints.load(tmp_path / "c", convert=lambda _, x: np.array(x))["leaf"]
+    assert loaded.dtype == dtype
+    np.testing.assert_array_equal(loaded, leaf)
+
+
+def test_numbers_load_as_arrays_of_the_default_backend(tmp_path):
+    checkpoints.save(tmp_path / "c", {"epoch": 7, "rate": np.float64(0.5), "steps": np.arange(3)})
+    loaded = checkpoints.load(tmp_path / "c", like={"epoch": 0, "rate": 0.0, "steps": np.arange(3)})
+    assert int(loaded["epoch"]) == 7
+    assert float(loaded["rate"]) == 0.5
+    assert loaded["steps"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_arrays_of_other_frameworks(tmp_path, framework):
+    pytest.importorskip(framework)
+    given = {d: kfun.ops.cast(np.array([0, 1]), d) for d in ("int32", "bfloat16", "float8_e5m2", "float16")}
+    values = kfun.tree.convert(given | {"long": np.array([2**40])}, framework)
+    checkpoints.save(tmp_path / "c", values)
+    with kfun.backend(framework):
+        loaded = checkpoints.load(tmp_path / "c", like=values)
+    for name, array in values.items():
+        assert type(loaded[name]) is type(array)
+        assert loaded[name].dtype == array.dtype
+        np.testing.assert_array_equal(kfun.ops.convert_to_numpy(loaded[name]), kfun.ops.convert_to_numpy(array))
+
+
+@pytest.mark.parametrize("kind", ["threefry2x32", "rbg"])
+def test_typed_keys(tmp_path, kind):
+    key = jax.random.key(3, impl=kind)
+    values = {"key": key, "keys": [jax.random.split(key, 4)], "old": jax.random.PRNGKey(1), "none": None}
+    checkpoints.save(tmp_path / "c", values, metadata={"wörter": ["a", None, 'b"\n']})
+    for loaded in (
+        checkpoints.load(tmp_path / "c"),
+        checkpoints.load(tmp_path / "c", like=values),
+        checkpoints.load(tmp_path / "c", convert=lambda _, x: np.array(x)),
+    ):
+        assert jax.random.normal(loaded["key"], (3,)).tolist() == jax.random.normal(key, (3,)).tolist()
+        assert jax.random.bits(loaded["keys"][0][2]) == jax.random.bits(values["keys"][0][2])
+        assert loaded["old"].dtype == "uint32"
+        assert loaded["none"] is None
+    assert checkpoints.describe(tmp_path / "c")["metadata"] == {"wörter": ["a", None, 'b"\n']}
+    with pytest.raises(ValueError, match=rf"uint32\[2\] in `like`, key<{kind}>\[\] in the file"):
+        checkpoints.load(tmp_path / "c", like=values | {"key": jax.random.PRNGKey(0)})
+    with pytest.raises(ValueError, match=rf"key<{kind}>\[\] in `like`, uint32"):
+        checkpoints.load(tmp_path / "c", like=values | {"old": key})
+
+
+def test_trees_without_keys_are_of_the_first_version(tmp_path):
+    checkpoints.save(tmp_path / "c", {"a": np.ones(2)})
+    assert checkpoints.describe(tmp_path / "c")["version"] == 1
+    checkpoints.save(tmp_path / "c", {"a": jax.random.key(0)})
+    assert checkpoints.describe(tmp_path / "c")["version"] == 2
+
+
+def test_a_save_that_would_not_load_replaces_nothing(tmp_path, values, monkeypatch):
+    checkpoints.save(tmp_path / "c", values)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.safetensors, "_bytes", lambda leaf, code: np.zeros(1, "uint8"))
+        with pytest.raises(ValueError, match="cut off or damaged"):
+            checkpoints.save(tmp_path / "c", {"other": np.ones(2)})
+    with pytest.raises(ValueError, match="larger than"):
+        checkpoints.save(tmp_path / "c", {"other": np.ones(2)}, metadata="x" * (101 << 20))
+    with pytest.raises(ValueError, match="__metadata__"):
+        checkpoints.save(tmp_path / "c", {"__metadata__": np.ones(2)})
+    _same(checkpoints.load(tmp_path / "c", convert=lambda _, x: np.array(x)), values)
+    assert os.listdir(tmp_path) == ["c"]
+
+
 def test_shards_and_the_safetensors_library(tmp_path, values):
     numpy = pytest.importorskip("safetensors.numpy")
     checkpoints.save(tmp_path / "c", values, max_shard_size=40)
@@ -101,7 +180,7 @@ def test_a_failed_save_leaves_the_old_one_whole(tmp_path, values, monkeypatch):
     def fail(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr(checkpoints, "_write", fail)
+    monkeypatch.setattr(checkpoints.safetensors, "write", fail)
     with pytest.raises(OSError, match="disk full"):
         checkpoints.save(tmp_path / "c", {"other": np.ones(2)})
     monkeypatch.undo()
@@ -111,13 +190,15 @@ def test_a_failed_save_leaves_the_old_one_whole(tmp_path, values, monkeypatch):
 
 @pytest.mark.parametrize("change", [
     {"version": 99}, {"format": "x"}, {"files": ["../secret"]}, {"files": ["/etc/passwd"]}, {"files": 3},
-    {"form": {"leaf": "no"}}, {"form": []},
-], ids=["newer", "format", "out of the folder", "absolute", "no list", "no such leaf", "no form"])  # fmt: skip
+    {"form": {"leaf": "no"}}, {"form": []}, {"keys": []}, {"keys": {"flag": 1}}, {"keys": {"flag": "rbg"}},
+    {"keys": {"state/0": "no"}},
+], ids=["newer", "format", "out of the folder", "absolute", "no list", "no such leaf", "no form", "keys", "kind",
+        "no key", "no such kind"])  # fmt: skip
 def test_bad_descriptions(tmp_path, values, change):
     checkpoints.save(tmp_path / "c", values)
     index = json.loads((tmp_path / "c" / "checkpoint.json").read_text())
     (tmp_path / "c" / "checkpoint.json").write_text(json.dumps(index | change))
-    with pytest.raises(ValueError, match=r"version|describe|names|pass `like`"):
+    with pytest.raises(ValueError, match=r"version|describe|names|pass `like`|keys|made a key"):
         checkpoints.load(tmp_path / "c")
 
 
