@@ -17,6 +17,7 @@ from compat.serialization import faces
 from compat.serialization.objects import deserialize_as, serialize_keras_object
 from compat.serialization.registry import claim, is_reading
 from compat.state import masks
+from compat.state.policy import floatx
 from compat.variables.variable import Variable
 from kfun import dtypes, ops
 from kfun import metrics as _kfun
@@ -40,12 +41,12 @@ class _Generated(Metric):
         for argument, value in own.items():
             if type(value) is int:  # thresholds or classes, of which there may be as many Python numbers
                 claim(_NUMBER * abs(value), f"{type(self).__name__}: {argument}={value:,}")
-        given = {} if dtype is None else {"dtype": self._dtype}
+        kind = self.definition_class.__name__
+        if dtype is None and kind in _IN_INTEGERS:
+            self._dtype = dtype = "int32"
+        dtype, kept = (None, floatx()) if kind in _IN_FLOATX else (dtype, self._dtype)
+        given = {} if dtype is None and kept == "float32" else {"dtype": kept}
         self.definition = self.definition_class(**own, name=self.name, **given)
-        if dtype is None and self.definition.state_dtype != "float32":  # the IoU family counts in int32
-            self._dtype = self.definition.state_dtype
-        elif dtype is None and self._dtype != "float32":
-            self.definition = self.definition.replace(dtype=self._dtype)
         self._tree: dict[str, Any] | None = None
         if not _sized_by_data(self.definition):
             self._make({})
@@ -172,6 +173,12 @@ _NUMBERED = (
     "PrecisionAtRecall", "Recall", "RecallAtPrecision", "SensitivityAtSpecificity", "SpecificityAtSensitivity",
     "TrueNegatives", "TruePositives",
 )  # fmt: skip
+
+
+# Metrics that Keras keeps in int32 by default, which cuts off the fractions of weights, and in `config.floatx()`,
+# whatever their `dtype` is.
+_IN_INTEGERS = frozenset(("BinaryIoU", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"))
+_IN_FLOATX = frozenset((*_NUMBERED, "R2Score")) - _IN_INTEGERS
 
 
 # After how many of its own arguments a metric of Keras has `name` and `dtype`, where not after all.

@@ -10,10 +10,12 @@ change, so an update may be compiled or be the body of a scan; states of disjoin
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
-from kfun import ops
+from kfun import dtypes, ops
 from kfun.losses._named import Named
+from kfun.losses._shapes import as_arrays, dtype_of
 
 
 class Metric(Named):
@@ -33,7 +35,8 @@ class Metric(Named):
 
     Args:
         name: what logs call it.
-        dtype: the type of the state; None means float32 (int32 for the IoU family).
+        dtype: the type of the state; None means float32. Counts in an integer type have no fractions
+            of weights.
     """
 
     uses_mask = False  # whether `update` takes a `mask`
@@ -43,6 +46,22 @@ class Metric(Named):
     def state_dtype(self) -> str:
         """The type of the arrays in the state."""
         return self.dtype or "float32"
+
+    @property
+    def working_dtype(self) -> str:
+        """The type that scores and weights are compared and added in: that of the state, or float32 for integers."""
+        return self.state_dtype if dtypes.is_float(dtypes.name(self.state_dtype)) else "float32"
+
+    def warn_of_cuts(self, sample_weight: Any) -> None:
+        """Warns where the state, in an integer type, takes no fractions of weights."""
+        if sample_weight is None or self.working_dtype == self.state_dtype:
+            return
+        if dtypes.is_float(dtype_of(as_arrays(sample_weight)[0])):
+            warnings.warn(
+                f"{type(self).__name__}: sample_weight is a float but counts are {self.state_dtype}: "
+                'casting cuts fractions off; give dtype="float32" to keep them',
+                stacklevel=3,
+            )
 
     def init(self, y_true: Any = None, y_pred: Any = None) -> dict:
         """The state before any data, on the default backend (`kfun.backend`).

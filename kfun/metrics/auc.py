@@ -61,12 +61,13 @@ class AUC(Metric):
         return self.zeros(true_positives=shape, false_positives=shape, true_negatives=shape, false_negatives=shape)
 
     def update(self, state: dict, y_true: Any, y_pred: Any, sample_weight: Any = None) -> dict:
+        self.warn_of_cuts(sample_weight)
         counts = confusion(
             y_true,
             ops.sigmoid(y_pred) if self.from_logits else y_pred,
             self.points(),
             sample_weight,
-            dtype=self.state_dtype,
+            dtype=self.working_dtype,
             multi_label=self.multi_label,
             label_weights=None if self.multi_label else self.label_weights,
         )

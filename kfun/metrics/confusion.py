@@ -26,7 +26,8 @@ class _ConditionCount(Metric):
         return self.zeros(accumulator=(len(self.points()),))
 
     def update(self, state: dict, y_true: Any, y_pred: Any, sample_weight: Any = None) -> dict:
-        counts = confusion(y_true, y_pred, self.points(), sample_weight, dtype=self.state_dtype)
+        self.warn_of_cuts(sample_weight)
+        counts = confusion(y_true, y_pred, self.points(), sample_weight, dtype=self.working_dtype)
         return self.added(state, accumulator=counts[self.condition])
 
     def result(self, state: dict) -> Any:
@@ -103,12 +104,13 @@ class _Ratio(Metric):
         return self.zeros(**{"true_positives": shape, self.others: shape})
 
     def update(self, state: dict, y_true: Any, y_pred: Any, sample_weight: Any = None) -> dict:
+        self.warn_of_cuts(sample_weight)
         counts = confusion(
             y_true,
             y_pred,
             self.points(),
             sample_weight,
-            dtype=self.state_dtype,
+            dtype=self.working_dtype,
             top_k=self.top_k,
             class_id=self.class_id,
         )
@@ -177,7 +179,10 @@ class _AtConstraint(Metric):
         return self.zeros(true_positives=shape, false_positives=shape, true_negatives=shape, false_negatives=shape)
 
     def update(self, state: dict, y_true: Any, y_pred: Any, sample_weight: Any = None) -> dict:
-        counts = confusion(y_true, y_pred, self.points(), sample_weight, dtype=self.state_dtype, class_id=self.class_id)
+        self.warn_of_cuts(sample_weight)
+        counts = confusion(
+            y_true, y_pred, self.points(), sample_weight, dtype=self.working_dtype, class_id=self.class_id
+        )
         return self.added(state, **counts)
 
     def ratios(self, state: dict) -> dict[str, Any]:

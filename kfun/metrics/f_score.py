@@ -44,20 +44,21 @@ class _FScore(Metric):
 
     def update(self, state: dict, y_true: Any, y_pred: Any, sample_weight: Any = None) -> dict:
         y_true, y_pred, weight = as_arrays(y_true, y_pred, sample_weight)
+        self.warn_of_cuts(sample_weight)
         if len(sizes(y_pred)) != 2 or len(sizes(y_true)) != 2:
             raise ValueError(
                 f"{type(self).__name__} takes scores of shape [B, C]; received "
                 f"y_pred.shape={sizes(y_pred)} and y_true.shape={sizes(y_true)}"
             )
-        y_true, y_pred = ops.cast(y_true, self.state_dtype), ops.cast(y_pred, self.state_dtype)
+        y_true, y_pred = ops.cast(y_true, self.working_dtype), ops.cast(y_pred, self.working_dtype)
         if self.threshold is None:  # the largest is a yes, unless all are 0
             largest = ops.greater_equal(y_pred, ops.max(y_pred, -1, True))
             yes = ops.logical_and(largest, ops.greater(ops.abs(y_pred), 1e-9))
         else:
             yes = ops.greater(y_pred, self.threshold)
-        yes = ops.cast(yes, self.state_dtype)
+        yes = ops.cast(yes, self.working_dtype)
         if weight is not None:
-            weight = ops.cast(weight, self.state_dtype)
+            weight = ops.cast(weight, self.working_dtype)
             weight = ops.expand_dims(weight, 1) if len(sizes(weight)) == 1 else weight
 
         def total(x):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -29,11 +28,6 @@ class _IoUBase(Metric):
                 f"received {self.targets()}"
             )
 
-    @property
-    def state_dtype(self) -> str:
-        """The type of the confusion matrix: int32 unless `dtype` says otherwise."""
-        return dtypes.name(self.dtype or "int32")
-
     def targets(self) -> tuple[int, ...]:
         """The classes whose ratios are averaged."""
         return tuple(self.target_class_ids)
@@ -46,19 +40,15 @@ class _IoUBase(Metric):
 
         Args:
             y_true, y_pred: class numbers, or scores of which the largest along `axis` counts.
-            sample_weight: a scalar, one weight per place, or per row of places; cast to the type of the
-                matrix, so that fractions need a floating `dtype`.
+            sample_weight: a scalar, one weight per place, or per row of places. Keras's matrix is int32, so that
+                it cuts 0.3 to 0; this one is float32, unless `dtype` is an integer type.
         """
         y_true, y_pred, weight = as_arrays(y_true, y_pred, 1 if sample_weight is None else sample_weight)
-        if sample_weight is not None and dtypes.is_float(dtype_of(weight)) and dtypes.is_integer(self.state_dtype):
-            warnings.warn(
-                f"{type(self).__name__}: sample_weight is a float but counts are {self.state_dtype}: "
-                'casting cuts fractions off; give dtype="float32" to keep them',
-                stacklevel=2,
-            )
+        self.warn_of_cuts(sample_weight)
         y_true = y_true if self.sparse_y_true else ops.argmax(y_true, self.axis)
         y_pred = y_pred if self.sparse_y_pred else ops.argmax(y_pred, self.axis)
-        weight = ops.cast(weight, self.state_dtype)
+        # Whole weights are added in integers, which are exact where a float32 stays at 2^24.
+        weight = ops.cast(weight, self.state_dtype if dtypes.is_float(dtype_of(weight)) else "int32")
         if 0 < len(sizes(weight)) < len(sizes(y_true)) and sizes(weight)[0] == sizes(y_true)[0]:
             each = ops.reshape(weight, ops.shape(weight) + (1,) * (len(sizes(y_true)) - len(sizes(weight))))
             weight = ops.broadcast_to(each, ops.shape(y_true))
