@@ -17,6 +17,7 @@ from kfun.ops import elementwise as e
 from kfun.ops import reduction as r
 from kfun.ops import shaping as s
 from kfun.ops._dispatch import Array, DType, derived
+from kfun.ops._like import beside
 from kfun.ops._precision import dtype_of
 from kfun.random_basis import split, split_each, uniform
 
@@ -54,6 +55,7 @@ def beta(key: Array, alpha: Array, beta: Array, shape=None, dtype: DType = "floa
 
 def _gamma(key, alpha, shape, dtype, logarithm):
     dtype = dtypes.name(dtype)
+    alpha = beside(key, alpha)
     shape = c.shape(alpha) if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
     alpha = s.reshape(s.broadcast_to(c.cast(control.stop_gradient(alpha), dtype), shape), (-1,))
     if math.prod(shape) == 0:
@@ -165,6 +167,7 @@ def binomial(key: Array, counts: Array, probabilities: Array, shape=None, dtype:
     """
     dtype = dtypes.name(dtype)
     drawn = dtypes.inexact(dtypes.weak(probabilities) or dtype_of(probabilities))
+    counts, probabilities = beside(key, counts), beside(key, probabilities)
     shape = np.broadcast_shapes(c.shape(counts), c.shape(probabilities)) if shape is None else shape
     n, p = (s.broadcast_to(c.cast(x, drawn), shape) for x in (counts, probabilities))
     rare = e.less(p, 0.5)

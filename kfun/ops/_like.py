@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kfun import dtypes
 from kfun.ops import creation as c
 from kfun.ops import reduction as r
 from kfun.ops import shaping as s
@@ -25,6 +26,17 @@ def full_of(x: Any, shape: Any, value: Any, dtype: str) -> Any:
 def counted(size: Any) -> Any:
     """`0, 1, ..., size - 1`, int32, of any backend where the size is known."""
     return np.arange(size, dtype="int32") if isinstance(size, int) else c.arange(size, dtype="int32")
+
+
+def shaped(x: Any, sizes: Any) -> Any:
+    """`reshape` of an array or of a constant, which stays NumPy's, so that arrays of any backend may meet it."""
+    return np.reshape(x, sizes) if isinstance(x, np.ndarray) else s.reshape(x, sizes)
+
+
+def beside(x: Any, value: Any) -> Any:
+    """`value`, as an array of the backend of `x` if it is a Python number."""
+    kind = dtypes.weak(value)
+    return value if kind is None else scalar_like(x, value, dtypes.settle(kind))
 
 
 def refuse_sparse(op: str, sparse: bool) -> None:

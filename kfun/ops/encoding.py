@@ -11,7 +11,7 @@ from kfun.ops import elementwise as e
 from kfun.ops import reduction as r
 from kfun.ops import shaping as s
 from kfun.ops._dispatch import Array, DType, derived
-from kfun.ops._like import counted, refuse_sparse
+from kfun.ops._like import counted, refuse_sparse, shaped
 
 
 @derived
@@ -30,7 +30,7 @@ def one_hot(x: Array, num_classes: int, axis=-1, dtype: DType = None, sparse: bo
     """
     refuse_sparse("one_hot", sparse)
     rank = len(c.shape(x)) + 1
-    classes = s.reshape(counted(num_classes), [num_classes if i == axis % rank else 1 for i in range(rank)])
+    classes = shaped(counted(num_classes), [num_classes if i == axis % rank else 1 for i in range(rank)])
     return c.cast(e.equal(s.expand_dims(x, axis), classes), dtype or "float32")
 
 

@@ -122,7 +122,8 @@ def _between(ordered, q, last, method, each):
         return _at(ordered, below if method == "lower" else above, each)
     low, high = _at(ordered, below, each), _at(ordered, above, each)
     weight = 0.5 if method == "midpoint" else e.subtract(place, below)
-    mixed = e.add(e.multiply(low, e.subtract(1, weight)), e.multiply(high, weight))
+    rest = 0.5 if method == "midpoint" else e.subtract(1, weight)
+    mixed = e.add(e.multiply(low, rest), e.multiply(high, weight))
     return e.where(e.equal(low, high), low, mixed)  # equal infinities: 0 * inf is NaN
 
 

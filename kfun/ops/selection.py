@@ -12,7 +12,7 @@ from kfun.ops import elementwise as e
 from kfun.ops import reduction as r
 from kfun.ops import shaping as s
 from kfun.ops._dispatch import Array, Arrays, Scalar, derived, primitive
-from kfun.ops._like import counted
+from kfun.ops._like import counted, shaped
 from kfun.ops._operands import arrays
 from kfun.ops._precision import dtype_of
 
@@ -169,8 +169,8 @@ def extract_sequences(x: Array, sequence_length: int, sequence_stride: int) -> A
     """
     room = c.shape(x)[-1] - sequence_length
     count = max(room // sequence_stride + 1, 0) if isinstance(room, int) else room // sequence_stride + 1
-    starts = s.reshape(counted(count) * sequence_stride, (-1, 1))
-    return s.take(x, e.add(starts, counted(sequence_length)), -1)
+    starts = shaped(counted(count) * sequence_stride, (-1, 1))
+    return s.take(x, starts + counted(sequence_length), -1)
 
 
 @derived

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kfun import dtypes
 from kfun.ops import creation as c
 from kfun.ops import elementwise as e
 from kfun.ops import reduction as r
@@ -25,7 +26,8 @@ def hard_shrink(x: Array, threshold: Scalar = 0.5) -> Array:
 @derived
 def soft_shrink(x: Array, threshold: Scalar = 0.5) -> Array:
     """`x` drawn towards 0 by `threshold`, 0 where `|x| <= threshold`: the proximal map of the 1-norm."""
-    inner = e.where(e.less(x, e.negative(threshold)), e.add(x, threshold), 0.0)
+    low = -threshold if dtypes.weak(threshold) else e.negative(threshold)  # a number goes with any backend
+    inner = e.where(e.less(x, low), e.add(x, threshold), 0.0)
     return e.where(e.greater(x, threshold), e.subtract(x, threshold), inner)
 
 

@@ -10,7 +10,7 @@ from kfun.ops import products as p
 from kfun.ops import reduction as r
 from kfun.ops import shaping as s
 from kfun.ops._dispatch import Array, derived
-from kfun.ops._like import counted, refuse_sparse, scalar_like
+from kfun.ops._like import counted, refuse_sparse, scalar_like, shaped
 from kfun.ops._precision import dtype_of, widened
 
 
@@ -117,7 +117,7 @@ def bincount(x: Array, weights: Array = None, minlength: int = 0, sparse: bool =
     bins = e.add(r.max(s.concatenate([s.ravel(x), s.reshape(least, (1,))])), 1)
     if len(sizes) == 1:
         return s.segment_sum(ones, x, bins)
-    rows = s.reshape(counted(sizes[0]), (-1, 1))
+    rows = shaped(counted(sizes[0]), (-1, 1))
     place = e.add(x, e.multiply(rows, bins))
     counts = s.segment_sum(s.ravel(ones), s.ravel(place), e.multiply(bins, sizes[0]))
     return s.reshape(counts, (sizes[0], bins))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+import jax
 import numpy as np
 import pytest
 
@@ -64,6 +65,19 @@ def test_derived_bodies(name, i):
     """The body over other ops, also where every backend here has a rule of its own."""
     with backend("numpy"):
         run(name, i, ("numpy",), op=OPS[name].body)
+
+
+@pytest.mark.parametrize("target", [b for b in ("torch", "tensorflow") if b in BACKENDS])
+@pytest.mark.parametrize("name", ROWS)
+def test_arrays_alone_decide_the_backend(name, target):
+    """The default backend is JAX, of which no constant may be made inside the body of an op over other arrays."""
+    kind, found = kind_named(target), []
+    for c in [] if target in ROWS[name].gaps else cases(name)[: None if target == "torch" else 1]:
+        kwargs = options(ROWS[name], c)["kwargs"] or {}
+        given = jax.tree.map(lambda a: kind.convert(a) if isinstance(a, np.ndarray) else a, (c.args, kwargs))
+        if any(isinstance(a, np.ndarray) for a in jax.tree.leaves((c.args, kwargs))):
+            found += jax.tree.leaves(public(ROWS[name])(*given[0], **given[1]))
+    assert not [x for x in found if isinstance(x, jax.Array)]
 
 
 @pytest.mark.slow

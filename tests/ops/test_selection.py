@@ -8,6 +8,7 @@ import pytest
 import kfun
 from kfun import ops
 from kfun.errors import UnsupportedOp
+from kfun.ops._dispatch import OPS
 from kfun.ops._kinds import kind_named
 from tests.conftest import BACKENDS, GRAPHS
 
@@ -139,3 +140,31 @@ def test_traced_sizes_are_refused_by_jax():
     for op in (ops.unique, ops.bincount, lambda x: ops.nonzero(x)[0]):
         with pytest.raises((TypeError, UnsupportedOp), match=r"[Cc]oncrete|traced"):
             jitted(op)(np.int32([1, 2]))
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_medians_of_arrays_of_other_frameworks(framework):
+    pytest.importorskip(framework)
+    x = kfun.tree.convert(np.float32([[1, 4, 2, 3], [5, 2, np.nan, 1]]), framework)
+    for received, expected in (
+        (ops.median(x, axis=1), [2.5, np.nan]),
+        (ops.nanmedian(x, axis=1), [2.5, 2]),
+        (ops.nanmedian(x), 2),
+        (ops.quantile(x, 0.5, axis=1, method="midpoint"), [2.5, np.nan]),
+        (ops.soft_shrink(x, 2.0), [[0, 2, 0, 1], [3, 0, 0, 0]]),  # of NaN 0, on every backend
+    ):
+        assert type(received) is type(x)
+        np.testing.assert_allclose(ops.convert_to_numpy(received), expected)
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_bodies_take_python_numbers_beside_keys_of_other_frameworks(framework):
+    pytest.importorskip(framework)
+    key = kfun.tree.convert(np.uint32([0, 7]), framework)
+    for name, numbers in (("random_gamma", (2.0,)), ("random_beta", (2, 0.5)), ("random_binomial", (20, 0.5))):
+        received = OPS[name].body(key, *numbers, shape=(3,))
+        assert type(received) is type(key)
+        expected = OPS[name].public(np.uint32([0, 7]), *map(np.float32, numbers), shape=(3,))
+        np.testing.assert_allclose(ops.convert_to_numpy(received), expected, 1e-5)
+    one_hot = OPS["one_hot"].body(kfun.tree.convert(np.int32([2, 0]), framework), 3)
+    np.testing.assert_array_equal(ops.convert_to_numpy(one_hot), [[0, 0, 1], [1, 0, 0]])
