@@ -37,9 +37,15 @@ def convert_to_tensor(x: Array, dtype: DType = None, sparse: bool | None = None,
     return _convert_to_tensor(x, dtype)
 
 
-@primitive
-def convert_to_numpy(x: Array):
+@primitive(name="convert_to_numpy")
+def _convert_to_numpy(x: Array):
     """`x` as a NumPy array on the host."""
+
+
+@spelled(_convert_to_numpy)
+def convert_to_numpy(x: Array):
+    """`x` as a NumPy array on the host; one of NumPy's stays as it is, in 64 bits too."""
+    return x if isinstance(x, np.ndarray) else _convert_to_numpy(x)
 
 
 @primitive

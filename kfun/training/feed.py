@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from kfun.backends.jax.arrays import refuse_lost_bits
 from kfun.training.prefetch import Prefetch
 
 GROUP_BYTES = 64 << 20
@@ -105,7 +106,8 @@ class ArrayFeed:
 
         def part(x):
             if isinstance(x, np.ndarray):
-                return _rows_of(x, start, rows, order, lead[0] * lead[1]).reshape(*lead, *x.shape[1:])
+                x = refuse_lost_bits(_rows_of(x, start, rows, order, lead[0] * lead[1]))
+                return x.reshape(*lead, *x.shape[1:])
             x = x[start : start + rows] if order is None else x[order]
             missing = lead[0] * lead[1] - rows
             if missing:
@@ -163,7 +165,7 @@ class StreamFeed:
         waiting: list[Any] = []
         form = None
         for batch in self._epoch():
-            batch = jax.tree.map(np.asarray, batch)
+            batch = jax.tree.map(lambda x: refuse_lost_bits(np.asarray(x)), batch)
             if self.look is not None:
                 self.look(batch)
             if self.pads:

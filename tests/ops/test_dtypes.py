@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import kfun
 from kfun import dtypes, ops
 from kfun.ops import _kinds
 from tests.conftest import BACKENDS, GRAPHS
@@ -124,3 +125,44 @@ def test_one_operand_gives_the_type_that_jax_gives(backend, dtype):
     x = np.ones(4, jnp.dtype(dtype))
     received = {n: result_dtype(backend, getattr(ops, n), x) for n in names}
     assert received == {n: result_dtype("jax", getattr(ops, n), x) for n in names}
+
+
+_LARGE = np.array([1, 2**32 + 1])
+
+
+@pytest.mark.parametrize("call", [
+    ops.convert_to_tensor, lambda x: ops.convert_to_tensor(x, "int64"), lambda x: ops.convert_to_tensor(x.tolist()),
+    lambda x: ops.take(jnp.eye(3), x, 0), lambda x: ops.getitem(jnp.eye(3), x),
+    lambda x: ops.getitem(jnp.eye(3), (slice(None), x)), lambda x: ops.add(jnp.ones(2), x),
+    lambda x: ops.concatenate([jnp.ones(2, "int32"), x]), lambda x: ops.one_hot(x, 3), lambda x: ops.cast(x, "int32"),
+    lambda x: ops.arange(2**32, 2**32 + 2),
+    lambda x: ops.convert_to_tensor(x.astype("uint64")), lambda x: ops.convert_to_tensor(-x),
+    lambda x: kfun.tree.convert(x, "jax"), lambda x: kfun.tree.convert(x[1], "jax"),
+    lambda x: kfun.layers.Embedding(3, 2).apply({"embeddings": jnp.ones((3, 2))}, {}, x),
+])  # fmt: skip
+def test_integers_beyond_32_bits_are_not_wrapped(call):
+    with pytest.raises(OverflowError, match=r"4,294,967,29[67].* modulo 2\^32.*jax_enable_x64"):
+        call(_LARGE)
+    with jax.enable_x64(True):
+        call(_LARGE)
+
+
+def test_numpy_arrays_stay_as_they_are_on_the_host():
+    assert ops.convert_to_numpy(_LARGE) is _LARGE
+    assert kfun.tree.to_numpy({"a": _LARGE})["a"].dtype == "int64"
+    if "torch" in BACKENDS:
+        assert kfun.tree.convert(_LARGE, "torch").tolist() == _LARGE.tolist()
+
+
+def test_integers_of_32_bits_pass():
+    for x in (np.array([-(2**31), 2**31 - 1]), np.array([0, 2**32 - 1], "uint64"), np.zeros(0, "int64")):
+        assert ops.convert_to_tensor(x).tolist() == x.tolist()
+
+
+@pytest.mark.parametrize("data", [(_LARGE, np.ones(2)), [(_LARGE, np.ones(2))]], ids=["arrays", "stream"])
+def test_batches_beyond_32_bits_are_not_wrapped(data):
+    feed = kfun.training.feed.feed_of(data, 2)
+    with pytest.raises(OverflowError, match="4,294,967,297"):
+        list(feed.groups(1))
+    with jax.enable_x64(True):
+        assert next(iter(feed.groups(1))).batches[0].tolist() == [[1, 2**32 + 1]]

@@ -8,13 +8,17 @@ import numpy as np
 from jax import lax
 
 from kfun import dtypes
-from kfun.backends.jax.arrays import convert, named
+from kfun.backends.jax.arrays import convert, named, refuse_lost_bits
 
 
 def convert_to_tensor(x, dtype=None):
     if isinstance(x, jax.Array):
         return x if dtype is None else cast(x, dtype)
-    return convert(x) if dtype is None else jnp.asarray(x, dtypes.name(dtype))
+    if dtype is None:
+        return convert(x)
+    if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "iu" and dtypes.is_integer(dtypes.name(dtype)):
+        return convert(x.astype(dtypes.name(dtype)))
+    return jnp.asarray(x, dtypes.name(dtype))
 
 
 def cast(x, dtype):
@@ -27,6 +31,9 @@ def full(shape, fill_value, dtype=None):
 
 
 def arange(start, stop=None, step=1, dtype=None):
+    if dtype is None or dtypes.is_integer(dtypes.name(dtype)):
+        for end in (start, stop):
+            refuse_lost_bits(np.asarray(end) if type(end) is int else end)
     return jnp.arange(start, stop, step, dtype=named(dtype))
 
 

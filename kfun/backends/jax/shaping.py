@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from kfun.backends.common.axes import settled
+from kfun.backends.jax.arrays import refuse_lost_bits
 
 
 def split(x, indices_or_sections, axis=0):
@@ -58,6 +57,12 @@ def segment_sum(data, segment_ids, num_segments=None, sorted=False):
     return jax.ops.segment_sum(data, segment_ids, num_segments, indices_are_sorted=sorted)
 
 
+def getitem(x, key):
+    for part in key if type(key) is tuple else (key,):
+        refuse_lost_bits(part)
+    return x[key]
+
+
 RULES = {
     "reshape": lambda x, newshape: jnp.reshape(x, newshape),
     "transpose": lambda x, axes=None: jnp.transpose(x, axes),
@@ -67,7 +72,7 @@ RULES = {
     "concatenate": lambda xs, axis=0: jnp.concatenate(xs, axis),
     "stack": lambda x, axis=0: jnp.stack(x, axis),
     "split": split,
-    "getitem": operator.getitem,
+    "getitem": getitem,
     "take": lambda x, indices, axis=None: jnp.take(x, indices, axis),
     "take_along_axis": take_along_axis,
     "pad": pad,
