@@ -2,7 +2,6 @@
 
 import jax as _jax
 
-from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.config import backend as backend
 from compat.config import epsilon as epsilon
 from compat.config import floatx as floatx
@@ -15,6 +14,7 @@ from compat.state.keras_tensor import KerasTensor as _KerasTensor
 from compat.variables.session import clear_session as clear_session
 from compat.variables.variable import Variable as Variable
 from kfun import dtypes as _dtypes
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 
 def is_keras_tensor(x) -> bool:

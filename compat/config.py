@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings as _warnings
 from typing import Any as _Any
 
-from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.state.messages import disable_interactive_logging as disable_interactive_logging
 from compat.state.messages import enable_interactive_logging as enable_interactive_logging
 from compat.state.messages import is_interactive_logging_enabled as is_interactive_logging_enabled
@@ -15,6 +14,7 @@ from compat.state.policy import set_floatx as set_floatx
 from compat.state.policy import set_global as _set_policy
 from compat.state.settings import values as _settings
 from kfun.errors import nearest as _nearest
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.ops._kinds import ADAPTERS as _ADAPTERS
 from kfun.ops._kinds import current_backend as _current
 

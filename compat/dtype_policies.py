@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.serialization.objects import deserialize_as
 from compat.serialization.objects import serialize_keras_object as _serialize_keras_object
 from compat.serialization.patterns import check_pattern
 from compat.state.policy import DTypePolicy as DTypePolicy
 from compat.state.policy import get as get
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 
 class FloatDTypePolicy(DTypePolicy):

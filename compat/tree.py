@@ -6,7 +6,7 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from compat._unknown import unknown_names_of as _unknown_names_of
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 _CONTAINERS = (list, tuple, dict, deque)
 

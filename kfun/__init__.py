@@ -26,6 +26,7 @@ from kfun.definition import from_config as from_config
 from kfun.definition import register_function as register_function
 from kfun.errors import MixedBackendsError as MixedBackendsError
 from kfun.errors import UnsupportedOp as UnsupportedOp
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.graph import Input as Input
 from kfun.graph_layer import Graph as Graph
 from kfun.layer import Layer as Layer
@@ -85,9 +86,8 @@ if TYPE_CHECKING:
     from kfun.bridges.torch import from_torch as from_torch
 
 
+_other = _unknown_names_of(globals(), _LAZY | dict.fromkeys(_MODULES, ""))
+
+
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    if name in _MODULES:
-        return importlib.import_module(f"kfun.{name}")
-    raise AttributeError(f"module 'kfun' has no attribute {name!r}")
+    return importlib.import_module(f"kfun.{name}") if name in _MODULES else _other(name)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from kfun import ops
 from kfun.definition import Convert, register_function
 from kfun.errors import nearest
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 _BY_NAME: dict[str, Callable] = {}
 
@@ -101,3 +102,7 @@ def get(identifier: str | Callable | None) -> Callable:
 
 
 Activation = Annotated[Any, Convert(get)]
+
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())

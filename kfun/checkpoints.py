@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from kfun import ops, safetensors, tree
 from kfun.atomic import atomic_folder
 from kfun.definition import Definition, from_config
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.folders import SteadyFolder, of_one_save, put_right
 
 FORMAT, VERSION = "kfun-checkpoint", 2
@@ -272,3 +273,7 @@ def _of_form(form: Any, leaves: dict[str, Any]) -> Any:
         items = [_of_form(v, leaves) for v in inner]
         return items if kind == "list" else tuple(items)
     raise ValueError(f"the checkpoint's form names {inner!r:.60}, of which it has no array: it is damaged")
+
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())

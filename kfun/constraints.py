@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfun import ops
 from kfun.definition import Definition
 from kfun.errors import nearest
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 _EPSILON = 1e-7
 
@@ -81,3 +82,7 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, str) and identifier in _NAMES:
         return _NAMES[identifier]()
     raise ValueError(f"unknown constraint {identifier!r}; {nearest(str(identifier), _NAMES)}")
+
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())

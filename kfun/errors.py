@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import importlib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -63,3 +64,22 @@ def refuse_unknown(name: str, unknown: Any, known: Any) -> None:
     """Raises TypeError if there are unknown keyword arguments, naming the nearest known ones."""
     for key in unknown:
         raise TypeError(f"{name}: unknown argument {key!r}; {nearest(key, known)}")
+
+
+def unknown_names_of(namespace: dict[str, Any], later: dict[str, str] | None = None) -> Callable[[str], Any]:
+    """A module's `__getattr__`, which raises AttributeError with the nearest public names.
+
+    Args:
+        namespace: the module's `globals()`.
+        later: names that are imported when they are asked for, with the module that has them.
+    """
+
+    def __getattr__(name: str) -> Any:
+        if later and name in later:
+            return getattr(importlib.import_module(later[name]), name)
+        message = f"module {namespace['__name__']!r} has no attribute {name!r}"
+        if not name.startswith("_"):
+            message += f"; {nearest(name, [*(n for n in namespace if not n.startswith('_')), *(later or ())])}"
+        raise AttributeError(message)
+
+    return __getattr__

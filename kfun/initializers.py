@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from kfun import ops, random
 from kfun.definition import REGISTRY, Convert, Definition
 from kfun.errors import nearest
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.ops._kinds import backend, default_kind, kind_of
 
 
@@ -324,3 +325,7 @@ def get(identifier: Any) -> Any:
 
 
 InitializerField = Annotated[Any, Convert(get)]
+
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())

@@ -6,6 +6,9 @@ A key is an array of two uint32 (threefry, as in JAX). `bits`, `uniform`, `berno
 numbers are those of `jax.random`.
 """
 
+from typing import TYPE_CHECKING
+
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.random_basis import bernoulli as bernoulli
 from kfun.random_basis import bits as bits
 from kfun.random_basis import categorical as categorical
@@ -23,3 +26,6 @@ from kfun.random_basis import uniform as uniform
 from kfun.random_rejection import beta as beta
 from kfun.random_rejection import binomial as binomial
 from kfun.random_rejection import gamma as gamma
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())

@@ -7,8 +7,9 @@ On JAX these are `jax.grad` and so on; on Torch `torch.func` and `torch.compile`
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.ops._transforms import native, transformed
 from kfun.ops.control import checkpoint as checkpoint
 from kfun.ops.control import custom_gradient as custom_gradient
@@ -78,3 +79,7 @@ def jit(fun: Callable, static_argnums: Any = (), static_argnames: Any = (), dona
     """
     options = {"static_argnums": static_argnums, "static_argnames": static_argnames, "donate_argnums": donate_argnums}
     return transformed("jit", fun, **options)
+
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())

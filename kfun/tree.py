@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
 from kfun import ops
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.ops._kinds import kind_named
 from kfun.precision import cast as cast
 
@@ -92,3 +93,7 @@ def convert(tree: Any, backend: str) -> Any:
     """Every array as one of another backend: `"jax"`, `"torch"`, `"tensorflow"`, `"numpy"`."""
     kind = kind_named(backend)
     return jax.tree.map(lambda x: kind.convert(ops.convert_to_numpy(x)), tree)
+
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())

@@ -1,6 +1,5 @@
 """Activation functions."""
 
-from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.activations._activations import (
     celu as celu,
 )
@@ -106,5 +105,6 @@ from compat.activations._activations import (
 from compat.activations._activations import (
     threshold as threshold,
 )
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 __getattr__ = _unknown_names_of(globals())

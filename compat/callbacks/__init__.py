@@ -1,6 +1,5 @@
 """Callbacks: objects that are called at every moment of training."""
 
-from compat._unknown import unknown_names_of
 from compat.callbacks._backup import BackupAndRestore as BackupAndRestore
 from compat.callbacks._checkpoint import ModelCheckpoint as ModelCheckpoint
 from compat.callbacks._ema import SwapEMAWeights as SwapEMAWeights
@@ -19,5 +18,6 @@ from compat.training.callbacks.callback import Callback as Callback
 from compat.training.callbacks.callback_list import CallbackList as CallbackList
 from compat.training.callbacks.history import History as History
 from compat.training.callbacks.progress import ProgbarLogger as ProgbarLogger
+from kfun.errors import unknown_names_of
 
 __getattr__ = unknown_names_of(globals())

@@ -1,6 +1,5 @@
 """Constraints: what a weight must be after each step."""
 
-from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.constraints._constraints import (
     CLASSES as CLASSES,
 )
@@ -40,5 +39,6 @@ from compat.constraints._constraints import (
 from compat.constraints._constraints import (
     unit_norm as unit_norm,
 )
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 __getattr__ = _unknown_names_of(globals())

@@ -1,6 +1,5 @@
 """Initializers: called as `initializer(shape, dtype)`."""
 
-from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.initializers._initializers import (
     CLASSES as CLASSES,
 )
@@ -127,5 +126,6 @@ from compat.initializers._initializers import (
 from compat.initializers._initializers import (
     zeros as zeros,
 )
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 __getattr__ = _unknown_names_of(globals())

@@ -1,6 +1,5 @@
 """Layers. Those of kfun are generated from its definitions; `Lambda` and the wrappers hold other layers or code."""
 
-from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.engine.input_layer import (
     Input as Input,
 )
@@ -398,5 +397,6 @@ from compat.layers._wrappers import (
 from compat.layers._wrappers import (
     Wrapper as Wrapper,
 )
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 __getattr__ = _unknown_names_of(globals())

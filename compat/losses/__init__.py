@@ -1,6 +1,5 @@
 """Losses: classes and functions, called as `loss(y_true, y_pred, sample_weight=None)`."""
 
-from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.losses._base import (
     Loss as Loss,
 )
@@ -202,5 +201,6 @@ from compat.losses._get import (
 from compat.losses._get import (
     serialize as serialize,
 )
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 __getattr__ = _unknown_names_of(globals())

@@ -1,6 +1,5 @@
 """Metrics: stateful objects with `update_state`, `result` and `reset_state`."""
 
-from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.metrics._base import Metric as Metric
 from compat.metrics._generated import (
     AUC as AUC,
@@ -248,5 +247,6 @@ from compat.metrics._get import (
 from compat.metrics._get import (
     serialize as serialize,
 )
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 __getattr__ = _unknown_names_of(globals())

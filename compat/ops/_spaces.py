@@ -3,9 +3,9 @@
 import sys
 import types
 
-from compat._unknown import unknown_names_of
 from compat.ops import _ops
 from kfun import ops as _kfun
+from kfun.errors import unknown_names_of
 from kfun.ops import image as _image
 from kfun.ops import linalg as _linalg
 from kfun.ops import nn as _nn

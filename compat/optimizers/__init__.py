@@ -1,6 +1,5 @@
 """Optimizers: stateful objects around kfun's definitions, or around any optax transformation."""
 
-from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.optimizers import schedules as schedules
 from compat.optimizers._generated import (
     CLASSES as CLASSES,
@@ -65,5 +64,6 @@ from compat.optimizers._multi import (
     OptimizerMap as OptimizerMap,
 )
 from compat.optimizers._optimizer import Optimizer as Optimizer
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 __getattr__ = _unknown_names_of(globals())

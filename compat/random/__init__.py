@@ -1,6 +1,5 @@
 """Random numbers, of seeds and generators."""
 
-from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.random._random import (
     beta as beta,
 )
@@ -32,5 +31,6 @@ from compat.random._random import (
     uniform as uniform,
 )
 from compat.variables.seeds import SeedGenerator as SeedGenerator
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 __getattr__ = _unknown_names_of(globals())

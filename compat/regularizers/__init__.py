@@ -1,6 +1,5 @@
 """Regularizers, called on a weight."""
 
-from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.regularizers._regularizers import (
     CLASSES as CLASSES,
 )
@@ -40,5 +39,6 @@ from compat.regularizers._regularizers import (
 from compat.regularizers._regularizers import (
     serialize as serialize,
 )
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 __getattr__ = _unknown_names_of(globals())

@@ -1,6 +1,5 @@
 """Saving and loading of objects, weights and whole models."""
 
-from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.serialization.objects import deserialize_keras_object as deserialize_keras_object
 from compat.serialization.objects import serialize_keras_object as serialize_keras_object
 from compat.serialization.registry import CustomObjectScope as CustomObjectScope
@@ -10,6 +9,7 @@ from compat.serialization.registry import get_registered_name as get_registered_
 from compat.serialization.registry import get_registered_object as get_registered_object
 from compat.serialization.registry import register_keras_serializable as register_keras_serializable
 from compat.serialization.registry import registered as registered
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 _LATER = dict.fromkeys(("save_model", "load_model", "save_weights", "load_weights"), "compat.saving.files")
 __getattr__ = _unknown_names_of(globals(), _LATER | {"KerasFileEditor": "compat.saving.editor"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib as _importlib
 from typing import Any as _Any
 
-from compat._unknown import unknown_names_of as _unknown_names_of
 from compat.serialization.objects import deserialize_keras_object as deserialize_keras_object
 from compat.serialization.objects import serialize_keras_object as serialize_keras_object
 from compat.serialization.registry import CustomObjectScope as CustomObjectScope
@@ -14,6 +13,7 @@ from compat.serialization.registry import get_custom_objects as get_custom_objec
 from compat.serialization.registry import get_registered_name as get_registered_name
 from compat.serialization.registry import get_registered_object as get_registered_object
 from compat.serialization.registry import register_keras_serializable as register_keras_serializable
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 # What is not needed to build and train a model is imported when it is asked for.
 _NAMES = {

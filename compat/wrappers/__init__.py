@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any as _Any
 
-from compat._unknown import unknown_names_of as _unknown_names_of
 from kfun.errors import MissingExtraError as _MissingExtraError
+from kfun.errors import unknown_names_of as _unknown_names_of
 
 _NAMES = ("SKLearnClassifier", "SKLearnRegressor", "SKLearnTransformer")
 

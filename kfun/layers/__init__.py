@@ -1,5 +1,8 @@
 """The layers, one family a file."""
 
+from typing import TYPE_CHECKING
+
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.layers.activation import ELU as ELU
 from kfun.layers.activation import LeakyReLU as LeakyReLU
 from kfun.layers.activation import PReLU as PReLU
@@ -95,3 +98,6 @@ from kfun.layers.reshaping import ZeroPadding3D as ZeroPadding3D
 from kfun.layers.spectral_normalization import SpectralNormalization as SpectralNormalization
 from kfun.layers.wrappers import Bidirectional as Bidirectional
 from kfun.layers.wrappers import TimeDistributed as TimeDistributed
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())

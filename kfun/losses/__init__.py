@@ -1,5 +1,8 @@
 """Losses: functions `(y_true, y_pred) -> values`, and definitions that weigh and reduce them. Keras's names."""
 
+from typing import TYPE_CHECKING
+
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.losses._base import Loss as Loss
 from kfun.losses._base import LossFunctionWrapper as LossFunctionWrapper
 from kfun.losses._base import reduce_weighted_values as reduce_weighted_values
@@ -48,3 +51,6 @@ from kfun.losses.similarity import Circle as Circle
 from kfun.losses.similarity import CosineSimilarity as CosineSimilarity
 from kfun.losses.similarity import circle as circle
 from kfun.losses.similarity import cosine_similarity as cosine_similarity
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())

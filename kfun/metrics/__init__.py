@@ -1,5 +1,8 @@
 """Metrics: definitions with pure `init`, `update` and `result`, and their functions. Keras's names."""
 
+from typing import TYPE_CHECKING
+
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.metrics._base import Metric as Metric
 from kfun.metrics._get import get as get
 from kfun.metrics.accuracy import Accuracy as Accuracy
@@ -55,3 +58,6 @@ from kfun.metrics.regression import R2Score as R2Score
 from kfun.metrics.regression import RootMeanSquaredError as RootMeanSquaredError
 from kfun.metrics.regression import concordance_correlation as concordance_correlation
 from kfun.metrics.regression import pearson_correlation as pearson_correlation
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())

@@ -1,5 +1,8 @@
 """Stateless functions whose meaning is decided by the type of their arrays. Names and arguments are Keras's."""
 
+from typing import TYPE_CHECKING
+
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.ops._dispatch import coverage as coverage
 from kfun.ops.activation import celu as celu
 from kfun.ops.activation import elu as elu
@@ -365,3 +368,6 @@ from kfun.ops.windows import blackman as blackman
 from kfun.ops.windows import hamming as hamming
 from kfun.ops.windows import hanning as hanning
 from kfun.ops.windows import kaiser as kaiser
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())

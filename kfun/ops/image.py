@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kfun import dtypes
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.ops import _colour, _warping
 from kfun.ops import _filters as filters
 from kfun.ops import _resampling as resampling
@@ -338,3 +339,7 @@ def _same_shape(op, x, y):
     known = all(not (isinstance(m, int) and isinstance(n, int)) or m == n for m, n in zip(*shapes, strict=False))
     if len(shapes[0]) != len(shapes[1]) or not known:
         raise ValueError(f"ops.{op}: expected arrays of one shape; received {shapes[0]} and {shapes[1]}")
+
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())

@@ -7,9 +7,10 @@ M and N are the sizes of a matrix, K is min(M, N). Half precision is computed in
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfun import dtypes
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.ops import creation as c
 from kfun.ops import elementwise as e
 from kfun.ops import products as p
@@ -302,3 +303,7 @@ def jvp(fun: Callable, primals: Any, tangents: Any, has_aux: bool = False):
         return transforms.jvp(fun, primals, tangents)
     (output, aux), (tangent, _) = transforms.jvp(fun, primals, tangents)
     return output, tangent, aux
+
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())

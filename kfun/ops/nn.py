@@ -1,5 +1,8 @@
 """The ops that Keras lists as `ops.nn`."""
 
+from typing import TYPE_CHECKING
+
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.ops.activation import celu as celu
 from kfun.ops.activation import elu as elu
 from kfun.ops.activation import gelu as gelu
@@ -55,3 +58,6 @@ from kfun.ops.shrinkage import sparse_sigmoid as sparse_sigmoid
 from kfun.ops.shrinkage import sparsemax as sparsemax
 from kfun.ops.shrinkage import squareplus as squareplus
 from kfun.ops.shrinkage import threshold as threshold
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())

@@ -1,5 +1,8 @@
 """The ops that Keras lists as `ops.numpy`."""
 
+from typing import TYPE_CHECKING
+
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.ops.arrangement import append as append
 from kfun.ops.arrangement import array_split as array_split
 from kfun.ops.arrangement import diag as diag
@@ -220,3 +223,6 @@ from kfun.ops.windows import blackman as blackman
 from kfun.ops.windows import hamming as hamming
 from kfun.ops.windows import hanning as hanning
 from kfun.ops.windows import kaiser as kaiser
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())

@@ -11,6 +11,9 @@ a definition, `kfun.optim.Adam(1e-3)`, which is compared by value, is written as
 The learning rate is an entry of the state: set `state["learning_rate"]` to change it.
 """
 
+from typing import TYPE_CHECKING
+
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.optim import schedules as schedules
 from kfun.optim._adafactor import Adafactor as Adafactor
 from kfun.optim._adagrad import Adadelta as Adadelta
@@ -52,3 +55,6 @@ nadam = function_of(Nadam)
 rmsprop = function_of(RMSprop)
 schedule_free_adamw = function_of(ScheduleFreeAdamW)
 sgd = function_of(SGD)
+
+if not TYPE_CHECKING:  # a type checker tells of unknown names itself
+    __getattr__ = _unknown_names_of(globals())
