@@ -40,6 +40,22 @@ class FieldTypeError(TypeError, ValueError):
     """A field of a definition was given a value of the wrong type: TypeError to Python, ValueError to Keras's users."""
 
 
+class ParameterError(ValueError, KeyError):
+    """Parameters are not those of a layer: `faults` says which, by path, and why."""
+
+    def __init__(self, faults: dict[str, str], layer: str):
+        super().__init__(faults, layer)
+        self.faults, self.layer = faults, layer
+
+    def __str__(self) -> str:
+        shown = "; ".join(f"{path!r} {fault}" for path, fault in self.faults.items())
+        return f"the params do not fit {self.layer}: {shown}. They are what layer.init(key, *specs) makes"
+
+    def within(self, name: str) -> ParameterError:
+        """The same error, seen from the layer around: `name` begins the paths."""
+        return ParameterError({f"{name}/{path}": fault for path, fault in self.faults.items()}, self.layer)
+
+
 class SymbolicCallError(ValueError, TypeError, IndexError):
     """An op cannot take symbolic tensors of these shapes or types: a ValueError whatever the framework raises."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from kfun.graph import Ref, Step, tensors, trace, walk
+from kfun.graph import Ref, Step, is_symbolic, tensors, trace, walk
 from kfun.layer import Composite, Layer, planner, runner, unique_names
 from kfun.ops._dispatch import OPS
 
@@ -87,6 +88,22 @@ class Graph(Composite):
             return run(names[step.target], self.layers[step.target], args, kwargs)
 
         return walk(self.steps, self.outputs, inputs, call)
+
+
+def _pointing_to_of(init: Callable) -> Callable:
+    @functools.wraps(init)
+    def __init__(self: Graph, *args: Any, **kwargs: Any) -> None:
+        if is_symbolic((args, kwargs)):
+            raise TypeError(
+                "Graph(...) takes steps and layers, as a file has them; received symbolic tensors. "
+                "The graph between these is Graph.of(inputs, outputs)"
+            )
+        init(self, *args, **kwargs)
+
+    return __init__
+
+
+Graph.__init__ = _pointing_to_of(Graph.__init__)  # which the dataclass wrote
 
 
 def _refs(values: Any) -> Iterator[Ref]:

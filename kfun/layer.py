@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any
 
 from kfun import abstract, dtypes, ops, random
-from kfun.definition import Definition
-from kfun.errors import UnknownSizeError
+from kfun.definition import Convert, Definition
+from kfun.errors import ParameterError, UnknownSizeError
 from kfun.graph import is_symbolic, record, specs_of
-from kfun.ops._kinds import backend, default_kind, kind_of
+from kfun.ops._kinds import backend, default_kind, kind_of, kind_of_type
 from kfun.precision import Policy, cast
 from kfun.spec import Spec
 
@@ -40,6 +40,13 @@ class Weight:
     dtype: str | None = None
     trainable: bool = True
     autocast: bool = True
+
+
+def _policy(value: Any) -> Any:
+    if value is None or isinstance(value, Policy):
+        return value
+    hint = "; what jax.checkpoint keeps is no matter of types: use it around `apply`" if callable(value) else ""
+    raise TypeError(f'must be a kfun.Policy, as kfun.Policy(compute="bfloat16"), or None; received {value!r}{hint}')
 
 
 class Layer(Definition):
@@ -65,7 +72,7 @@ class Layer(Definition):
     """
 
     name: str | None = dataclasses.field(default=None, kw_only=True)
-    policy: Policy | None = dataclasses.field(default=None, kw_only=True)
+    policy: Annotated[Policy | None, Convert(_policy)] = dataclasses.field(default=None, kw_only=True)
 
     # Not fields: no annotation.
     uses_mask = False
@@ -102,8 +109,14 @@ class Layer(Definition):
             key: a random key, for layers that draw numbers while training.
             training: whether to behave as in training (dropout, batch statistics).
         """
+        if not inputs and not isinstance(state, Mapping):
+            raise _no_state(state)
         params, inputs = self.to_compute(params, inputs)
-        return self.to_output(self.forward(params, *inputs)), state
+        try:
+            return self.to_output(self.forward(params, *inputs)), state
+        except Exception as error:
+            _explain(self, params, inputs, error)
+            raise
 
     def to_compute(self, params: dict, inputs: tuple) -> tuple[dict, tuple]:
         """Parameters and inputs in the type that the policy computes in."""
@@ -183,6 +196,8 @@ def runner(params: dict, state: dict, key: Any, training: bool) -> tuple[Callabl
     `keys` gives the key of each call, None if there is none; the new state fills as sublayers run.
     A tuple as `key` has the key of each call.
     """
+    if type(state) is not dict and not isinstance(state, Mapping):
+        raise _no_state(state)
     state = dict(state)
     if isinstance(key, tuple):
         keys = iter(key)
@@ -191,12 +206,61 @@ def runner(params: dict, state: dict, key: Any, training: bool) -> tuple[Callabl
 
     def run(name: str, layer: Layer, args: tuple, kwargs: dict) -> Any:
         p, s = params.get(name, {}), state.get(name, {})
-        outputs, s = layer.apply(p, s, *args, key=next(keys), training=training, **kwargs)
+        try:
+            outputs, s = layer.apply(p, s, *args, key=next(keys), training=training, **kwargs)
+        except ParameterError as error:
+            raise error.within(name) from error.__cause__
+        except Exception as error:
+            _explain(layer, p, args, error, name)
+            raise
         if s:
             state[name] = s
         return outputs
 
     return run, state, keys
+
+
+def _no_state(received: Any) -> TypeError:
+    return TypeError(
+        f"apply(params, state, *inputs): `state` is missing; received {type(received).__name__} in its place. "
+        "Pass the state that init gave, {} if the layer has none: layer.apply(params, state, x)"
+    )
+
+
+def _explain(layer: Layer, params: Any, inputs: tuple, error: Exception, name: str = "") -> None:
+    """Raises `ParameterError` if a layer failed because its params are missing or of other shapes than it declares.
+
+    They are compared after a failure alone, so that calls that succeed pay nothing.
+    """
+    if isinstance(layer, Composite) or isinstance(error, ParameterError):
+        return
+    try:
+        declared = layer.weights(*map(Spec.of, inputs))
+        faults = _faults(declared, params)
+    except Exception:  # what is wrong with the inputs, the first error tells
+        return
+    if faults:
+        told = ParameterError(faults, repr(layer))
+        raise (told.within(name) if name else told) from error
+
+
+def _faults(declared: dict, params: Any, inside: str = "") -> dict[str, str]:
+    faults: dict[str, str] = {}
+    for name, weight in declared.items():
+        found = params.get(name)
+        if not isinstance(weight, Weight):
+            faults |= _faults(weight, found or {}, f"{inside}{name}/")
+        elif weight.trainable and found is None:
+            faults[inside + name] = f"is missing, received {sorted(map(str, params)) or 'none'}"
+        elif weight.trainable and not _is_structured(found) and tuple(found.shape) != weight.shape:
+            faults[inside + name] = f"has shape {tuple(found.shape)}, expected {weight.shape}"
+    surplus = {inside + str(name): "is no weight of the layer" for name in params if name not in declared}
+    return faults | surplus if faults else {}
+
+
+def _is_structured(array: Any) -> bool:
+    """Whether an array stands for another one (LoRA, quantized ones), and need not have its shape."""
+    return getattr(kind_of_type(type(array)), "priority", 0) > 0
 
 
 def map_weights(function: Callable, declared: dict) -> dict:

@@ -102,7 +102,8 @@ class BatchNormalization(Normalization):
 
     def apply(self, params, state, x, *, key=None, training=False, mask=None):
         axis, wide = axis_in(self, x, self.axis), self.wide(x)
-        gamma, beta = params.get("gamma"), params.get("beta")
+        gamma = params["gamma"] if self.scale else None
+        beta = params["beta"] if self.center else None
         if training:
             mean, variance = self._moments(wide, axis, mask)
             if self.renorm:

@@ -112,7 +112,7 @@ class ConvLSTMCell(GatedCell):
 
     def inputs(self, params: dict, x: Any, masks: Masks | None) -> Any:
         """What the gates get of the inputs, `x kernel + bias` `[B, D'..., 4F]`, for steps of any number as a batch."""
-        kernel, bias = params["kernel"], params.get("bias")
+        kernel, bias = params["kernel"], params["bias"] if self.use_bias else None
         self._check_input(x, kernel)
         z = _dropped(self._convolve, x, kernel, None if masks is None else masks.inputs, self._channels)
         if bias is None:

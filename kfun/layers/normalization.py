@@ -97,7 +97,9 @@ class LayerNormalization(Normalization):
             gamma = ops.reshape(params["gamma"], [n if i in axes else 1 for i, n in enumerate(ops.shape(x))])
             y = ops.divide(wide, ops.sqrt(ops.add(ops.var(wide, axes, True), self.epsilon)))
             return self.narrow(ops.multiply(y, gamma), x), state
-        y = ops.layer_normalization(wide, params.get("gamma"), params.get("beta"), axes, self.epsilon)
+        gamma = params["gamma"] if self.scale else None
+        beta = params["beta"] if self.center else None
+        y = ops.layer_normalization(wide, gamma, beta, axes, self.epsilon)
         return self.narrow(y, x), state
 
 

@@ -267,7 +267,7 @@ class SimpleRNN(OfUnits):
     made_of = SimpleRNNCell
 
     def whole(self, params, x, states, mask):
-        kernels = params["kernel"], params["recurrent_kernel"], params.get("bias")
+        kernels = params["kernel"], params["recurrent_kernel"], params["bias"] if self.use_bias else None
         return ops.simple_rnn(x, *states, *kernels, mask, activation=self.activation, reverse=self.go_backwards)
 
 
@@ -311,7 +311,7 @@ class LSTM(OfUnits):
     made_of = LSTMCell
 
     def whole(self, params, x, states, mask):
-        kernels = params["kernel"], params["recurrent_kernel"], params.get("bias")
+        kernels = params["kernel"], params["recurrent_kernel"], params["bias"] if self.use_bias else None
         functions = self.activation, self.recurrent_activation
         return ops.lstm(x, *states, *kernels, mask, *functions, self.go_backwards, self.use_cudnn)
 
@@ -352,6 +352,6 @@ class GRU(OfUnits):
     def whole(self, params, x, states, mask):
         if self.use_cudnn is True:
             raise no_cudnn("it has no GRU that can be called from here")
-        kernels = params["kernel"], params["recurrent_kernel"], params.get("bias")
+        kernels = params["kernel"], params["recurrent_kernel"], params["bias"] if self.use_bias else None
         functions = self.activation, self.recurrent_activation
         return ops.gru(x, *states, *kernels, mask, *functions, self.reset_after, self.go_backwards)

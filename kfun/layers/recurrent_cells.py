@@ -203,7 +203,7 @@ class SimpleRNNCell(GatedCell):
     def step(self, params, x, states, masks):
         (h,), masks = states, masks or Masks()
         check_width(self, x, params["kernel"].shape[0], tuple(params["kernel"].shape))
-        (z,) = _products(x, params["kernel"], params.get("bias"), masks.inputs, 1)
+        (z,) = _products(x, params["kernel"], params["bias"] if self.use_bias else None, masks.inputs, 1)
         (r,) = _products(h, params["recurrent_kernel"], None, masks.state, 1)
         h = self.activation(ops.add(z, r))
         return h, (h,)
@@ -248,7 +248,7 @@ class LSTMCell(GatedCell):
     def step(self, params, x, states, masks):
         (h, c), masks = states, masks or Masks()
         check_width(self, x, params["kernel"].shape[0], tuple(params["kernel"].shape))
-        z = _products(x, params["kernel"], params.get("bias"), masks.inputs, 4)
+        z = _products(x, params["kernel"], params["bias"] if self.use_bias else None, masks.inputs, 4)
         r = _products(h, params["recurrent_kernel"], None, masks.state, 4)
         i, f, g, o = (ops.add(a, b) for a, b in zip(z, r, strict=True))
         gate = self.recurrent_activation
@@ -290,7 +290,7 @@ class GRUCell(GatedCell):
         (h,), masks = states, masks or Masks()
         kernel, recurrent = params["kernel"], params["recurrent_kernel"]
         check_width(self, x, kernel.shape[0], tuple(kernel.shape))
-        bias, inner = params.get("bias"), None
+        bias, inner = params["bias"] if self.use_bias else None, None
         if bias is not None and self.reset_after:
             bias, inner = ops.unstack(bias, 2, 0)
         zx, rx, gx = _products(x, kernel, bias, masks.inputs, 3)
