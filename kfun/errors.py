@@ -41,19 +41,21 @@ class FieldTypeError(TypeError, ValueError):
 
 
 class ParameterError(ValueError, KeyError):
-    """Parameters are not those of a layer: `faults` says which, by path, and why."""
+    """Parameters are not those of a layer: `faults` says which, by path, and why; `said` is what the layer said."""
 
-    def __init__(self, faults: dict[str, str], layer: str):
-        super().__init__(faults, layer)
-        self.faults, self.layer = faults, layer
+    def __init__(self, faults: dict[str, str], layer: str, said: str = ""):
+        super().__init__(faults, layer, said)
+        self.faults, self.layer, self.said = faults, layer, said
 
     def __str__(self) -> str:
         shown = "; ".join(f"{path!r} {fault}" for path, fault in self.faults.items())
+        if self.said:  # inputs of another width look the same: the layer knows better
+            return f"{self.said} (of the params, {shown})"
         return f"the params do not fit {self.layer}: {shown}. They are what layer.init(key, *specs) makes"
 
     def within(self, name: str) -> ParameterError:
         """The same error, seen from the layer around: `name` begins the paths."""
-        return ParameterError({f"{name}/{path}": fault for path, fault in self.faults.items()}, self.layer)
+        return ParameterError({f"{name}/{path}": fault for path, fault in self.faults.items()}, self.layer, self.said)
 
 
 class SymbolicCallError(ValueError, TypeError, IndexError):

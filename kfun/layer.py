@@ -239,8 +239,10 @@ def _explain(layer: Layer, params: Any, inputs: tuple, error: Exception, name: s
         faults = _faults(declared, params)
     except Exception:  # what is wrong with the inputs, the first error tells
         return
-    if faults:
-        told = ParameterError(faults, repr(layer))
+    missing = any(fault.startswith("is missing") for fault in faults.values())
+    said = str(error) if isinstance(error, ValueError) and not missing else ""
+    if faults and (name or not said):
+        told = ParameterError(faults, repr(layer), said)
         raise (told.within(name) if name else told) from error
 
 

@@ -92,3 +92,14 @@ def test_other_errors_stay_what_they_are():
     with pytest.raises(KeyError, match="another") as caught:
         net.apply({"failing": {"w": jnp.ones(3)}}, {}, X)
     assert type(caught.value) is KeyError
+
+
+def test_inputs_of_another_width_are_told_by_the_layer():
+    dense = layers.Dense(2)
+    params, state = dense.init(kfun.random.key(0), X)
+    with pytest.raises(ValueError, match="received") as alone:
+        dense.apply(params, state, jnp.ones((2, 5)))
+    assert not isinstance(alone.value, ParameterError)
+    with pytest.raises(ParameterError, match=r"'dense/kernel' has shape \(3, 2\), expected \(5, 2\)") as inside:
+        kfun.Sequential([dense]).apply({"dense": params}, {}, jnp.ones((2, 5)))
+    assert str(inside.value).startswith(str(alone.value))
