@@ -30,7 +30,6 @@ from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.graph import Input as Input
 from kfun.graph_layer import Graph as Graph
 from kfun.layer import Layer as Layer
-from kfun.layer import Weight as Weight
 from kfun.ops._kinds import backend as backend
 from kfun.ops._kinds import current_backend as current_backend
 from kfun.precision import Policy as Policy
@@ -48,6 +47,7 @@ from kfun.transforms import vjp as vjp
 from kfun.transforms import vmap as vmap
 from kfun.tree import convert as convert
 from kfun.tree import to_numpy as to_numpy
+from kfun.weights import Weight as Weight
 
 __version__ = "0.1.0"
 

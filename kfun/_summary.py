@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from kfun import abstract
-from kfun import layer as layer_module
-from kfun.layer import Layer, Weight
+from kfun.layer import Layer, planned
 from kfun.spec import Spec
+from kfun.weights import Weight, dtype_of_weight, flat_weights
 
 
 def _sizes(declared: dict) -> tuple[int, int]:
@@ -40,8 +40,8 @@ def table(layer: Layer, *specs: Any) -> Table:
     declared: dict = {}
 
     def run(*arrays):
-        tree, outputs = layer.plan(*arrays)
-        declared.update(tree)
+        tree, outputs = planned(layer, arrays, {})
+        declared.update(flat_weights(tree))
         return outputs
 
     outputs = abstract.evaluate(run, *specs)
@@ -49,7 +49,7 @@ def table(layer: Layer, *specs: Any) -> Table:
     for header in ("weight", "shape", "dtype", "size", "trained"):
         shown.add_column(header, justify="right" if header == "size" else "left")
     for path, weight in _flat(declared):
-        dtype = layer_module.dtype_of_weight(weight, layer.policy)
+        dtype = dtype_of_weight(weight, layer.policy)
         size = f"{int(np.prod(weight.shape)):,}"
         shown.add_row(path, str(weight.shape), dtype, size, "yes" if weight.trainable else "no")
     trained, other = _sizes(declared)

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import functools
+import types
+from collections.abc import Callable
 from typing import Any
 
-from kfun.layer import Composite, Layer, planner, runner, unique_names
+from kfun.calls import Applying, Planning, named_layers
+from kfun.composite import Composite, planner, runner
+from kfun.errors import nearest
+from kfun.fitting import refuse_others
+from kfun.layer import Layer, unique_names
 
 
 class Block(Composite):
     """A composite that names its sublayers as fields and writes one `forward(f, *inputs)`.
 
     `f` holds the sublayers ready to call, with their parameters, state and keys, and lives only
-    inside the call; `init` and `apply` both come from `forward`. A field that is a tuple of
-    layers is a tuple of callables on `f`. Parameters sit under the fields' names, those of tuples
-    under `name_0`, `name_1`, ... Also on `f`: `f.training`, and `f.key()`, a fresh random key.
+    inside the call; `init` and `apply` both come from `forward`. A field may be any nesting of
+    tuples and dicts of layers, which is one of functions on `f`. Parameters sit under the fields'
+    names, those of nested layers under `name_0`, `name_key`, ... Also on `f`: `f.training`;
+    `f.key()`, a fresh random key; `f.param(name, shape, initializer)` and `f.state(name, shape)`,
+    weights and state of the block's own; `f.scan`, `f.vmap`, `f.cond` and `f.remat`, which take
+    functions with layers in them (see `kfun.calls.Calls`).
+
+    A block may have other methods of that form; `method` chooses one in `init`, `apply` and
+    `output_spec`, in a block around `f.part.encode(x)` calls it, and a method calls another as
+    `self.encode(f, x)`. `init` makes the weights that its method needs: give it one that runs all.
 
     Example:
         >>> import kfun
@@ -26,46 +39,52 @@ class Block(Composite):
         ...     outer: Dense
         ...
         ...     def forward(self, f, x):
-        ...         return x + f.outer(f.inner(f.norm(x)))
+        ...         return x + f.param("scale", (), "ones") * f.outer(f.inner(f.norm(x)))
         >>> block = Feedforward(LayerNormalization(), Dense(16, "gelu"), Dense(4))
         >>> block.output_spec(kfun.Spec((None, 4)))
         Spec(shape=(None, 4), dtype='float32')
     """
 
+    has_methods = True
+
     def forward(self, f: Any, *inputs: Any, **call_args: Any) -> Any:  # type: ignore[override]
         raise TypeError(f"{type(self).__name__} must define forward(f, *inputs)")
 
-    def plan(self, *inputs, **call_args):
+    @functools.cached_property
+    def sublayers(self) -> dict[str, Layer]:
+        return named_layers({f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
+
+    def plan(self, *inputs, method="forward", **call_args):
         run, declared = planner()
-        return declared, self.forward(_Calls(self, run), *inputs, **call_args)
+        return declared, self._method(method)(Planning(self, run, declared), *inputs, **call_args)
 
-    def apply(self, params, state, *inputs, key=None, training=False, **call_args):
+    def apply(self, params, state, *inputs, key=None, training=False, method="forward", **call_args):
         params, inputs = self.to_compute(params, inputs)
-        run, state, keys = runner(params, state, key, training)
-        outputs = self.forward(_Calls(self, run, keys, training), *inputs, **call_args)
-        return self.to_output(outputs), state
+        f = Applying(self, params, state, key, training)
+        outputs = self._method(method)(f, *inputs, **call_args)
+        if not _asks_for_params(type(self)):
+            refuse_others(self, params, self.sublayers.keys() | f.asked)
+        return self.to_output(outputs), f.new_state
+
+    def _method(self, method: str | Callable) -> Callable:
+        name = method if isinstance(method, str) else method.__name__
+        found = getattr(type(self), name, None)
+        if not isinstance(found, types.FunctionType):
+            known = [n for c in type(self).__mro__[: -len(Block.__mro__)] for n in vars(c) if not n.startswith("_")]
+            raise ValueError(f"{type(self).__name__} has no method {name!r}; {nearest(name, known)}")
+        return found.__get__(self)
 
 
-class _Calls:
-    """The `f` of a block's forward."""
+@functools.cache
+def _asks_for_params(block: type) -> bool:
+    """Whether a method of a class of blocks may ask for weights of the block's own, whose names no field tells."""
+    functions = (v for c in block.__mro__ if issubclass(c, Block) for v in vars(c).values())
+    return any(isinstance(v, types.FunctionType) and "param" in _names_in(v.__code__) for v in functions)
 
-    def __init__(self, block: Block, run: Any, keys: Iterator[Any] | None = None, training: bool = False):
-        self._block, self._run, self._keys, self.training = block, run, keys, training
 
-    def key(self) -> Any:
-        """A fresh random key, None if the block was applied without one."""
-        return None if self._keys is None else next(self._keys)
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._block, name)
-        if isinstance(value, Layer):
-            return self._bound(name, value)
-        if isinstance(value, tuple) and any(isinstance(v, Layer) for v in value):
-            return tuple(self._bound(f"{name}_{i}", v) for i, v in enumerate(value))
-        return value
-
-    def _bound(self, name: str, layer: Layer) -> Any:
-        return lambda *inputs, **call_args: self._run(name, layer, inputs, call_args)
+def _names_in(code: types.CodeType) -> set[str]:
+    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
+    return set(code.co_names).union(*map(_names_in, inner))
 
 
 class Sequential(Composite):
@@ -91,18 +110,23 @@ class Sequential(Composite):
             if not isinstance(layer, Layer):
                 raise TypeError(f"Sequential: expected layers; received {layer!r}")
 
+    @functools.cached_property
+    def sublayers(self) -> dict[str, Layer]:
+        return dict(zip(unique_names(self.layers), self.layers, strict=True))
+
     def plan(self, *inputs, mask=None):
         run, declared = planner()
         return declared, self._chain(inputs, mask, run)
 
     def apply(self, params, state, *inputs, key=None, training=False, mask=None):
+        refuse_others(self, params, self.sublayers)
         params, inputs = self.to_compute(params, inputs)
         run, state, _ = runner(params, state, key, training)
         return self.to_output(self._chain(inputs, mask, run)), state
 
     def _chain(self, inputs, mask, run):
         outputs: Any = inputs
-        for name, layer in zip(unique_names(self.layers), self.layers, strict=True):
+        for name, layer in self.sublayers.items():
             args = outputs if isinstance(outputs, tuple) else (outputs,)
             kwargs = {"mask": mask} if mask is not None and layer.uses_mask else {}
             outputs = run(name, layer, args, kwargs)

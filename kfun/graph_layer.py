@@ -6,8 +6,10 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kfun.composite import Composite, planner, runner
+from kfun.fitting import refuse_others
 from kfun.graph import Ref, Step, is_symbolic, tensors, trace, walk
-from kfun.layer import Composite, Layer, planner, runner, unique_names
+from kfun.layer import Layer, unique_names
 from kfun.ops._dispatch import OPS
 
 
@@ -68,11 +70,16 @@ class Graph(Composite):
             steps.append(Step(target, args, kwargs, out))
         return cls(tuple(steps), tuple(layers), len(inputs), refs, name=name)
 
+    @functools.cached_property
+    def sublayers(self) -> dict[str, Layer]:
+        return dict(zip(unique_names(self.layers), self.layers, strict=True))
+
     def plan(self, *inputs):
         run, declared = planner()
         return declared, self._walk(inputs, run)
 
     def apply(self, params, state, *inputs, key=None, training=False):
+        refuse_others(self, params, self.sublayers)
         params, inputs = self.to_compute(params, inputs)
         run, state, _ = runner(params, state, key, training)
         return self.to_output(self._walk(inputs, run)), state
@@ -80,7 +87,7 @@ class Graph(Composite):
     def _walk(self, inputs, run):
         if len(inputs) != self.count:
             raise ValueError(f"Graph: expected {self.count} inputs; received {len(inputs)}")
-        names = unique_names(self.layers)
+        names = list(self.sublayers)
 
         def call(step, args, kwargs):
             if isinstance(step.target, str):

@@ -29,8 +29,9 @@ from compat.variables.seeds import SeedGenerator
 from kfun import dtypes, ops
 from kfun.graph import SymbolicTensor, tensors
 from kfun.layer import Layer as Definition
-from kfun.layer import Weight
+from kfun.layer import declared_by
 from kfun.spec import Spec
+from kfun.weights import Weight
 
 _LAYER_ARGUMENTS = (
     "name", "dtype", "trainable", "autocast", "activity_regularizer", "input_shape", "batch_input_shape", "input_dim",
@@ -145,7 +146,7 @@ class Generated(Layer):
     def _make_variables(self, *shapes: Any) -> None:
         # A layer of the user's inside is run on specs for it: nothing is drawn for that.
         with contextlib.nullcontext() if scope.current() is not None else scope.Scope(abstract=True):
-            declared = self.definition.weights(*map(Spec, self._flat_shapes(shapes)))
+            declared = declared_by(self.definition, *map(Spec, self._flat_shapes(shapes)))
         self._adopt(declared, set())
         for name in self._optional:
             if name not in self.__dict__:

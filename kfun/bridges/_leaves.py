@@ -12,8 +12,8 @@ import numpy as np
 from kfun import ops
 from kfun.errors import MissingExtraError, UnknownSizeError
 from kfun.initializers import Initializer
-from kfun.layer import Weight
 from kfun.spec import Spec
+from kfun.weights import Weight
 
 
 def require(module: str, extra: str, purpose: str) -> Any:

@@ -8,7 +8,8 @@ import equinox as eqx
 import jax
 
 from kfun.bridges._leaves import given
-from kfun.layer import Composite, Layer
+from kfun.composite import Composite
+from kfun.layer import Layer
 from kfun.spec import Spec
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from kfun import activations, dtypes, ops
 from kfun.initializers import InitializerField
-from kfun.layer import Layer, Weight, known_size
+from kfun.layer import Layer, known_size
 from kfun.layers.checks import Several, label, shown
+from kfun.weights import Weight
 
 
 def _not_negative(layer: Layer, *names: str) -> None:

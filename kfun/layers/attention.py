@@ -12,8 +12,8 @@ import string
 from typing import Any
 
 from kfun import ops, random
+from kfun.composite import Composite, planner, runner
 from kfun.initializers import InitializerField
-from kfun.layer import Composite, planner, runner
 from kfun.layers.activation import masked_softmax
 from kfun.layers.checks import Count, CountOrNone, Several, check_rate, label, need_key, positive, shown
 from kfun.layers.core import EinsumDense

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from kfun import dtypes, initializers, ops, random
-from kfun.layer import Layer, Weight, known_size
+from kfun.layer import Layer, known_size
 from kfun.layers.checks import check_rate, label, need_key
+from kfun.weights import Weight
 
 
 class _Attention(Layer):

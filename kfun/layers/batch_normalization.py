@@ -7,9 +7,10 @@ from typing import Any
 from kfun import ops
 from kfun.definition import FrozenDict
 from kfun.initializers import Initializer, InitializerField
-from kfun.layer import Weight, known_size
+from kfun.layer import known_size
 from kfun.layers.checks import label, shown
 from kfun.layers.normalization import Normalization, axis_in
+from kfun.weights import Weight
 
 _EPSILON = 1e-7  # Keras's default epsilon, added to the count of unmasked elements
 

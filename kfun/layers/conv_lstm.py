@@ -12,7 +12,7 @@ from typing import Any
 from kfun import abstract, dtypes, ops
 from kfun.activations import Activation
 from kfun.initializers import InitializerField
-from kfun.layer import Weight, check_rank, known_size
+from kfun.layer import check_rank, known_size
 from kfun.layers.checks import (
     Count,
     DataFormat,
@@ -28,6 +28,7 @@ from kfun.layers.checks import (
 from kfun.layers.recurrent import OfUnits
 from kfun.layers.recurrent_cells import ForgetBias, GatedCell, Masks
 from kfun.spec import Spec
+from kfun.weights import Weight
 
 
 class ConvLSTMCell(GatedCell):

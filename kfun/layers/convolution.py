@@ -11,7 +11,7 @@ from typing import Any
 from kfun import ops
 from kfun.activations import Activation
 from kfun.initializers import InitializerField
-from kfun.layer import Layer, Weight, check_rank, known_size
+from kfun.layer import Layer, check_rank, known_size
 from kfun.layers.checks import (
     CausalPadding,
     Count,
@@ -25,6 +25,7 @@ from kfun.layers.checks import (
     label,
     shown,
 )
+from kfun.weights import Weight
 
 
 class Convolution(Layer):

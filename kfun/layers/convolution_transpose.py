@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from kfun import ops
 from kfun.activations import Activation
 from kfun.initializers import InitializerField
-from kfun.layer import Weight
 from kfun.layers.checks import Count, DataFormat, Padding, Sizes1, Sizes2, Sizes3, label, naturals
 from kfun.layers.convolution import Convolution
+from kfun.weights import Weight
 
 
 class _ConvTranspose(Convolution):

@@ -12,8 +12,9 @@ from typing import Any
 from kfun import dtypes, ops
 from kfun.activations import Activation as ActivationField
 from kfun.initializers import InitializerField
-from kfun.layer import Layer, Weight, known_size
+from kfun.layer import Layer, known_size
 from kfun.layers.checks import Count, Shape, label, shown
+from kfun.weights import Weight
 
 
 def check_width(layer: Layer, x: Any, expected: int, kernel: tuple) -> None:

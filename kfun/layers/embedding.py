@@ -10,9 +10,10 @@ from typing import Annotated, Any
 from kfun import dtypes, ops
 from kfun.definition import Convert
 from kfun.initializers import InitializerField
-from kfun.layer import Layer, Weight
+from kfun.layer import Layer
 from kfun.layers.checks import Count, label
 from kfun.layers.core import check_width
+from kfun.weights import Weight
 
 
 class Embedding(Layer):

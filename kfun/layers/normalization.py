@@ -10,8 +10,9 @@ from typing import Any
 
 from kfun import dtypes, initializers, ops
 from kfun.initializers import InitializerField
-from kfun.layer import Layer, Weight, known_size
+from kfun.layer import Layer, known_size
 from kfun.layers.checks import label, positive, shown
+from kfun.weights import Weight
 
 
 def axis_in(layer: Layer, x: Any, axis: int) -> int:

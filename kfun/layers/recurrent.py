@@ -15,13 +15,14 @@ from kfun import initializers, ops
 from kfun.activations import Activation
 from kfun.definition import Convert
 from kfun.initializers import InitializerField
-from kfun.layer import Layer, Weight, check_rank, known_size
+from kfun.layer import Layer, check_rank, declared_by, known_size
 from kfun.layers.checks import Count, label, shown
 from kfun.layers.core import check_width
 from kfun.layers.recurrent_cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
 from kfun.layers.recurrent_stack import StackedRNNCells
 from kfun.ops.rnn import no_cudnn
 from kfun.spec import Spec
+from kfun.weights import Weight
 
 
 class Recurrent(Layer):
@@ -35,7 +36,7 @@ class Recurrent(Layer):
 
     def weights(self, x):
         self._check_input(x)
-        own = self.cell.weights(Spec((x.shape[0], *x.shape[2:]), x.dtype))
+        own = declared_by(self.cell, Spec((x.shape[0], *x.shape[2:]), x.dtype))
         weights: dict = {"cell": own} if own else {}
         if self.stateful:
             step, zeros = Spec((known_size(self, x, 0), *x.shape[2:]), x.dtype), initializers.Zeros()

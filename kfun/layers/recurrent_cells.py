@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from kfun import dtypes, ops, random
 from kfun.activations import Activation
 from kfun.initializers import Initializer, InitializerField, Ones
-from kfun.layer import Layer, Weight, known_size
+from kfun.layer import Layer, known_size
 from kfun.layers.checks import Count, check_rate, need_key
 from kfun.layers.core import check_width
 from kfun.layers.regularization import counted
 from kfun.spec import Spec
+from kfun.weights import Weight
 
 
 class Masks(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from kfun.layer import declared_by
 from kfun.layers.checks import label
 from kfun.layers.recurrent_cells import Cell
 from kfun.layers.regularization import counted
@@ -47,7 +48,7 @@ class StackedRNNCells(Cell):
     def weights(self, x, *states):
         weights = {}
         for i, (cell, step) in enumerate(self._inputs(x)):
-            own = cell.weights(step)
+            own = declared_by(cell, step)
             if own:
                 weights[f"cells_{i}"] = own
         return weights

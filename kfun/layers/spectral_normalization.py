@@ -6,8 +6,9 @@ from typing import Any
 
 from kfun import ops
 from kfun.initializers import TruncatedNormal
-from kfun.layer import Layer, Weight
+from kfun.layer import Layer, declared_by
 from kfun.layers.checks import Count, label
+from kfun.weights import Weight
 
 _LARGEST = 1e7  # of an inverse norm: Keras's epsilon, so that a vector of zeros stays one
 
@@ -42,7 +43,7 @@ class SpectralNormalization(Layer):
             raise TypeError(f"{label(self)}: layer: expected a layer; received {self.layer!r}")
 
     def weights(self, x):
-        weights = self.layer.weights(x)
+        weights = declared_by(self.layer, x)
         kernel = weights[self._kernel_of(weights)]
         vector = Weight((1, kernel.shape[-1]), self.start, kernel.dtype, trainable=False)
         return {"layer": weights, "vector_u": vector}

@@ -6,7 +6,8 @@ import functools
 from typing import Any
 
 from kfun import ops, random
-from kfun.layer import Composite, Layer, planner, runner
+from kfun.composite import Composite, planner, runner
+from kfun.layer import Layer
 from kfun.layers.checks import label, shown
 from kfun.layers.recurrent import Recurrent
 

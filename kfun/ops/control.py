@@ -177,9 +177,15 @@ def _parts(xs, axes, start, stop, step=1):
     return [s.getitem(x, (*(slice(None),) * a, slice(start, stop, step))) for x, a in zip(xs, axes, strict=True)]
 
 
-def checkpoint(fun: Callable) -> Callable:
-    """`fun` with its intermediate values computed again in the backward pass, not kept."""
-    return transformed("checkpoint", fun)
+def checkpoint(fun: Callable, policy: Callable | str | None = None) -> Callable:
+    """`fun` with its intermediate values computed again in the backward pass, not kept.
+
+    Args:
+        fun: a function of pytrees.
+        policy: which values are kept all the same: one of `jax.checkpoint_policies`, or its name, as
+            `"dots_saveable"`. JAX has them; Torch and TensorFlow refuse.
+    """
+    return transformed("checkpoint", fun, policy=policy)
 
 
 def custom_gradient(f: Callable) -> Callable:

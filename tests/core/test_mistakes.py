@@ -26,7 +26,7 @@ def _net():
     lambda p: kfun.Sequential([layers.Dense(2)], policy=p),
 ])  # fmt: skip
 def test_what_checkpoint_keeps_is_no_policy_of_types(make):
-    with pytest.raises(TypeError, match=r"must be a kfun.Policy.*DotsSaveable.*use it around `apply`"):
+    with pytest.raises(TypeError, match=r"must be a kfun.Policy.*DotsSaveable.*`checkpoint_policy`"):
         make(jax.checkpoint_policies.dots_saveable)
     with pytest.raises(TypeError, match="received 'bfloat16'"):
         make("bfloat16")

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from kfun import initializers, ops, random
-from kfun.layer import Layer, Weight
+from kfun.layer import Layer
 from kfun.layers import Dense
 from kfun.testing_layers import check_layer
+from kfun.weights import Weight
 
 X = np.linspace(-1.0, 1.0, 12, dtype="float32").reshape(4, 3)
 CALLS = itertools.count()

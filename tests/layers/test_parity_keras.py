@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from kfun import Spec, layers, tree
-from kfun.layer import Layer, Weight, split
+from kfun.layer import Layer
+from kfun.weights import Weight, split
 from tests.layers import rows_spatial
 from tests.layers.catalogue import ROWS
 from tests.layers.rows import Case, of

@@ -70,7 +70,7 @@ TRANSFORMS = {
     "hessian": jax.hessian,
     "vmap": jax.vmap,
     "jit": jax.jit,
-    "checkpoint": jax.checkpoint,
+    "checkpoint": control.checkpoint,
     "custom_gradient": jax.custom_gradient,
 }
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kfun.errors import nearest
 from kfun.ops import control
 
 
@@ -37,6 +38,15 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
 
     out = lax.while_loop(going, step, (0, state))[1]
     return out[0] if single else (list(out) if isinstance(loop_vars, list) else out)
+
+
+def checkpoint(fun, policy=None):
+    if isinstance(policy, str):
+        known = [n for n in vars(jax.checkpoint_policies) if not n.startswith("_")]
+        if policy not in known:
+            raise ValueError(f"checkpoint: unknown policy {policy!r}; {nearest(policy, known)}")
+        policy = getattr(jax.checkpoint_policies, policy)
+    return jax.checkpoint(fun, policy=policy)
 
 
 def scan(f, init, xs=None, length=None, reverse=False, unroll=1):

@@ -298,8 +298,10 @@ def _compiled(fun: Callable, count: int, static: tuple[dict, dict], structure: A
     return tf.function(flat, autograph=False), found
 
 
-def checkpoint(fun: Callable) -> Callable:
+def checkpoint(fun: Callable, policy: Any = None) -> Callable:
     """Keeps only the arguments for the backward pass, and arrays that `fun` closes over."""
+    if policy is not None:
+        raise TypeError("checkpoint on TensorFlow takes no policy: leave it out, or run this function on JAX arrays")
 
     @functools.wraps(fun)
     def call(*args, **kwargs):
