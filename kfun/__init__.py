@@ -17,6 +17,7 @@ from kfun import random as random
 from kfun import tree as tree
 from kfun.block import Block as Block
 from kfun.block import Sequential as Sequential
+from kfun.captures import capture as capture
 from kfun.combinators import Ensemble as Ensemble
 from kfun.combinators import Parallel as Parallel
 from kfun.combinators import Remat as Remat

@@ -56,6 +56,7 @@ class Block(Composite):
 
     def plan(self, *inputs, method="forward", **call_args):
         run, declared = planner()
+        self.sublayers  # noqa: B018 -- refuses two layers of one name
         return declared, self._method(method)(Planning(self, run, declared), *inputs, **call_args)
 
     def apply(self, params, state, *inputs, key=None, training=False, method="forward", **call_args):

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from kfun import initializers, ops, random, transforms
-from kfun.capture import collecting, emit, without
+from kfun.captures import collecting, emit, without
 from kfun.composite import runner
 from kfun.foreign_traces import changed
 from kfun.layer import Layer
@@ -267,10 +267,9 @@ class Applying(Calls):
                 "They are what init(key, *specs) makes"
             )
         found = tree[name]
-        if tuple(found.shape) != weight.shape:
-            raise ValueError(
-                f"{self._block!r}: {name!r} has shape {tuple(found.shape)}; the block asks for {weight.shape}"
-            )
+        shape = tuple(getattr(found, "shape", ()))
+        if shape != weight.shape:
+            raise ValueError(f"{self._block!r}: {name!r} has shape {shape}; the block asks for {weight.shape}")
         return found
 
     def _inside(self, state: Any, key: Any, params: Any = None) -> Applying:

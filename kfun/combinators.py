@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import jax
 
 from kfun import ops, random, transforms
-from kfun.capture import collecting, emit
+from kfun.captures import collecting, emit
 from kfun.composite import Composite, planner, runner
 from kfun.definition import Convert
 from kfun.fitting import refuse_others

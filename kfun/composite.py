@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from kfun import abstract, capture, random
+from kfun import abstract, captures, random
 from kfun.errors import ParameterError, UnknownSizeError
 from kfun.fitting import explain, refuse_surplus
 from kfun.foreign_traces import Withheld, changed, here, is_traced, leaked, withheld
@@ -100,9 +100,8 @@ def _keys(key: Any) -> Iterator[Any]:
 
 def _call(name: str, layer: Layer, traced: bool, p: Any, s: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
     """Applies a sublayer under its name: in the compiled program, and for those who capture."""
-    if not layer.is_composite and not layer.has_own_init:
-        refuse_surplus(layer, p, args)
-    recording = capture.current.get()
+    refuse_surplus(layer, p, args)
+    recording = captures.current.get()
     if recording is None and not traced:
         return layer.apply(p, s, *args, **kwargs)
     with jax.named_scope(name):

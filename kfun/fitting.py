@@ -18,6 +18,8 @@ _fitting: set[tuple] = set()  # (layer, names of params) that were compared: a c
 
 def refuse_surplus(layer: Layer, params: Any, inputs: tuple) -> None:
     """Raises `ParameterError` if there are params that a layer of no others does not declare."""
+    if layer.is_composite or layer.has_own_init:
+        return
     try:
         key = (layer, *params)
         if key in _fitting:

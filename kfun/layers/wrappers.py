@@ -68,6 +68,10 @@ class Bidirectional(Composite):
         layer = self.backward_layer or self.layer.replace(go_backwards=True)
         return layer.replace(zero_output_for_mask=layer.return_sequences)
 
+    @property
+    def sublayers(self) -> dict[str, Layer]:
+        return {"forward_layer": self.forwards, "backward_layer": self.backwards}
+
     def plan(self, x, **call_args):
         run, declared = planner()
         return declared, self._both(run, x, **call_args)
@@ -83,9 +87,7 @@ class Bidirectional(Composite):
         states = (None, None) if initial_state is None else (initial_state[:half], initial_state[half:])
         y, z = (
             run(name, layer, (x,), {"mask": mask, "initial_state": first})
-            for name, layer, first in zip(
-                ("forward_layer", "backward_layer"), (self.forwards, self.backwards), states, strict=True
-            )
+            for (name, layer), first in zip(self.sublayers.items(), states, strict=True)
         )
         last: tuple = ()
         if self.layer.return_state:
@@ -127,6 +129,10 @@ class TimeDistributed(Composite):
     def check(self):
         if not isinstance(self.layer, Layer):
             raise TypeError(f"{label(self)}: layer: expected a layer; received {self.layer!r}")
+
+    @property
+    def sublayers(self) -> dict[str, Layer]:
+        return {"layer": self.layer}
 
     def plan(self, x, mask=None):
         run, declared = planner()

@@ -50,13 +50,14 @@ def filled(layer: Layer, inputs: list) -> tuple[dict, dict, list[np.ndarray]]:
         value = generator.normal(size=w.shape).astype("float32") * 0.5
         values[path] = np.abs(value) + 0.5 if path.endswith(("variance", "stddev")) else value
 
-    def tagged(weights, path=()):
+    def named(weights, path=()):
         return {
-            k: (v, values["/".join((*path, k))]) if isinstance(v, Weight) else tagged(v, (*path, k))
+            k: values["/".join((*path, k))] if isinstance(v, Weight) else named(v, (*path, k))
             for k, v in weights.items()
         }
 
-    params, state = split(tagged(weights_of(layer, *map(Spec.of, inputs))))
+    weights = weights_of(layer, *map(Spec.of, inputs))
+    params, state = split(named(weights), weights)
     return params, state, [values[path] for path, w in declared(layer, inputs) if "states/" not in path]
 
 
