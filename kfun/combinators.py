@@ -17,7 +17,7 @@ from kfun.fitting import refuse_others
 from kfun.initializers import Stacked
 from kfun.layer import Layer, planned, unique_names
 from kfun.spec import Spec
-from kfun.weights import Own, blank, has_own, is_pending, map_weights, owned, spec_tree
+from kfun.weights import Own, blank, has_own, is_pending, is_spec_tree, map_weights, owned, spec_tree
 
 
 def _checkpoint_policy(value: Any) -> Any:
@@ -153,7 +153,7 @@ class Stack(_Copies):
         return (*inputs, jax.tree.map(lambda a: _at(a, i), xs)), call_args
 
     def _next(self, weights, inputs, args, kwargs):
-        if any(isinstance(leaf, Spec) for leaf in jax.tree.leaves(inputs)):
+        if is_spec_tree(inputs):
             return inputs
         return self._parted(inputs[0], self.layer.apply(*weights, *args, **kwargs)[0])[:1]
 

@@ -13,8 +13,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import jax
-
 from kfun import abstract, dtypes
 from kfun.definition import Convert, Definition
 from kfun.errors import UnknownSizeError
@@ -22,7 +20,7 @@ from kfun.fitting import explain, refuse_surplus
 from kfun.graph import is_symbolic, record, specs_of
 from kfun.precision import Policy, cast
 from kfun.spec import Spec
-from kfun.weights import Pending, blank, draw, flat_weights, has_own, owned, spec_tree, split, stored_as
+from kfun.weights import Pending, blank, draw, flat_weights, has_own, is_spec_tree, owned, spec_tree, split, stored_as
 
 
 def _policy(value: Any) -> Any:
@@ -87,7 +85,7 @@ class Layer(Definition):
         specs, named = spec_tree((inputs, call_args))
         declared = self.weights(*specs, **named) if self.is_composite else self.weights(*specs)
         drawn = draw(key, declared, self.policy)
-        if has_own(declared) and not _has_spec((inputs, call_args)):
+        if has_own(declared) and not is_spec_tree((inputs, call_args)):
             if isinstance(drawn, Pending):
                 return drawn.start(inputs, call_args)
             self.apply(*split(drawn, declared, waiting=True), *inputs, key=key, **call_args)
@@ -254,7 +252,3 @@ def known_size(layer: Layer, x: Spec, axis: int) -> int:
 def is_float(x: Any) -> bool:
     """Whether an array is floating."""
     return dtypes.is_float(dtypes.name(x.dtype))
-
-
-def _has_spec(tree: Any) -> bool:
-    return any(isinstance(leaf, Spec) for leaf in jax.tree.leaves(tree))

@@ -38,6 +38,12 @@ class Weight:
     autocast: bool = True
 
 
+_HINTS = {
+    True: "It was given specs: if weights depend on data, give the init of the whole arrays in their place.",
+    False: "It is traced first, for the shapes that it gives: it may use kfun.ops and jax.numpy, not values in Python.",
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Own:
     """Stands for all weights of a layer that draws them itself, by an `init` of its own.
@@ -66,7 +72,13 @@ class Own:
         if not any(p.kind is p.VAR_KEYWORD for p in taken):
             names = {p.name for p in taken}
             call_args = {name: value for name, value in call_args.items() if name in names}
-        return self.init(key, *inputs, **call_args)
+        try:
+            return self.init(key, *inputs, **call_args)
+        except Exception as error:
+            error.add_note(
+                f"This was raised by the init of {self.layer!r}. {_HINTS[is_spec_tree((inputs, call_args))]}"
+            )
+            raise
 
     def weights(self) -> dict:
         """The same as nested dicts of `Weight`, for those who draw weights one by one.
@@ -116,6 +128,11 @@ class Pending:
 def spec_tree(tree: Any) -> Any:
     """The pytree with the `Spec` of each array; what is no array stays."""
     return jax.tree.map(lambda x: Spec.of(x) if hasattr(x, "shape") and hasattr(x, "dtype") else x, tree)
+
+
+def is_spec_tree(tree: Any) -> bool:
+    """Whether there is a `Spec` in a pytree."""
+    return any(isinstance(leaf, Spec) for leaf in jax.tree.leaves(tree))
 
 
 def owned(layer: Layer, init: Callable, inputs: tuple, call_args: dict) -> Own:

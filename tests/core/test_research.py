@@ -107,8 +107,19 @@ def test_weights_may_depend_on_the_data_that_reaches_a_layer(around):
     y = np.asarray(net.apply(params, state, X)[0]).reshape(-1, 5, 4)
     np.testing.assert_allclose(y.mean(1), 0, atol=1e-5)
     np.testing.assert_allclose(y.std(1), 1, rtol=1e-4)
-    with pytest.raises(TypeError, match="needs data"):
+    with pytest.raises(TypeError, match="needs data") as raised:
         net.init(KEY, Spec((None, 4)))
+    assert "give the init of the whole arrays" in raised.value.__notes__[0]
+
+
+def test_an_init_that_cannot_be_traced_says_so():
+    class Hosted(kfun.Layer):
+        def init(self, key, x):
+            return {"w": np.zeros(int(np.asarray(key)[0]) % 3 + 1)}, {}
+
+    with pytest.raises(jax.errors.TracerArrayConversionError) as raised:
+        kfun.Sequential([Hosted()]).init(KEY, X)
+    assert any("init of Hosted()" in note and "traced first" in note for note in raised.value.__notes__)
 
 
 def test_cells_and_spectral_normalization_honour_it_too():
