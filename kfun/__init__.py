@@ -35,6 +35,7 @@ from kfun.ops._kinds import backend as backend
 from kfun.ops._kinds import current_backend as current_backend
 from kfun.precision import Policy as Policy
 from kfun.spec import Spec as Spec
+from kfun.surgery import map_layers as map_layers
 from kfun.transforms import checkpoint as checkpoint
 from kfun.transforms import grad as grad
 from kfun.transforms import hessian as hessian

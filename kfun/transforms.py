@@ -81,5 +81,21 @@ def jit(fun: Callable, static_argnums: Any = (), static_argnames: Any = (), dona
     return transformed("jit", fun, **options)
 
 
+def pmean(x: Any, axis_name: str | tuple[str, ...]) -> Any:
+    """The mean of a pytree over an axis that is being mapped, or several, by their names.
+
+    On JAX alone: the axes are those of `jax.vmap(axis_name=...)`, `jax.shard_map` and `jax.pmap`.
+
+    Raises:
+        ValueError: if no axis of that name is being mapped.
+    """
+    try:
+        return native("pmean", (x,))(x, axis_name)
+    except NameError as error:
+        raise ValueError(
+            f"pmean: expected the name of an axis of a vmap, shard_map or pmap around the call; received {axis_name!r}"
+        ) from error
+
+
 if not TYPE_CHECKING:  # a type checker tells of unknown names itself
     __getattr__ = _unknown_names_of(globals())

@@ -57,7 +57,7 @@ def layer_class(
         sized: arguments by which constants are made as soon as the output's shape is asked for.
         wide: whether inputs and variables keep their types, and only the outputs get the compute type.
     """
-    fields = faces.parameters_of(definition)
+    fields = faces.parameters_of(definition, keyword_only=False)
     parameters = _keras_order(fields, weights.split(), activity)
     for after, extra in ({seed_after: {"seed": None}} if seed_after else {} | (insert or {})).items():
         parameters = _inserted(parameters, after, extra)

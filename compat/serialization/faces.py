@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,19 +17,27 @@ from kfun.errors import nearest, refuse_unknown
 _EMPTY = inspect.Parameter.empty
 
 
-def parameters_of(definition: type) -> dict[str, Any]:
-    """The constructor's arguments of a definition and their defaults, without name and policy."""
+def parameters_of(definition: type, keyword_only: bool = True) -> dict[str, Any]:
+    """The constructor's arguments of a definition and their defaults, without name and policy.
+
+    Args:
+        definition: the class.
+        keyword_only: whether those that go by keyword alone are among them. A layer's are kfun's own: Keras has none.
+    """
     found = {}
     for f in dataclasses.fields(definition):
-        if f.name not in ("name", "policy"):
+        if f.name not in ("name", "policy") and (keyword_only or not f.kw_only):
             found[f.name] = _EMPTY if f.default is dataclasses.MISSING else f.default
     return found
 
 
 def text_of(definition: type) -> str | None:
-    """The definition's text without its examples, which call the pure face."""
+    """The definition's text without arguments that Keras lacks, and without examples, which call the pure face."""
     text = definition.__doc__
-    return None if text is None else text.partition("\n    Example:")[0].rstrip() + "\n    "
+    if text is None:
+        return None
+    text = re.sub(r"\n    Keyword Args:\n(?: {8}.*\n)+", "", text)
+    return text.partition("\n    Example:")[0].rstrip() + "\n    "
 
 
 class _Signature:

@@ -7,7 +7,9 @@ C features. Inputs come one after the other, `(query, value)` or `(query, value,
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import math
 import string
 from typing import Any
 
@@ -15,24 +17,43 @@ from kfun import ops, random
 from kfun.composite import Composite, planner, runner
 from kfun.initializers import InitializerField
 from kfun.layers.activation import masked_softmax
+from kfun.layers.attention_positions import Wavelength, appended, cache_weights, check_room, positions, rotated
 from kfun.layers.checks import Count, CountOrNone, Several, check_rate, label, need_key, positive, shown
 from kfun.layers.core import EinsumDense
+from kfun.weights import blank
 
 
 class HeadedAttention(Composite):
-    """What attentions with heads share: masks, and the choice between a fused op and plain products."""
+    """What attentions with heads share: masks, positions, and the choice between a fused op and plain products."""
+
+    cache_size: CountOrNone = dataclasses.field(default=None, kw_only=True)
+    rope: Wavelength = dataclasses.field(default=None, kw_only=True)
 
     def check(self):
         check_rate(self, "dropout", self.dropout, below_one=True)
+        if self.rope and self.key_sizes()[1] % 2:
+            raise ValueError(
+                f"{label(self)}: rope turns pairs of features, so the key size per head must be even; received "
+                f"{self.key_sizes()[1]}"
+            )
         if self.flash_attention and self.dropout:
             raise ValueError(
                 f"{label(self)}: the fused kernel goes without dropout. Set dropout=0.0, or "
                 f"flash_attention=None to compute without it; received dropout={self.dropout}"
             )
 
+    def key_sizes(self) -> tuple[int, int, int]:
+        """Heads of the keys, size of a key and of a value per head."""
+        raise TypeError(f"{type(self).__name__} must define key_sizes()")
+
     def plan(self, *inputs, **call_args):
         run, declared = planner()
-        return declared, self.attend(run, inputs, **call_args)
+        kept = {}
+        if self.cache_size is not None:
+            kept = {"cache": cache_weights(self, self.cache_size, inputs[-1], *self.key_sizes())}
+        outputs = self.attend(run, inputs, blank(kept)[1], **call_args)
+        declared |= kept
+        return declared, outputs
 
     def apply(self, params, state, *inputs, key=None, training=False, **call_args):
         """Attends from each query position to the key positions.
@@ -46,11 +67,18 @@ class HeadedAttention(Composite):
             attention_mask: bool `[B, T, S]` (or with an axis for heads) or None: where True, T sees S.
             return_attention_scores: whether to give `(outputs, scores [B, N, T, S])`.
             use_causal_mask: whether a position sees only those up to its own.
+
+        With a cache S is `cache_size` in attention_mask and scores, and T in the other masks, which
+        tell of the new positions.
+
+        Raises:
+            ValueError: if the new positions do not fit into the cache, where the position is known:
+                not while it is traced, nor on backends that do not tell. The outputs are NaN there.
         """
         params, inputs = self.to_compute(params, inputs)
         run, state, _ = runner(params, state, None, training)
         dropout_key = need_key(self, key) if training and self.dropout else None
-        return self.to_output(self.attend(run, inputs, dropout_key, **call_args)), state
+        return self.to_output(self.attend(run, inputs, state, dropout_key, **call_args)), state
 
     def compute_mask(self, *inputs, mask=None):
         return mask[0] if isinstance(mask, (list, tuple)) else mask
@@ -76,14 +104,46 @@ class HeadedAttention(Composite):
                 f"value {shown(value)} and key {shown(key)}"
             )
 
-    def joint_mask(self, query, value, query_mask, value_mask, key_mask, attention_mask, causal):
+    def placed(self, state: dict, q: Any, k: Any, v: Any, masks: tuple) -> tuple:
+        """`(q, k, v, masks, places)`: queries and keys at their positions, and all that the cache holds by then.
+
+        Args:
+            state: a dict whose cache is replaced.
+            q, k, v: the projected inputs, with an axis of heads.
+            masks: of query, value, key and attention.
+
+        Returns:
+            `places` are the positions of queries `[1, T]` and keys `[1, S]`, None where both count from 0.
+        """
+        if self.cache_size is None and self.rope is None:
+            return q, k, v, masks, None
+        if len(q.shape) != 4:
+            raise ValueError(f"{label(self)}: rope and cache_size are for inputs with 3 axes [B, T, C]")
+        if self.cache_size is None:
+            return rotated(q, positions(q), self.rope), rotated(k, positions(k), self.rope), v, masks, None
+        query_mask, *key_masks, attention_mask = masks
+        check_room(self, state.get("cache"), tuple(q.shape), tuple(k.shape), attention_mask)
+        rows = ops.add(positions(q), state["cache"]["position"])
+        if self.rope is not None:
+            q, k = (rotated(x, rows, self.rope) for x in (q, k))
+        seen = ops.ones_like(ops.getitem(k, (..., 0, 0)), "bool")
+        seen = functools.reduce(ops.logical_and, [ops.cast(m, "bool") for m in key_masks if m is not None], seen)
+        cache = state["cache"] = appended(state["cache"], k, v, seen)
+        # Beyond the cache's end what it holds is wrong, and so must be seen to be whatever is made of it.
+        q = ops.where(ops.greater(cache["position"], self.cache_size), math.nan, q)
+        masks = (query_mask, cache["seen"], None, attention_mask)
+        k, v = ops.cast(cache["key"], k.dtype), ops.cast(cache["value"], v.dtype)
+        return q, k, v, masks, (rows, positions(k))
+
+    def joint_mask(self, query, value, query_mask, value_mask, key_mask, attention_mask, causal, places=None):
         """All masks as one `[B, T, S]`, or None."""
         masks = []
         if query_mask is not None:
             masks.append(ops.expand_dims(ops.cast(query_mask, "bool"), -1))
         masks += [ops.expand_dims(ops.cast(m, "bool"), -2) for m in (value_mask, key_mask) if m is not None]
         if causal or self.sliding_window is not None:
-            rows, columns = ops.expand_dims(_positions(query), 2), ops.expand_dims(_positions(value), 1)
+            rows, columns = places or (positions(query), positions(value))
+            rows, columns = ops.expand_dims(rows, 2), ops.expand_dims(columns, 1)
             if causal:
                 masks.append(ops.greater_equal(rows, columns))
             if self.sliding_window is not None:
@@ -101,12 +161,6 @@ class HeadedAttention(Composite):
                 "attention over several axes. Set flash_attention=None to compute without it."
             )
         return possible and self.flash_attention is not False
-
-
-def _positions(x: Any) -> Any:
-    """`[1, T]`, 1 to T, of the framework of `x` `[B, T, ...]` also where T is known only at run time."""
-    column = ops.getitem(x, (slice(0, 1), slice(None), *(0,) * (len(x.shape) - 2)))
-    return ops.cumsum(ops.ones_like(column, "int32"), 1)
 
 
 def _heads_axis(mask: Any, ndim: int, axes: int) -> Any:
@@ -132,6 +186,13 @@ class MultiHeadAttention(HeadedAttention):
             False for plain products.
         kernel_initializer, bias_initializer: of every projection.
         use_gate: whether to multiply the heads' outputs by a sigmoid of a projection of the query.
+
+    Keyword Args:
+        cache_size: how many positions the state holds the keys and values of, for decoding: each
+            `apply` adds its T positions at `state["cache"]["position"]` and attends to all that are
+            held. The batch size must be known to `init`. Params are those of the layer without it.
+        rope: the base wavelength of rotary embeddings of queries and keys (Su et al. 2021,
+            arXiv:2104.09864), True for 10000.0; None for none. Positions go on from the cache's.
 
     Shapes:
         query `[B, T, C]`, value `[B, S, C']`, key `[B, S, C'']`; kernels `[C, N, H]` (query, key),
@@ -164,10 +225,14 @@ class MultiHeadAttention(HeadedAttention):
         if self.value_dim is None:
             object.__setattr__(self, "value_dim", self.key_dim)
 
+    def key_sizes(self):
+        return self.num_heads, self.key_dim, self.value_dim or self.key_dim
+
     def attend(
         self,
         run,
         inputs,
+        state,
         dropout_key=None,
         query_mask=None,
         value_mask=None,
@@ -179,15 +244,15 @@ class MultiHeadAttention(HeadedAttention):
         query, value, key = self.split_inputs(inputs)
         axes = self._axes(len(query.shape))
         fused = self.fused(len(query.shape) == 3, dropout_key, return_attention_scores)
-        given = (query_mask, value_mask, key_mask, attention_mask)
-        alone = fused and use_causal_mask and self.sliding_window is None and all(m is None for m in given)
-        mask = self.joint_mask(query, value, *given, use_causal_mask and not alone)
         features = query.shape[-1] if isinstance(query.shape[-1], int) else None
         pieces = _pieces(self, len(query.shape), len(value.shape), features)
         q = run("query", pieces["query"], (query,), {})  # [B, T, N, H]
         k = run("key", pieces["key"], (key,), {})  # [B, S, N, H]
         gate = run("gate", pieces["gate"], (query,), {}) if self.use_gate else None  # [B, T, N, V]
         v = run("value", pieces["value"], (value,), {})  # [B, S, N, V]
+        q, k, v, given, places = self.placed(state, q, k, v, (query_mask, value_mask, key_mask, attention_mask))
+        alone = fused and use_causal_mask and self.sliding_window is None and all(m is None for m in given)
+        mask = self.joint_mask(query, value, *given, causal=use_causal_mask and not alone, places=places)
         scores = None
         if fused:
             mask = None if mask is None else _heads_axis(mask, 4, 1)

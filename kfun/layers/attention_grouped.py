@@ -23,6 +23,9 @@ class GroupQueryAttention(HeadedAttention):
         dropout, use_bias, sliding_window, flash_attention, kernel_initializer, bias_initializer,
             use_gate: as in `MultiHeadAttention`.
 
+    Keyword Args:
+        cache_size, rope: as in `MultiHeadAttention`.
+
     Shapes:
         query `[B, T, C]`, value `[B, S, C']`, key `[B, S, C'']`; kernels `[C, N, H]` (query),
         `[C, K, H]` (key, value), `[N, H, C]` (attention_output); result `[B, T, C]`.
@@ -47,10 +50,14 @@ class GroupQueryAttention(HeadedAttention):
                 f"{self.num_query_heads} and {self.num_key_value_heads}"
             )
 
+    def key_sizes(self):
+        return self.num_key_value_heads, self.head_dim, self.head_dim
+
     def attend(
         self,
         run,
         inputs,
+        state,
         dropout_key=None,
         query_mask=None,
         value_mask=None,
@@ -61,16 +68,16 @@ class GroupQueryAttention(HeadedAttention):
     ):
         query, value, key = self.split_inputs(inputs)
         fused = self.fused(True, dropout_key, return_attention_scores)
-        given = (query_mask, value_mask, key_mask, attention_mask)
-        alone = fused and use_causal_mask and self.sliding_window is None and all(m is None for m in given)
-        mask = self.joint_mask(query, value, *given, use_causal_mask and not alone)
-        if mask is not None and len(mask.shape) == 3:
-            mask = ops.expand_dims(mask, 1)
         pieces = _pieces(self, query.shape[-1] if isinstance(query.shape[-1], int) else None)
         q = run("query", pieces["query"], (query,), {})  # [B, T, N, H]
         k = run("key", pieces["key"], (key,), {})  # [B, S, K, H]
         gate = run("gate", pieces["gate"], (query,), {}) if self.use_gate else None  # [B, T, N, H]
         v = run("value", pieces["value"], (value,), {})  # [B, S, K, H]
+        q, k, v, given, places = self.placed(state, q, k, v, (query_mask, value_mask, key_mask, attention_mask))
+        alone = fused and use_causal_mask and self.sliding_window is None and all(m is None for m in given)
+        mask = self.joint_mask(query, value, *given, causal=use_causal_mask and not alone, places=places)
+        if mask is not None and len(mask.shape) == 3:
+            mask = ops.expand_dims(mask, 1)
         scores = None
         if fused:
             y = ops.dot_product_attention(q, k, v, None, mask, self.head_dim**-0.5, alone, self.flash_attention)

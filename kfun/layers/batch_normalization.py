@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import Annotated, Any
 
-from kfun import ops
-from kfun.definition import FrozenDict
+from kfun import ops, transforms
+from kfun.definition import Convert, FrozenDict
 from kfun.initializers import Initializer, InitializerField
 from kfun.layer import known_size
 from kfun.layers.checks import label, shown
@@ -22,6 +23,13 @@ class SquareRoot(Initializer):
 
     def draw(self, key, shape, dtype):
         return ops.sqrt(self.initializer(key, shape, dtype))
+
+
+def _axis_name(value: Any) -> Any:
+    names = value if isinstance(value, (list, tuple)) else (value,)
+    if value is not None and not (names and all(isinstance(name, str) for name in names)):
+        raise TypeError(f"must be the name of a mapped axis, several, or None; received {value!r}")
+    return tuple(value) if isinstance(value, list) else value
 
 
 class BatchNormalization(Normalization):
@@ -47,6 +55,11 @@ class BatchNormalization(Normalization):
         synchronized: kept for configurations: moments are always of the whole batch that the step
             is given, sharded or not, so both values mean the same.
 
+    Keyword Args:
+        axis_name: the axis, or axes, over which the batch is mapped by hand with `jax.shard_map`,
+            `jax.pmap` or `jax.vmap(axis_name=...)`: the moments are then those of the whole batch,
+            not of a part each. None for those of what the call is given.
+
     Shapes:
         x `[B, ..., C]`, mask (a call argument) bool `[B, ...]` or None: elements that do not
         count in the moments; weights and state `[C]`; result as x.
@@ -65,6 +78,7 @@ class BatchNormalization(Normalization):
     renorm_clipping: Any = None
     renorm_momentum: float = 0.99
     synchronized: bool = False
+    axis_name: Annotated[Any, Convert(_axis_name)] = dataclasses.field(default=None, kw_only=True)
 
     uses_mask = True
     pools_rows = True
@@ -121,18 +135,38 @@ class BatchNormalization(Normalization):
     def _moments(self, x, axis, mask):
         reduced = tuple(i for i in range(len(x.shape)) if i != axis)
         if mask is None:
-            return ops.moments(x, reduced)
+            return self._joined(*ops.moments(x, reduced))
         if len(mask.shape) != len(x.shape) - 1:
             raise ValueError(
                 f"{label(self)}: expected a mask with one axis less than the input; received mask {shown(mask.shape)} "
                 f"and input {shown(x.shape)}"
             )
         kept = ops.logical_and(ops.expand_dims(ops.cast(mask, "bool"), -1), ops.ones_like(x, "bool"))
-        count = ops.add(ops.sum(ops.cast(kept, x.dtype), reduced, True), _EPSILON)
-        mean = ops.divide(ops.sum(ops.where(kept, x, 0), reduced, True), count)
+        # Parts may keep unlike numbers of elements, so sums are joined, not means.
+        count = ops.add(self._shared(ops.sum(ops.cast(kept, x.dtype), reduced, True)), _EPSILON)
+        mean = ops.divide(self._shared(ops.sum(ops.where(kept, x, 0), reduced, True)), count)
         centred = ops.where(kept, ops.subtract(x, mean), 0)
-        variance = ops.divide(ops.sum(ops.square(centred), reduced, True), count)
+        variance = ops.divide(self._shared(ops.sum(ops.square(centred), reduced, True)), count)
         return ops.reshape(mean, (-1,)), ops.reshape(variance, (-1,))
+
+    def _shared(self, x):
+        """The mean of `x` over the parts of a batch that is mapped."""
+        if self.axis_name is None:
+            return x
+        try:
+            return transforms.pmean(x, self.axis_name)
+        except ValueError as error:
+            raise ValueError(
+                f"{label(self)}: axis_name={self.axis_name!r} is not the name of an axis that is being mapped: call "
+                "the layer in training within jax.shard_map or jax.vmap over that axis, or set axis_name=None"
+            ) from error
+
+    def _joined(self, mean, variance):
+        """The moments of the whole batch from those of parts of one size, without the difference of large squares."""
+        if self.axis_name is None:
+            return mean, variance
+        whole = self._shared(mean)
+        return whole, self._shared(ops.add(variance, ops.square(ops.subtract(mean, whole))))
 
     def _corrected(self, state, mean, variance, gamma, beta):
         """Gamma and beta that also bring the batch's moments to the slow ones, as constants."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import os
 
 os.environ["KERAS_BACKEND"] = "jax"
@@ -287,3 +289,18 @@ def test_an_empty_batch_regularizes_nothing():
     layer = L.Identity(activity_regularizer="l2")
     layer(np.zeros((0, 3), "float32"))
     assert float(layer.losses[0]) == 0.0
+
+
+def test_arguments_that_only_kfun_has_are_no_arguments_here():
+    generated = [c for c in vars(compat.layers).values() if hasattr(c, "definition_class")]
+    assert len(generated) > 80
+    for cls in generated:
+        own = {f.name for f in dataclasses.fields(cls.definition_class) if f.kw_only} - {"name"}
+        assert not own & set(inspect.signature(cls).parameters), cls
+        assert "Keyword Args" not in (cls.__doc__ or ""), cls
+    assert {"cache_size", "rope"} <= {
+        f.name for f in dataclasses.fields(compat.layers.MultiHeadAttention.definition_class)
+    }
+    assert not {"cache_size", "rope"} & set(compat.layers.MultiHeadAttention(2, 4).get_config())
+    with pytest.raises(TypeError, match="rope"):
+        compat.layers.MultiHeadAttention(2, 4, rope=True)

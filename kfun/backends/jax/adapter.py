@@ -72,6 +72,7 @@ TRANSFORMS = {
     "jit": jax.jit,
     "checkpoint": control.checkpoint,
     "custom_gradient": jax.custom_gradient,
+    "pmean": jax.lax.pmean,
 }
 
 KIND = Kind("jax", (jax.Array, Tracer), RULES, convert, transforms=TRANSFORMS, prepare=prepare, host=host)
