@@ -106,7 +106,7 @@ def wrong(kind: str, described: str, data: Any = None) -> WrongKindError:
 
 def _serves(kind: str, cls: type) -> bool:
     known = KINDS[kind]
-    if any(issubclass(cls, base) for base in _bases(kind)):
+    if issubclass(cls, _bases(kind)):
         return True
     if known.method is None or _kinds_of(cls) or cls.__module__.partition(".")[0] in ("compat", "builtins", "numpy"):
         return False

@@ -197,6 +197,8 @@ def builtin(name: str, module: str) -> Any:
     if "dtype_policies" in homes:
         return _listed("dtype_policies", name)
     wanted = module.removeprefix("keras.").removeprefix("src.")
+    if wanted in homes and "." not in wanted:
+        return _listed(wanted, name)
     known = [m for m in LISTED if m == wanted or wanted.startswith(f"{m}.")]
     home = next((m for m in known or homes if m in homes), None)
     return None if home is None else _listed(home, name)
