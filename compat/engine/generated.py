@@ -188,8 +188,14 @@ class Generated(Layer):
         stem = {"embeddings": "embeddings", "recurrent_kernel": "recurrent", "depthwise_kernel": "depthwise"}.get(
             name, name
         )
-        variable.regularizer = getattr(owner, f"{stem}_regularizer", None)
-        variable.constraint = getattr(owner, f"{stem}_constraint", None)
+        regularizer, constraint = (
+            getattr(owner, f"{stem}_regularizer", None),
+            getattr(owner, f"{stem}_constraint", None),
+        )
+        if regularizer is not None:
+            variable.regularizer = regularizer
+        if constraint is not None:
+            variable.constraint = constraint
         object.__setattr__(self, name, variable)
         return variable
 

@@ -79,9 +79,15 @@ class Tracking(Operation):
         if initializer is None:
             initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
         with naming.at(self._kf.built_in or naming.path_of(self.name)):
-            variable = Variable(initializer_of(initializer), shape, dtype, trainable, autocast, aggregation, name=name)
-        variable.regularizer, variable.constraint = regularizer_of(regularizer), constraint_of(constraint)
-        variable.overwrite_with_gradient = overwrite_with_gradient
+            variable = Variable(
+                face.definition_of(initializer), shape, dtype, trainable, autocast, aggregation, name=name
+            )
+        if regularizer is not None:
+            variable.regularizer = regularizer_of(regularizer)
+        if constraint is not None:
+            variable.constraint = constraint_of(constraint)
+        if overwrite_with_gradient is not False:
+            variable.overwrite_with_gradient = overwrite_with_gradient
         self._track(variable)
         return variable
 
@@ -282,11 +288,6 @@ def _holds_parts(value: Any) -> bool:
 def unique(items: list[Any]) -> list[Any]:
     """The items without those that are there already."""
     return list({id(i): i for i in items}.values())
-
-
-def initializer_of(identifier: Any) -> Any:
-    """The definition of an initializer in any of its forms."""
-    return face.definition_of(identifier)
 
 
 def regularizer_of(identifier: Any) -> Any:

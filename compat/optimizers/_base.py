@@ -298,8 +298,9 @@ def _check_gradients(grads: Any, trained: list[Variable]) -> None:
 def _variable(path: str, kind: type[Variable], *value: Any) -> Any:
     """A variable of an optimizer, from an array, or from an initializer, a shape and a dtype."""
     head, _, name = path.rpartition("/")
-    with naming.at(head or "optimizer"):
-        return kind(*value, trainable=False, autocast=False, name=name)
+    made = kind(*value, trainable=False, autocast=False, name=name)
+    made.path = f"{head or 'optimizer'}/{name}"  # whatever is around
+    return made
 
 
 _KINDS = {"learning_rate": "schedule", "inner_optimizer": "optimizer", "optimizer_map": "optimizer map"}

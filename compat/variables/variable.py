@@ -13,6 +13,7 @@ from compat.state import naming, scope
 from compat.variables.draw_weights import draw
 from kfun import dtypes, ops
 from kfun.graph import replace
+from kfun.initializers import Initializer
 from kfun.ops._kinds import Kind, register
 
 
@@ -50,8 +51,10 @@ class Variable:
         name = naming.auto_name(type(self).__name__) if name is None else name
         if not isinstance(name, str) or "/" in name:
             raise ValueError(f"Variable: expected a text without `/` as `name`; received {name!r}")
-        _one_of("aggregation", aggregation, (None, "none", "mean", "sum", "only_first_replica"))
-        _one_of("synchronization", synchronization, (None, "none", "on_read", "on_write", "auto"))
+        if aggregation not in _AGGREGATIONS:
+            raise _unknown("aggregation", aggregation, _AGGREGATIONS)
+        if synchronization not in _SYNCHRONIZATIONS:
+            raise _unknown("synchronization", synchronization, _SYNCHRONIZATIONS)
         self.name = name
         self.path = naming.path_of(self.name)
         self.trainable, self.autocast = bool(trainable), autocast
@@ -69,13 +72,14 @@ class Variable:
                     "Variable: an initializer needs to know a `shape`. "
                     f"Received: initializer={initializer} and shape=None, for variable path={self.path!r}"
                 )
-            if isinstance(shape, int) or any(s is None for s in shape):
+            if isinstance(shape, int) or None in shape:
                 raise ValueError(
                     "Variable: each size of `shape` must be known, none of them None. "
                     f"Received: shape={shape} for variable path={self.path!r}"
                 )
-            self._initializer = initializers.definition_of(initializer)
-            self.shape = tuple(int(s) for s in shape)
+            made = isinstance(initializer, Initializer)
+            self._initializer = initializer if made else initializers.definition_of(initializer)
+            self.shape = tuple(map(int, shape))
             self.dtype = dtypes.name(dtype or "float32")
         else:
             value = initializer.value if isinstance(initializer, Variable) else initializer
@@ -277,9 +281,12 @@ class Variable:
     __hash__ = object.__hash__  # by identity: variables are keys of dicts
 
 
-def _one_of(argument: str, value: Any, known: tuple) -> None:
-    if value not in known:
-        raise ValueError(f"{argument}: expected one of {known}; received {value!r}")
+_AGGREGATIONS = (None, "none", "mean", "sum", "only_first_replica")
+_SYNCHRONIZATIONS = (None, "none", "on_read", "on_write", "auto")
+
+
+def _unknown(argument: str, value: Any, known: tuple) -> ValueError:
+    return ValueError(f"{argument}: expected one of {known}; received {value!r}")
 
 
 def _callable(attribute: str, value: Any) -> Any:
