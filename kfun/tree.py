@@ -21,7 +21,7 @@ from kfun.precision import cast as cast
 
 def path_of(keys: tuple) -> str:
     """The path of a JAX key path: keys, indices and field names joined by "/"."""
-    return "/".join(str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in keys)
+    return "/".join([str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in keys])
 
 
 def map_with_path(function: Callable[[str, Any], Any], tree: Any) -> Any:

@@ -49,13 +49,13 @@ class Model(Trainer, Layer):
         super().__init__(*args, **kwargs)
         self._init_trainer()
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "layers":
-            raise AttributeError(
-                f"{type(self).__name__}: `layers` lists all layers of a model and cannot be set; keep your own under "
-                "another name (a Sequential changes by add() and pop())"
-            )
-        super().__setattr__(name, value)
+    def _refuse_layers(self, value: Any) -> None:
+        raise AttributeError(
+            f"{type(self).__name__}: `layers` lists all layers of a model and cannot be set; keep your own under "
+            "another name (a Sequential changes by add() and pop())"
+        )
+
+    _kf_setters = Layer._kf_setters | {"layers": _refuse_layers}
 
     def _saved_parts(self) -> list[tuple[str, Any]]:
         return in_saved_order(dict(super()._saved_parts()) | {"layers": self.layers})

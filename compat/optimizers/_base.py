@@ -12,6 +12,7 @@ from compat.optimizers import _overwriting as overwriting
 from compat.serialization.objects import arguments_of
 from compat.serialization.patterns import check_pattern
 from compat.state import naming, scope
+from compat.state.changes import quiet_setter
 from compat.state.paths import by_path
 from compat.variables.variable import Variable
 from kfun import ops, tree
@@ -29,14 +30,16 @@ class Base:
     revision = 0  # how often an argument was changed, which voids compiled steps
 
     def _setup(self, name: str | None) -> None:
-        self.name = name or naming.auto_name(type(self).__name__)
-        self.transformation = self._made()
-        self.built = False
-        self._inside = False  # whether this one is part of another, whose variables are its own too
-        self._entries = {path: self._first_variable(path, value) for path, value in self._first_values().items()}
-        self._variables: list[Variable] = list(self._entries.values())
-        self._trained: list[Variable] = []
-        self._own: list[Variable] = []  # what a subclass adds
+        keep = quiet_setter(type(self))
+        keep(self, "name", name or naming.auto_name(type(self).__name__))
+        keep(self, "transformation", self._made())
+        keep(self, "built", False)
+        keep(self, "_inside", False)  # whether this one is part of another, whose variables are its own too
+        entries = {path: self._first_variable(path, value) for path, value in self._first_values().items()}
+        keep(self, "_entries", entries)
+        keep(self, "_variables", list(entries.values()))
+        keep(self, "_trained", [])
+        keep(self, "_own", [])  # variables that a subclass adds
 
     def _first_values(self) -> dict[str, float]:
         """First values, by path in the state, of the variables that there are before `build`."""
@@ -52,11 +55,12 @@ class Base:
         """Makes the optimizer's variables for the variables that it will train."""
         if self.built:
             return
-        self._trained = list(variables)
-        self._params = list(by_path(self._trained))
-        self._variables = [*map(self._variable_of, self._listing()), *self._own]
-        self._form = self._present_form()
-        self.built = True
+        keep = quiet_setter(type(self))
+        keep(self, "_trained", list(variables))
+        keep(self, "_params", list(by_path(self._trained)))
+        keep(self, "_variables", [*map(self._variable_of, self._listing()), *self._own])
+        keep(self, "_form", self._present_form())
+        keep(self, "built", True)
 
     def _listing(self) -> list[_kfun.OptimizerVariable]:
         """What variables there are, in order."""
