@@ -101,8 +101,11 @@ class Definition:
     def _key(self) -> tuple:
         key = self.__dict__.get("_cached_key")
         if key is None:
-            values = [getattr(self, f.name) for f in dataclasses.fields(self)]
-            key = (type(self), *[v if v is None or type(v) is str else _static(v) for v in values])
+            parts: list[Any] = [type(self)]
+            for name, *_ in _converters(type(self)):
+                value = getattr(self, name)
+                parts.append(value if value is None or type(value) is str else _static(value))
+            key = tuple(parts)
             object.__setattr__(self, "_cached_key", key)
             object.__setattr__(self, "_cached_hash", hash(key))
         return key

@@ -8,6 +8,7 @@ compat's Functional model are both that one walk.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -110,7 +111,7 @@ class Node:
         self.target, self.args, self.kwargs = target, args, kwargs
         self.outputs: Any = None
 
-    @property
+    @functools.cached_property
     def inputs(self) -> list[SymbolicTensor]:
         """The symbolic tensors among the arguments, in order."""
         return list(tensors((self.args, self.kwargs)))

@@ -29,6 +29,11 @@ def map_with_path(function: Callable[[str, Any], Any], tree: Any) -> Any:
     return jax.tree_util.tree_map_with_path(lambda keys, leaf: function(path_of(keys), leaf), tree)
 
 
+def is_leaf(tree: Any) -> bool:
+    """Whether a tree is one leaf, no container of any."""
+    return jax.tree_util.all_leaves((tree,))
+
+
 def flatten(tree: Any) -> dict[str, Any]:
     """All leaves by path, in order."""
     return {path_of(keys): leaf for keys, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}

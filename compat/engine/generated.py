@@ -12,8 +12,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import jax
-
 from compat import activations, initializers
 from compat.engine import row_independence, spec_memo
 from compat.engine.layer import Layer, call_plan
@@ -125,13 +123,15 @@ class Generated(Layer):
             fields = {}
             for name in self._fields:
                 value = getattr(self, name)
-                fields[name] = self._field(value) if isinstance(value, _DEFINED) else value
+                fields[name] = value if type(value) in _PLAIN else self._field(value)
             made = self.definition_class(**fields)
             self.__dict__["_definition"] = made
         return made
 
     def _field(self, value: Any) -> Any:
-        return value.definition if isinstance(value, Generated) else initializers.definition_of(value)
+        if isinstance(value, Generated):
+            return value.definition
+        return initializers.definition_of(value) if isinstance(value, initializers.Initializer) else value
 
     @opened
     def build(self, input_shape: Any) -> None:
@@ -295,7 +295,6 @@ class Generated(Layer):
         return {k: v for k, v in config.items() if v is not None or k not in self._omitted}
 
 
-_DEFINED = (Generated, initializers.Initializer)  # what stands for a definition of its own
 _PLAIN = frozenset((type(None), bool, int, float, str, tuple))
 
 

@@ -126,7 +126,7 @@ class Operation:
     @property
     def input(self) -> Any:
         """The symbolic tensors that the layer was first called on."""
-        found = self._first_node("input").inputs
+        found = list(self._first_node("input").inputs)
         return found[0] if len(found) == 1 else found
 
     @property

@@ -88,10 +88,10 @@ class Tracking(Operation):
         dtype = dtypes.name(dtype) if dtype is not None else self.variable_dtype
         if initializer is None:
             initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
-        with naming.at(self._kf.built_in or naming.path_of(self.name)):
-            variable = Variable(
-                face.definition_of(initializer), shape, dtype, trainable, autocast, aggregation, name=name
-            )
+        within = self._kf.built_in or naming.path_of(self.name)
+        variable = Variable(
+            face.definition_of(initializer), shape, dtype, trainable, autocast, aggregation, name=name, _within=within
+        )
         if regularizer is not None:
             variable.regularizer = regularizer_of(regularizer)
         if constraint is not None:

@@ -67,10 +67,10 @@ class Metric:
         self, shape: Any, initializer: Any, dtype: Any = None, aggregation: str = "sum", name: str | None = None
     ):
         """Makes a variable of the metric."""
-        with naming.under(self.name):
-            variable = Variable(
-                _initializer(initializer), tuple(shape), dtype or self._dtype, False, False, aggregation, name=name
-            )
+        variable = Variable(
+            _initializer(initializer), tuple(shape), dtype or self._dtype, False, False, aggregation, name=name,
+            _within=naming.path_of(self.name),
+        )  # fmt: skip
         if id(variable) not in map(id, self._own):
             self._own.append(variable)
             note_assignment()

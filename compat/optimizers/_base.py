@@ -85,13 +85,15 @@ class Base:
         """
         numbers = {id(v): i for i, v in enumerate(self._variables)}
         state = jax.eval_shape(self.transformation.init, self._specs())
-
-        def number(path: str, _: Any) -> int:
+        leaves, structure = jax.tree_util.tree_flatten_with_path(state)
+        found = []
+        for keys, _ in leaves:
+            path = tree.path_of(keys)
             if self.built or path == "learning_rate":  # a changed definition may ask for what there is not
-                return numbers.get(id(self._entries.get(path)), _NOWHERE)
-            return numbers[id(self._entries[path])]
-
-        form = tree.map_with_path(number, state)
+                found.append(numbers.get(id(self._entries.get(path)), _NOWHERE))
+            else:
+                found.append(numbers[id(self._entries[path])])
+        form = jax.tree.unflatten(structure, found)
         return form | {"own": [numbers[id(v)] for v in self._own]} if self._own else form
 
     def state_of(self, values: Any) -> Any:
@@ -302,9 +304,7 @@ def _check_gradients(grads: Any, trained: list[Variable]) -> None:
 def _variable(path: str, kind: type[Variable], *value: Any) -> Any:
     """A variable of an optimizer, from an array, or from an initializer, a shape and a dtype."""
     head, _, name = path.rpartition("/")
-    made = kind(*value, trainable=False, autocast=False, name=name)
-    made.path = f"{head or 'optimizer'}/{name}"  # whatever is around
-    return made
+    return kind(*value, trainable=False, autocast=False, name=name, _within=head or "optimizer")
 
 
 _KINDS = {"learning_rate": "schedule", "inner_optimizer": "optimizer", "optimizer_map": "optimizer map"}

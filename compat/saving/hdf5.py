@@ -27,6 +27,7 @@ _LEAST = 64 << 20  # bytes that the arrays of a file, however small, may have
 _DEFLATE = 1100  # how much larger than its stored bytes an array may be: deflate reaches 1032
 _SMALL_CHUNK = 1 << 20  # bytes that a chunk may have, however small its array is now
 _FILTERS = ([], [h5z.FILTER_SHUFFLE], [h5z.FILTER_DEFLATE], [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE])
+_NO_NAMES = ("", ".")  # which the library takes for the group itself
 _LINKS = {h5l.TYPE_SOFT: "SoftLink", h5l.TYPE_EXTERNAL: "ExternalLink"}
 
 
@@ -103,14 +104,12 @@ class Group:
 
     def __contains__(self, path: str) -> bool:
         holder, name = self._holder(path)
-        return holder is not None and holder._has(name)
+        known = holder is not None and name not in _NO_NAMES and "\0" not in name
+        return known and holder.handle.links.exists(name.encode())
 
     def _holder(self, path: str) -> tuple[Group | None, str]:
         folder, separator, name = path.rpartition("/")
         return (self.group(folder) if separator else self), name
-
-    def _has(self, name: str) -> bool:
-        return name not in ("", ".") and "\0" not in name and self.handle.links.exists(name.encode())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
@@ -138,7 +137,7 @@ class Group:
 
     def _object(self, name: str) -> Described | None:
         """What an object of the group says of itself; None if there is none of that name."""
-        if not self._has(name):
+        if name in _NO_NAMES or "\0" in name or not self.handle.links.exists(name.encode()):
             return None
         link = self.handle.links.get_info(name.encode())
         if link.type != h5l.TYPE_HARD:

@@ -10,9 +10,11 @@ Source: "HDF5 File Format Specification Version 3.0", The HDF Group.
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from compat.saving.stored_attributes import VARIABLE, Attribute, attribute_of
@@ -22,25 +24,31 @@ _UNDEFINED = (1 << 64) - 1
 _SPACE, _LINK_INFO, _TYPE, _EXTERNAL, _LAYOUT, _ATTRIBUTE = 0x01, 0x02, 0x03, 0x07, 0x08, 0x0C
 _CONTINUATION, _TREE_OF_NAMES, _ATTRIBUTE_INFO = 0x10, 0x11, 0x15
 _MOST_TYPE = 4096  # bytes of the description of a number's type
+_WHOLE = 1 << 20  # bytes of a file that are kept in memory
 _DEEPEST = 32  # levels of a tree
+_DIRECT = (b"\3\0", b"\3\1")  # layouts of version 3 without chunks
 _FIRST = "<HHBxxx"  # kind, length and flags of a message, in headers of the first version
 _TEXTS = 8  # how often the bytes of a file may be read as texts
 
 
+class _Parts:
+    """The bytes of a file that is not in memory, to be cut out of like those of one that is."""
+
+    def __init__(self, file: Any):
+        self.file = file
+
+    def __getitem__(self, part: slice) -> bytes:
+        self.file.seek(part.start)
+        return self.file.read(part.stop - part.start)
+
+
 class Described:
-    """What an object of the file says of itself.
+    """What an object of the file says of itself."""
 
-    Args:
-        address: of its header.
-    """
-
-    __slots__ = ("address", "attributes", "dense", "group")
-
-    def __init__(self, address: int):
-        self.address = address
-        self.group = False  # else it is an array or a type
-        self.dense = False  # whether it keeps attributes apart, which are not read
-        self.attributes: dict[str, Attribute] = {}
+    address: int  # of its header
+    group = False  # else it is an array or a type
+    dense = False  # whether it keeps attributes apart, which are not read
+    attributes: Mapping[str, Attribute] = MappingProxyType({})
 
     def attribute(self, name: str) -> Attribute | None:
         """An attribute, None if there is none of that name."""
@@ -63,6 +71,9 @@ class ObjectHeaders:
     def __init__(self, file: Any):
         self.file = file
         self.size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        # A small file is kept, so that its parts are cut out of it; of a large one each is read when it is asked for.
+        self._content = file.read() if self.size <= _WHOLE else _Parts(file)
         self.left, self.texts_left = self.size, _TEXTS * self.size
         self._described: dict[int, Described] = {}
         self._heaps: dict[int, dict[int, bytes]] = {}
@@ -73,8 +84,7 @@ class ObjectHeaders:
         """A part of the file."""
         if address + size > self.size:
             raise ValueError(f"it refers to bytes {address:,} to {address + size:,}, and has {self.size:,}")
-        self.file.seek(address)
-        found = self.file.read(size)
+        found = self._content[address : address + size]
         if len(found) != size:
             raise ValueError("it ends too early")
         return found
@@ -84,7 +94,9 @@ class ObjectHeaders:
         self.left -= size
         if self.left < 0:
             raise ValueError("its parts overlap: together they are larger than the file, which is refused")
-        return self.bytes(address, size)
+        if address + size <= self.size and len(found := self._content[address : address + size]) == size:
+            return found
+        return self.bytes(address, size)  # which says what is wrong
 
     def _superblock(self) -> int:
         """The address of the root group."""
@@ -165,7 +177,8 @@ class ObjectHeaders:
 
     def _read(self, address: int) -> Described:
         """Follows the messages of an object, in all blocks of its header."""
-        found = Described(address)
+        found = Described()
+        found.address = address
         start, size, head, extra = self._header(address)
         blocks, step = [(start, size)], struct.calcsize(head) + extra
         for start, size in blocks:
@@ -182,6 +195,8 @@ class ObjectHeaders:
                     blocks.append((place, more) if head == _FIRST else (place + 4, max(more - 8, 0)))
                 elif flags & 2:
                     raise ValueError("an object shares a part of its description with others, which is refused")
+                elif kind == _LAYOUT and length > 2 and body[:2] in _DIRECT:
+                    continue  # the data are at one place or in the header itself: there is nothing to follow
                 elif kind in _FOLLOWED:
                     _FOLLOWED[kind](self, found, body)
                 elif kind == _TYPE and length > _MOST_TYPE:
@@ -208,7 +223,7 @@ class ObjectHeaders:
         name, attribute = attribute_of(body)
         if name in found.attributes:
             raise ValueError(f"an object has two attributes {name!r}")
-        found.attributes[name] = attribute
+        found.attributes = {**found.attributes, name: attribute}
 
     def _links(self, found: Described, body: bytes) -> None:
         self._dense(body, 8)
@@ -278,7 +293,7 @@ class ObjectHeaders:
                 level = head[5]
                 used = int.from_bytes(head[6:8], "little")
                 entries = self._once(node + 24, used * (key + 8))
-                below += [place for (place,) in struct.iter_unpack(f"<{key}xQ", entries)]
+                below += itertools.chain.from_iterable(struct.iter_unpack(f"<{key}xQ", entries))
             if level == 0:
                 if self._trees.intersection(below) or len(set(below)) != len(below):
                     raise ValueError("a tree of names or chunks comes to one place twice, which is refused")

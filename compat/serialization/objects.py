@@ -156,16 +156,20 @@ def deserialize_as(kind: str, config: Any, custom_objects: dict | None = None) -
         return None
     if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
         raise wrong(kind, f"no object, but are {config!r:.80}", config)
-    if is_reading() and not custom_objects:  # a part of data that are read already, under the names known there
-        return _of_kind(kind, config)
+    # A part of data that are read already is read under what holds for them.
+    with _AS_IT_IS if is_reading() and not custom_objects else _around(custom_objects):
+        if str(config["class_name"]).startswith("__"):
+            return check(kind, _special(config), config)
+        return _made(config, kind)
+
+
+_AS_IT_IS = contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _around(custom_objects: dict | None) -> Iterator[None]:
     with _outermost(), CustomObjectScope(custom_objects), reading():
-        return _of_kind(kind, config)
-
-
-def _of_kind(kind: str, config: dict) -> Any:
-    if str(config["class_name"]).startswith("__"):
-        return check(kind, _special(config), config)
-    return _made(config, kind)
+        yield
 
 
 def deserialize_all_as(kind: str, config: Any) -> Any:

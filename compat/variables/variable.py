@@ -46,6 +46,7 @@ class Variable:
         name: str | None = None,
         **kwargs: Any,
     ):
+        within = kwargs.pop("_within", None)  # the path around it, if that is not the one of here and now
         if kwargs:
             raise TypeError(f"Variable: unknown arguments {sorted(kwargs)}")
         name = naming.auto_name(type(self).__name__) if name is None else name
@@ -56,7 +57,7 @@ class Variable:
         if synchronization not in _SYNCHRONIZATIONS:
             raise _unknown("synchronization", synchronization, _SYNCHRONIZATIONS)
         self.name = name
-        self.path = naming.path_of(self.name)
+        self.path = naming.path_of(name) if within is None else f"{within}/{name}"
         self.trainable, self.autocast = bool(trainable), autocast
         self._declared_trainable = bool(trainable)  # whether a definition counts it to its params
         self.aggregation, self.synchronization = aggregation or "none", synchronization or "none"
@@ -184,13 +185,15 @@ class Variable:
         value = value.value if isinstance(value, Variable) else value
         if isinstance(value, np.ndarray) and value.dtype != self.dtype:
             value = self._as_own(value)
-        value = ops.convert_to_tensor(value)
+        if not isinstance(value, jax.Array):
+            value = ops.convert_to_tensor(value)
         if tuple(value.shape) != self.shape:
             raise ValueError(
                 "assign: the shapes of the variable and of its new value must "
                 f"match. Variable {self.path!r} has shape {self.shape}; received a value of shape {tuple(value.shape)}"
             )
-        value = ops.cast(value, self.dtype)
+        if value.dtype != self.dtype:
+            value = ops.cast(value, self.dtype)
         inside = scope.current()
         if inside is not None:
             inside.set(self, value)
