@@ -295,7 +295,7 @@ class Generated(Layer):
         return {k: v for k, v in config.items() if v is not None or k not in self._omitted}
 
 
-_PLAIN = frozenset((type(None), bool, int, float, str, tuple))
+_PLAIN = frozenset((type(None), bool, int, float, str))
 
 
 @functools.cache

@@ -87,7 +87,10 @@ class Persistent(Tracking):
 
     def _saved_parts(self) -> list[tuple[str, Any]]:
         """What may have a place of its own in a file of weights: attributes, and properties of the user's classes."""
-        found = {k: v for k, v in vars(self).items() if type(v) not in _PLAIN and not k.startswith(("_kf", "__"))}
+        found = {}
+        for name, value in vars(self).items():
+            if type(value) not in _PLAIN and not name.startswith(("_kf", "__")):
+                found[name] = value
         if type(self).__module__.partition(".")[0] != "compat":
             found |= _properties(self)
         return in_saved_order(found)

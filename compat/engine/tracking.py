@@ -182,7 +182,9 @@ class Tracking(Operation):
 
     def _find_variables(self) -> list[Variable]:
         trainable, other = self._own()
-        found = [*trainable, *other, *(seed.state for seed in self._seed_generators)]
+        found = [*trainable, *other]
+        for seed in self._seed_generators:
+            found.append(seed.state)
         for layer in self._sublayers():
             found += layer.variables
         return unique(found)
@@ -292,7 +294,7 @@ _HOLDING = (*_PARTS, list, tuple, dict)  # a part, or what may have some in it
 
 def unique(items: list[Any]) -> list[Any]:
     """The items without those that are there already."""
-    return list({id(i): i for i in items}.values())
+    return list(dict(zip(map(id, items), items, strict=True)).values())
 
 
 def regularizer_of(identifier: Any) -> Any:

@@ -17,6 +17,7 @@ from compat.state.paths import by_path
 from compat.variables.variable import Variable
 from kfun import ops, tree
 from kfun import optim as _kfun
+from kfun.initializers import Zeros
 from kfun.optim import _transform
 
 Values = dict[str, Any]  # of trained variables, by path
@@ -58,7 +59,7 @@ class Base:
         keep = quiet_setter(type(self))
         keep(self, "_trained", list(variables))
         keep(self, "_params", list(by_path(self._trained)))
-        keep(self, "_variables", [*map(self._variable_of, self._listing()), *self._own])
+        keep(self, "_variables", [*self._all_variables(), *self._own])
         keep(self, "_form", self._present_form())
         keep(self, "built", True)
 
@@ -69,14 +70,18 @@ class Base:
     def _specs(self) -> Values:
         return {path: v.spec for path, v in zip(self._params, self._trained, strict=True)}
 
-    def _variable_of(self, entry: _kfun.OptimizerVariable) -> Variable:
-        """The variable of an entry of the state, or of zeros if it is not in there."""
-        if entry.state_path is None:
-            return _variable(entry.path, Variable, "zeros", entry.shape, entry.dtype)
-        if entry.state_path not in self._entries:
-            made = _variable(entry.path, _Slot, "zeros", entry.shape, entry.dtype)
-            self._entries[entry.state_path], made.optimizer, made.state_path = made, self, entry.state_path
-        return self._entries[entry.state_path]
+    def _all_variables(self) -> list[Variable]:
+        """The variables of the entries of the state, and of zeros for what is not in there."""
+        found = []
+        for entry in self._listing():
+            if entry.state_path is None:
+                found.append(_variable(entry.path, Variable, _ZEROS, entry.shape, entry.dtype))
+                continue
+            if entry.state_path not in self._entries:
+                made = _variable(entry.path, _Slot, _ZEROS, entry.shape, entry.dtype)
+                self._entries[entry.state_path], made.optimizer, made.state_path = made, self, entry.state_path
+            found.append(self._entries[entry.state_path])
+        return found
 
     def _present_form(self) -> Any:
         """The state of the present definition with the number of its variable in place of each entry.
@@ -278,6 +283,7 @@ class Base:
             )
 
 
+_ZEROS = Zeros()
 _NOWHERE = -1  # in place of a variable's number
 
 

@@ -13,8 +13,7 @@ from __future__ import annotations
 import itertools
 import os
 import struct
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 from compat.saving.stored_attributes import VARIABLE, Attribute, attribute_of
@@ -34,12 +33,14 @@ _TEXTS = 8  # how often the bytes of a file may be read as texts
 class _Parts:
     """The bytes of a file that is not in memory, to be cut out of like those of one that is."""
 
-    def __init__(self, file: Any):
-        self.file = file
+    def __init__(self, file: Any, size: int):
+        self.file, self.size = file, size
 
     def __getitem__(self, part: slice) -> bytes:
+        if part.start > self.size:
+            return b""
         self.file.seek(part.start)
-        return self.file.read(part.stop - part.start)
+        return self.file.read(min(part.stop, self.size) - part.start)
 
 
 class Described:
@@ -48,7 +49,7 @@ class Described:
     address: int  # of its header
     group = False  # else it is an array or a type
     dense = False  # whether it keeps attributes apart, which are not read
-    attributes: Mapping[str, Attribute] = MappingProxyType({})
+    attributes: dict[str, Attribute]
 
     def attribute(self, name: str) -> Attribute | None:
         """An attribute, None if there is none of that name."""
@@ -73,7 +74,7 @@ class ObjectHeaders:
         self.size = file.seek(0, os.SEEK_END)
         file.seek(0)
         # A small file is kept, so that its parts are cut out of it; of a large one each is read when it is asked for.
-        self._content = file.read() if self.size <= _WHOLE else _Parts(file)
+        self._content = file.read() if self.size <= _WHOLE else _Parts(file, self.size)
         self.left, self.texts_left = self.size, _TEXTS * self.size
         self._described: dict[int, Described] = {}
         self._heaps: dict[int, dict[int, bytes]] = {}
@@ -178,8 +179,11 @@ class ObjectHeaders:
     def _read(self, address: int) -> Described:
         """Follows the messages of an object, in all blocks of its header."""
         found = Described()
-        found.address = address
-        start, size, head, extra = self._header(address)
+        found.address, found.attributes = address, {}
+        first = self._content[address : address + 16]
+        start, size, head, extra = address + 16, int.from_bytes(first[8:12], "little"), _FIRST, 0
+        if len(first) < 16 or first[0] != 1:
+            start, size, head, extra = self._later_header(address)
         blocks, step = [(start, size)], struct.calcsize(head) + extra
         for start, size in blocks:
             block, at = self._once(start, size), 0
@@ -203,16 +207,11 @@ class ObjectHeaders:
                     raise ValueError("an array has a type that is no number")
         return found
 
-    def _header(self, address: int) -> tuple[int, int, str, int]:
-        """Where the first block of a header is, its size, the form of a message's head, and the bytes behind that."""
+    def _later_header(self, address: int) -> tuple[int, int, str, int]:
+        """Of the second version: where the first block is, its size, how a message begins, the bytes behind that."""
         first = self.bytes(address, 16)
-        if first[0] == 1:
-            return address + 16, int.from_bytes(first[8:12], "little"), _FIRST, 0
-        if first[:4] == b"OHDR":
-            return self._second_version(address, first)
-        raise ValueError("an object is not where it should be")
-
-    def _second_version(self, address: int, first: bytes) -> tuple[int, int, str, int]:
+        if first[:4] != b"OHDR":
+            raise ValueError("an object is not where it should be")
         flags, start = first[5], address + 6
         start += 16 * bool(flags & 0x20) + 4 * bool(flags & 0x10)
         width = 1 << (flags & 3)
@@ -223,7 +222,7 @@ class ObjectHeaders:
         name, attribute = attribute_of(body)
         if name in found.attributes:
             raise ValueError(f"an object has two attributes {name!r}")
-        found.attributes = {**found.attributes, name: attribute}
+        found.attributes[name] = attribute
 
     def _links(self, found: Described, body: bytes) -> None:
         self._dense(body, 8)
@@ -287,9 +286,11 @@ class ObjectHeaders:
                 if node in self._trees:
                     raise ValueError("a tree of names or chunks comes to one place twice, which is refused")
                 self._trees.add(node)
-                head = self._once(node, 24)
-                if head[:4] != b"TREE" or head[4] != kind or (level >= 0 and head[5] != level):
+                head = self._content[node : node + 24]
+                if head[:4] != b"TREE" or len(head) < 24 or head[4] != kind or (level >= 0 and head[5] != level):
+                    self._once(node, 24)  # which says if there is no room for one
                     raise ValueError("a tree of names or chunks is damaged")
+                self.left -= 24
                 level = head[5]
                 used = int.from_bytes(head[6:8], "little")
                 entries = self._once(node + 24, used * (key + 8))
@@ -305,10 +306,12 @@ class ObjectHeaders:
         """Follows the list of free places in a group's heap of names, and the tree of its names."""
         found.group = True
         tree, address = struct.unpack_from("<2Q", body)
-        head = self._once(address, 32)
-        size, free, data = struct.unpack_from("<3Q", head, 8)
-        if head[:4] != b"HEAP":
+        head = self._content[address : address + 32]
+        if head[:4] != b"HEAP" or len(head) < 32:
+            self._once(address, 32)  # which says if there is no room for one
             raise ValueError("a heap of names is not where it should be")
+        self.left -= 32
+        size, free, data = struct.unpack_from("<3Q", head, 8)
         block, seen = self._once(data, size), set()
         while free != 1:  # which ends the list
             if free in seen or free + 16 > size:

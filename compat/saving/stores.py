@@ -122,7 +122,9 @@ def write(root: Any, target: Any, skipped: Iterable[Any] | None = None) -> None:
                 obj.save_own_variables(Entry(group))
 
 
-def read(root: Any, source: Any, skip_mismatch: bool = False, skipped: Iterable[Any] | None = None) -> None:
+def read(
+    root: Any, source: Any, skip_mismatch: bool = False, skipped: Iterable[Any] | None = None
+) -> list[tuple[str, Any]]:
     """Reads all variables under `root` from an HDF5 file.
 
     Args:
@@ -131,15 +133,20 @@ def read(root: Any, source: Any, skip_mismatch: bool = False, skipped: Iterable[
         skip_mismatch: whether objects whose variables do not fit are left as they are.
         skipped: objects to leave as they are, with what is under them.
 
+    Returns:
+        What `walk` gave on the way.
+
     Raises:
         ValueError: if the file is no HDF5, objects do not fit, or it holds what is refused. Objects that come
             before the one that does not fit have the file's variables then.
     """
     with opened(source) as file:
-        fill(root, lambda path: [file.group(path)], skip_mismatch, skipped)
+        return fill(root, lambda path: [file.group(path)], skip_mismatch, skipped)
 
 
-def fill(root: Any, groups: Callable, skip_mismatch: bool = False, skipped: Iterable[Any] | None = None) -> None:
+def fill(
+    root: Any, groups: Callable, skip_mismatch: bool = False, skipped: Iterable[Any] | None = None
+) -> list[tuple[str, Any]]:
     """Reads all variables under `root`.
 
     Args:
@@ -147,8 +154,11 @@ def fill(root: Any, groups: Callable, skip_mismatch: bool = False, skipped: Iter
         groups: gives the groups of a path such as `"layers/dense/vars"`.
         skip_mismatch: whether objects whose variables do not fit are left as they are.
         skipped: objects to leave as they are, with what is under them.
+
+    Returns:
+        What `walk` gave on the way.
     """
-    failed = []
+    failed, walked = [], []
     others: dict[int, list[str]] = {}
 
     def found(obj: Any, path: str) -> list[Any]:
@@ -161,6 +171,7 @@ def fill(root: Any, groups: Callable, skip_mismatch: bool = False, skipped: Iter
         return next((g for g in named if any(part is not None for part in g)), given)
 
     for path, obj in walk(root, skipped):
+        walked.append((path, obj))
         if not hasattr(obj, "load_own_variables"):
             continue
         label = f"{type(obj).__name__} {getattr(obj, 'name', '')!r}"
@@ -172,6 +183,7 @@ def fill(root: Any, groups: Callable, skip_mismatch: bool = False, skipped: Iter
             failed.append(label)
     if failed:
         warnings.warn(f"not loaded, because they do not fit the file: {', '.join(failed)}", stacklevel=4)
+    return walked
 
 
 def _load(obj: Any, groups: list[Any], label: str) -> None:
