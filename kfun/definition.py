@@ -104,7 +104,11 @@ class Definition:
             parts: list[Any] = [type(self)]
             for name, *_ in _converters(type(self)):
                 value = getattr(self, name)
-                parts.append(value if value is None or type(value) is str else _static(value))
+                kind = type(value)
+                if value is None or kind is str:
+                    parts.append(value)
+                else:
+                    parts.append((kind, value) if kind is int or kind is bool else _static(value))
             key = tuple(parts)
             object.__setattr__(self, "_cached_key", key)
             object.__setattr__(self, "_cached_hash", hash(key))

@@ -21,7 +21,10 @@ from kfun.precision import cast as cast
 
 def path_of(keys: tuple) -> str:
     """The path of a JAX key path: keys, indices and field names joined by "/"."""
-    return "/".join([str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in keys])
+    parts = []
+    for k in keys:
+        parts.append(str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))))
+    return "/".join(parts)
 
 
 def map_with_path(function: Callable[[str, Any], Any], tree: Any) -> Any:

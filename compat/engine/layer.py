@@ -179,7 +179,7 @@ class Layer(Buildable):
         if isinstance(tree, (list, tuple)) and any(is_data(v) for v in tree):
             items = [self._converted(v) for v in tree]
             return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
-        if not hasattr(tree, "dtype") or not hasattr(tree, "shape") or isinstance(tree, (Variable, SymbolicTensor)):
+        if isinstance(tree, (Variable, SymbolicTensor)) or not hasattr(tree, "dtype") or not hasattr(tree, "shape"):
             return tree  # what is symbolic is converted when the graph runs
         if self.autocast and dtypes.name(tree.dtype) != self.compute_dtype and _castable(tree, self.compute_dtype):
             mask = masks.get(tree)
