@@ -117,10 +117,10 @@ def name(dtype) -> str:
     Raises:
         ValueError: if the dtype is not one of `kfun.dtypes.ALL`.
     """
-    if type(dtype) is str and dtype in _CANONICAL:
-        return dtype
     if hasattr(dtype, "as_numpy_dtype"):  # TensorFlow's, as keys of a memo, stop torch.compile
         dtype = dtype.name
+    if type(dtype) is str and dtype in _CANONICAL:
+        return dtype
     try:
         return _name(dtype)
     except TypeError as error:
