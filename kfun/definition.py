@@ -79,8 +79,10 @@ class Definition:
         REGISTRY[registered_name(cls)] = cls
 
     def __post_init__(self):
-        for name, convert in _converters(type(self)):
+        for name, kept, convert in _converters(type(self)):
             value = getattr(self, name)
+            if type(value) in kept:
+                continue
             try:
                 new = convert(value)
             except (TypeError, ValueError) as error:
@@ -89,7 +91,8 @@ class Definition:
                 raise kind(f"{type(self).__name__}: {said}") from None
             if new is not value:
                 object.__setattr__(self, name, new)
-        self.check()
+        if type(self).check is not Definition.check:
+            self.check()
 
     def check(self) -> None:
         """Raises ValueError if fields contradict each other; a subclass's own rules go here."""
@@ -98,7 +101,15 @@ class Definition:
     def _key(self) -> tuple:
         key = self.__dict__.get("_cached_key")
         if key is None:
-            key = (type(self), *(_static(getattr(self, f.name)) for f in dataclasses.fields(self)))
+            parts: list[Any] = [type(self)]
+            for name, *_ in _converters(type(self)):
+                value = getattr(self, name)
+                kind = type(value)
+                if value is None or kind is str:
+                    parts.append(value)
+                else:
+                    parts.append((kind, value) if kind is int or kind is bool else _static(value))
+            key = tuple(parts)
             object.__setattr__(self, "_cached_key", key)
             object.__setattr__(self, "_cached_hash", hash(key))
         return key
@@ -237,8 +248,9 @@ def _from_json(value: Any, objects: Mapping[str, Definition] | None) -> Any:
 
 
 @functools.cache
-def _converters(cls: type) -> tuple[tuple[str, Callable], ...]:
-    return tuple((f.name, _converter(_hint(cls, f.name))) for f in dataclasses.fields(cls))
+def _converters(cls: type) -> tuple[tuple[str, frozenset[type], Callable], ...]:
+    """The fields of a class: the name, the types whose values stay as they are, and what converts all others."""
+    return tuple((f.name, *_converter(_hint(cls, f.name))) for f in dataclasses.fields(cls))
 
 
 def _hint(cls: type, field: str) -> Any:
@@ -257,21 +269,27 @@ def _hint(cls: type, field: str) -> Any:
 def _default(cls: type, field: str) -> Any:
     f = next(f for f in dataclasses.fields(cls) if f.name == field)
     value = f.default if f.default is not dataclasses.MISSING else f.default_factory()  # type: ignore[misc]
-    return dict(_converters(cls))[field](value)
+    kept, convert = next((kept, convert) for name, kept, convert in _converters(cls) if name == field)
+    return value if type(value) in kept else convert(value)
 
 
-def _converter(hint: Any) -> Callable[[Any], Any]:
+_NOTHING = frozenset((type(None),))
+_PLAIN = frozenset((bool, int, float, str)) | _NOTHING
+
+
+def _converter(hint: Any) -> tuple[frozenset[type], Callable[[Any], Any]]:
+    """The types whose values stay as they are in a field of this annotation, and what converts all others."""
     if typing.get_origin(hint) is Annotated:
         for extra in hint.__metadata__:
             if isinstance(extra, Convert):
-                return extra.convert
+                return frozenset(), extra.convert
         return _converter(hint.__origin__)
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         options = [a for a in typing.get_args(hint) if a is not type(None)]
-        optional = len(options) < len(typing.get_args(hint))
-        inner = _converter(options[0]) if len(options) == 1 else _freeze
-        return (lambda v: None if v is None else inner(v)) if optional else inner
-    return {int: _to_int, float: _to_float, bool: _to_bool, str: _to_str}.get(hint, _freeze)
+        kept, convert = _converter(options[0]) if len(options) == 1 else (_PLAIN, _freeze)
+        return (kept | _NOTHING if len(options) < len(typing.get_args(hint)) else kept), convert
+    known = {int: _to_int, float: _to_float, bool: _to_bool, str: _to_str}.get(hint)
+    return (_PLAIN, _freeze) if known is None else (frozenset((hint,)), known)
 
 
 def _to_int(value: Any) -> int:

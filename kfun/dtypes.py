@@ -11,6 +11,7 @@ INTEGERS = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "in
 COMPLEX = ("complex64", "complex128")
 FLOAT8 = ("float8_e4m3fn", "float8_e5m2")
 ALL = ("bool", *INTEGERS, *FLOATS, *COMPLEX, *FLOAT8, "string")
+_CANONICAL = dict.fromkeys(ALL)
 
 # JAX's lattice: an edge leads to the types that a type may widen to. "int", "float" and
 # "complex" are the weak types of Python scalars.
@@ -118,6 +119,8 @@ def name(dtype) -> str:
     """
     if hasattr(dtype, "as_numpy_dtype"):  # TensorFlow's, as keys of a memo, stop torch.compile
         dtype = dtype.name
+    if type(dtype) is str and dtype in _CANONICAL:
+        return dtype
     try:
         return _name(dtype)
     except TypeError as error:

@@ -8,7 +8,8 @@ compat's Functional model are both that one walk.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from kfun import _shape_rules, abstract, ops
@@ -110,7 +111,7 @@ class Node:
         self.target, self.args, self.kwargs = target, args, kwargs
         self.outputs: Any = None
 
-    @property
+    @functools.cached_property
     def inputs(self) -> list[SymbolicTensor]:
         """The symbolic tensors among the arguments, in order."""
         return list(tensors((self.args, self.kwargs)))
@@ -118,14 +119,19 @@ class Node:
 
 def tensors(tree: Any) -> Iterator[SymbolicTensor]:
     """The symbolic tensors in nested lists, tuples and dicts, in order."""
-    if isinstance(tree, SymbolicTensor):
-        yield tree
-    elif isinstance(tree, dict):
-        for value in tree.values():
-            yield from tensors(value)
-    elif isinstance(tree, (list, tuple)):
-        for value in tree:
-            yield from tensors(value)
+    found: list[SymbolicTensor] = []
+    _gather((tree,), found)
+    return iter(found)
+
+
+def _gather(items: Iterable, found: list[SymbolicTensor]) -> None:
+    for item in items:
+        if isinstance(item, SymbolicTensor):
+            found.append(item)
+        elif isinstance(item, (list, tuple)):
+            _gather(item, found)
+        elif isinstance(item, dict):
+            _gather(item.values(), found)
 
 
 def is_symbolic(tree: Any) -> bool:
@@ -138,11 +144,10 @@ def replace(tree: Any, function: Callable, leaf: type | tuple[type, ...]) -> Any
     if isinstance(tree, leaf):
         return function(tree)
     if isinstance(tree, dict):
-        return {k: replace(v, function, leaf) for k, v in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(replace(v, function, leaf) for v in tree))
+        return {k: replace(v, function, leaf) for k, v in tree.items()} if tree else {}
     if isinstance(tree, (list, tuple)):
-        return type(tree)(replace(v, function, leaf) for v in tree)
+        items = [replace(v, function, leaf) for v in tree]
+        return type(tree)(*items) if isinstance(tree, tuple) and hasattr(tree, "_fields") else type(tree)(items)
     return tree
 
 

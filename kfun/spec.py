@@ -25,7 +25,10 @@ class Spec:
     dtype: str = "float32"
 
     def __post_init__(self):
-        object.__setattr__(self, "shape", tuple(_size(s) for s in self.shape))
+        shape = tuple(self.shape)
+        if not _KNOWN.issuperset(map(type, shape)):
+            shape = tuple(map(_size, shape))
+        object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "dtype", dtypes.name(self.dtype))
 
     @property
@@ -41,6 +44,9 @@ class Spec:
         if not hasattr(x, "shape") or not hasattr(x, "dtype"):
             raise TypeError(f"expected an array or a Spec; received {type(x).__name__}: {x!r:.80}")
         return cls(tuple(x.shape), x.dtype)
+
+
+_KNOWN = frozenset((int, type(None)))  # what sizes are mostly, and stay
 
 
 def _size(size: Any) -> int | None:

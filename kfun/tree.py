@@ -21,12 +21,20 @@ from kfun.precision import cast as cast
 
 def path_of(keys: tuple) -> str:
     """The path of a JAX key path: keys, indices and field names joined by "/"."""
-    return "/".join(str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in keys)
+    parts = []
+    for k in keys:
+        parts.append(str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))))
+    return "/".join(parts)
 
 
 def map_with_path(function: Callable[[str, Any], Any], tree: Any) -> Any:
     """`function(path, leaf)` of each leaf."""
     return jax.tree_util.tree_map_with_path(lambda keys, leaf: function(path_of(keys), leaf), tree)
+
+
+def is_leaf(tree: Any) -> bool:
+    """Whether a tree is one leaf, no container of any."""
+    return jax.tree_util.all_leaves((tree,))
 
 
 def flatten(tree: Any) -> dict[str, Any]:

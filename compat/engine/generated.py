@@ -7,13 +7,13 @@ values of its variables, and puts the new state back. No mathematics happens her
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
+from collections.abc import Callable
 from typing import Any
 
-import jax
-
 from compat import activations, initializers
-from compat.engine import row_independence
+from compat.engine import row_independence, spec_memo
 from compat.engine.layer import Layer, call_plan
 from compat.engine.operation import Operation
 from compat.engine.persistence import opened
@@ -27,7 +27,7 @@ from compat.state import padded_rows, remat, scope, settings
 from compat.state.changes import note_change
 from compat.variables.seeds import SeedGenerator
 from kfun import dtypes, ops
-from kfun.graph import SymbolicTensor, tensors
+from kfun.graph import tensors
 from kfun.layer import Layer as Definition
 from kfun.layer import declared_by
 from kfun.spec import Spec
@@ -67,6 +67,7 @@ class Generated(Layer):
     _parameters: dict[str, Any] = {}  # all arguments with their defaults
     _children: dict[str, tuple[str, str]] = {}  # subtree of the weights -> (attribute, name of the part)
     _omitted: frozenset[str] = frozenset()  # arguments that are not in a config while they are None
+    _renamed: dict[str, str] = {}  # arguments that are kept under another name than their own
     _constants: dict[str, Any] = {}  # what Keras's config has beside its arguments
     _takes_list = False  # whether the first argument is a list of inputs
     _random = False
@@ -87,10 +88,9 @@ class Generated(Layer):
             self.seed_generator = SeedGenerator(own["seed"])
         self.autocast = self.autocast and not self._wide
         for name, value in own.items():
-            self._set_argument(name, value)
-        for name in self._fields:  # as the definition normalizes them: sizes to tuples, names to functions
-            if not name.endswith("_initializer") and not isinstance(getattr(self, name), Operation):
-                object.__setattr__(self, name, getattr(self.definition, name))
+            settle = _settler(name)
+            object.__setattr__(self, self._renamed.get(name, name), value if settle is None else settle(value))
+        self._normalize()
         if self._random and (self._seeded == "last" or (self._seeded == "if drawn" and self._draws())):
             self.seed_generator = SeedGenerator(self.seed)
         for name in self._sized:  # one inside another layer is run by its definition, and priced here alone
@@ -101,18 +101,13 @@ class Generated(Layer):
     def _draws(self) -> bool:
         return any(getattr(self, rate, 0) for rate in _RATES)
 
-    def _set_argument(self, name: str, value: Any) -> None:
-        if name.endswith("_initializer"):
-            value = initializers.get(value)
-        elif name.endswith("_regularizer"):
-            value = regularizer_of(value)
-        elif name.endswith("_constraint"):
-            value = constraint_of(value)
-        elif name.endswith("activation"):
-            value = activations.get(value)
-        elif name == "data_format" and value is None:
-            value = settings.values["image_data_format"]
-        object.__setattr__(self, name, value)
+    def _normalize(self) -> None:
+        """Makes the arguments what the definition makes of them: sizes to tuples, names to functions."""
+        definition = None
+        for name in self._fields:
+            if not name.endswith("_initializer") and not isinstance(getattr(self, name), Operation):
+                definition = self.definition if definition is None else definition
+                object.__setattr__(self, name, getattr(definition, name))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self._fields:
@@ -126,7 +121,10 @@ class Generated(Layer):
         """The kfun definition of the layer's present arguments."""
         made = self.__dict__.get("_definition")
         if made is None:
-            fields = {name: self._field(getattr(self, name)) for name in self._fields}
+            fields = {}
+            for name in self._fields:
+                value = getattr(self, name)
+                fields[name] = value if type(value) in _PLAIN else self._field(value)
             made = self.definition_class(**fields)
             self.__dict__["_definition"] = made
         return made
@@ -134,9 +132,7 @@ class Generated(Layer):
     def _field(self, value: Any) -> Any:
         if isinstance(value, Generated):
             return value.definition
-        if isinstance(value, initializers.Initializer):
-            return initializers.definition_of(value)
-        return value
+        return initializers.definition_of(value) if isinstance(value, initializers.Initializer) else value
 
     @opened
     def build(self, input_shape: Any) -> None:
@@ -189,8 +185,14 @@ class Generated(Layer):
         stem = {"embeddings": "embeddings", "recurrent_kernel": "recurrent", "depthwise_kernel": "depthwise"}.get(
             name, name
         )
-        variable.regularizer = getattr(owner, f"{stem}_regularizer", None)
-        variable.constraint = getattr(owner, f"{stem}_constraint", None)
+        regularizer, constraint = (
+            getattr(owner, f"{stem}_regularizer", None),
+            getattr(owner, f"{stem}_constraint", None),
+        )
+        if regularizer is not None:
+            variable.regularizer = regularizer
+        if constraint is not None:
+            variable.constraint = constraint
         object.__setattr__(self, name, variable)
         return variable
 
@@ -245,8 +247,10 @@ class Generated(Layer):
             return False
         if self.activity_regularizer is not None or getattr(self, "stateful", False):
             return False
-        given = (v for name, v in vars(self).items() if not name.startswith("_"))
-        return all(ours(v) for v in given if inspect.isroutine(v))
+        for name, value in vars(self).items():
+            if type(value) not in _PLAIN and not name.startswith("_") and inspect.isroutine(value) and not ours(value):
+                return False
+        return True
 
     def _is_pure(self) -> bool:
         return self._is_own() and all(layer._is_pure() for layer in self._sublayers())
@@ -255,23 +259,18 @@ class Generated(Layer):
         return row_independence.in_layer(self)
 
     def _run_abstract(self, args: tuple, kwargs: dict) -> Any:
-        """The specs of the outputs; layers of one definition on inputs of one form share one run."""
+        """The specs of the outputs; layers of one definition, but for how weights begin, share one run.
+
+        Of the inputs only the form counts. The run is on zeros in place of variables that have no value yet.
+        """
         for name in self._sized:
             longest = max((n for t in tensors((args, kwargs)) for n in t.shape if n is not None), default=1)
             unit = 4 * longest * (longest if name == "size" else 1)  # from each place to each new one
             lend_for(getattr(self, name), f"{type(self).__name__} on an axis of {longest:,}", unit)
         if self._sublayers() or not self._is_own():
             return super()._run_abstract(args, kwargs)
-        form = _form((args, kwargs))
-        types = self.compute_dtype, self.variable_dtype, self.autocast, jax.config.jax_enable_x64
-        key = type(self), self.definition, types, form
-        if form is None or (found := _SPECS.get(key)) is None:
-            found = super()._run_abstract(args, kwargs)
-            if form is not None:
-                if len(_SPECS) >= _MOST_SPECS:
-                    _SPECS.clear()
-                _SPECS[key] = found
-        return found
+        key = spec_memo.key_of(self, self.definition, (args, kwargs))
+        return spec_memo.recall(key, lambda: super(Generated, self)._run_abstract(args, kwargs))
 
     def _narrowed(self, outputs: Any) -> Any:
         """A floating array in the compute type."""
@@ -297,22 +296,22 @@ class Generated(Layer):
         return {k: v for k, v in config.items() if v is not None or k not in self._omitted}
 
 
-_SPECS: dict[tuple, Any] = {}
-_MOST_SPECS = 4096
+_PLAIN = frozenset((type(None), bool, int, float, str))
 
 
-def _form(value: Any) -> Any:
-    """What a shape follows from, of nested arguments; None if there is something else among them."""
-    if isinstance(value, SymbolicTensor):
-        return value.shape, value.dtype
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return type(value), value
-    if isinstance(value, dict):
-        value = tuple(value.items())
-    if not isinstance(value, (list, tuple)):
-        return None
-    parts = tuple(map(_form, value))
-    return None if None in parts else parts
+@functools.cache
+def _settler(argument: str) -> Callable[[Any], Any] | None:
+    """What makes of the value of a constructor's argument what the layer keeps; None if that is the value."""
+    ends = {
+        "_initializer": initializers.get, "_regularizer": regularizer_of, "_constraint": constraint_of,
+        "activation": activations.get,
+    }  # fmt: skip
+    found = next((settle for end, settle in ends.items() if argument.endswith(end)), None)
+    return _data_format if argument == "data_format" else found
+
+
+def _data_format(value: Any) -> Any:
+    return settings.values["image_data_format"] if value is None else value
 
 
 def _is_shape(value: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from compat.engine import symbolic_masks  # noqa: F401 - gives symbolic tensors their masks
 from compat.engine.layer import Layer
+from compat.state.changes import quiet_setter
 from kfun import dtypes
 from kfun.graph import Node, SymbolicTensor
 from kfun.spec import Spec
@@ -52,10 +53,13 @@ class InputLayer(Layer):
             batch_shape, dtype = _taken(input_tensor, shape, batch_size, batch_shape, dtype)
         else:
             batch_shape = _sizes(shape, batch_size, batch_shape)
-        self.batch_shape = tuple(batch_shape)
-        self._dtype = dtypes.name(dtype or "float32")
-        self.optional, self.sparse, self.ragged = optional, False, False
-        self.built = True
+        keep = quiet_setter(type(self))
+        keep(self, "batch_shape", tuple(batch_shape))
+        keep(self, "_dtype", dtypes.name(dtype or "float32"))
+        keep(self, "optional", optional)
+        keep(self, "sparse", False)
+        keep(self, "ragged", False)
+        keep(self, "built", True)
         node = Node(self, (), {})
         if input_tensor is None:
             input_tensor = SymbolicTensor(Spec(self.batch_shape, self._dtype), node, 0, self.name)

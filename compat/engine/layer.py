@@ -16,7 +16,7 @@ from compat.engine.persistence import opened
 from compat.engine.tracebacks import filtered
 from compat.engine.tracking import regularizer_of
 from compat.state import masks, naming, policy, remat, scope
-from compat.state.changes import note_change
+from compat.state.changes import note_change, quiet_setter
 from compat.state.shapes import is_data, replace_shapes, specs_of_shapes
 from compat.variables.variable import Variable
 from kfun import abstract, dtypes, ops
@@ -66,26 +66,30 @@ class Layer(Buildable):
         shape = kwargs.pop("input_shape", None)
         batch_shape = kwargs.pop("batch_input_shape", None)
         width = kwargs.pop("input_dim", None)
-        known = ("name", "dtype", "trainable", "activity_regularizer", "autocast", *_own_arguments(type(self)))
-        refuse_unknown(type(self).__name__, kwargs, known)
+        if kwargs:
+            known = ("name", "dtype", "trainable", "activity_regularizer", "autocast", *_own_arguments(type(self)))
+            refuse_unknown(type(self).__name__, kwargs, known)
         self._init_name(name)
         if width is not None:
             shape = (width,)
         if shape is not None or batch_shape is not None:
             self._input_shape_arg = tuple(batch_shape) if batch_shape is not None else (None, *shape)
-        self.dtype_policy = policy.get(dtype)
-        self.autocast = autocast
-        self.activity_regularizer = regularizer_of(activity_regularizer)
+        keep = quiet_setter(type(self))
+        keep(self, "dtype_policy", policy.get(dtype))
+        keep(self, "autocast", autocast)
+        penalty = None if activity_regularizer is None else regularizer_of(activity_regularizer)
+        keep(self, "activity_regularizer", penalty)
         if not isinstance(trainable, bool):
             raise ValueError(f"{type(self).__name__}: expected `trainable` to be a boolean; received {trainable!r}")
-        self._trainable = trainable
-        self.built = False
+        keep(self, "_trainable", trainable)
+        keep(self, "built", False)
+        note_change()
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "dtype_policy":
-            value = policy.get(value)
-            note_change()
-        super().__setattr__(name, value)
+    def _settled_policy(self, value: Any) -> Any:
+        note_change()
+        return policy.get(value)
+
+    _kf_setters = {"dtype_policy": _settled_policy}
 
     # ---- types ----
 
@@ -175,7 +179,7 @@ class Layer(Buildable):
         if isinstance(tree, (list, tuple)) and any(is_data(v) for v in tree):
             items = [self._converted(v) for v in tree]
             return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
-        if not hasattr(tree, "dtype") or not hasattr(tree, "shape") or isinstance(tree, (Variable, SymbolicTensor)):
+        if isinstance(tree, (Variable, SymbolicTensor)) or not hasattr(tree, "dtype") or not hasattr(tree, "shape"):
             return tree  # what is symbolic is converted when the graph runs
         if self.autocast and dtypes.name(tree.dtype) != self.compute_dtype and _castable(tree, self.compute_dtype):
             mask = masks.get(tree)

@@ -10,6 +10,7 @@ from compat.engine.tracebacks import filtered
 from compat.serialization.patterns import LONGEST_NAME
 from compat.serialization.registry import is_reading
 from compat.state import naming, remat
+from compat.state.changes import quiet_setter
 from kfun.graph import SymbolicTensor, infer, is_symbolic, record, replace, tensors
 from kfun.spec import Spec
 
@@ -52,7 +53,7 @@ class Operation:
             raise ValueError(f"{type(self).__name__}: expected a name without '/'; received {name!r}")
         if name is not None and len(name) > LONGEST_NAME and is_reading():
             raise ValueError(f"{type(self).__name__}: a name of {len(name):,} characters; {LONGEST_NAME} are read")
-        self.name = name or naming.auto_name(type(self).__name__)
+        quiet_setter(type(self))(self, "name", name or naming.auto_name(type(self).__name__))
 
     def _is_pure(self) -> bool:
         """Whether variables and inputs say all that a call does, so that it may be compiled; not known of a user's."""
@@ -103,8 +104,8 @@ class Operation:
         Of a constructor without `**kwargs` the arguments of all operations and layers (`name`, `trainable`) that it
         does not take are set after the call.
         """
-        known = init_signature(cls).parameters
-        if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()):
+        known = _named_arguments(cls)
+        if known is None:
             return cls(**config)
         made = cls(**{k: v for k, v in config.items() if k in known or k not in _OF_ALL})
         for key in (k for k in ("name", "trainable") if k in config and k not in known):
@@ -125,7 +126,7 @@ class Operation:
     @property
     def input(self) -> Any:
         """The symbolic tensors that the layer was first called on."""
-        found = self._first_node("input").inputs
+        found = list(self._first_node("input").inputs)
         return found[0] if len(found) == 1 else found
 
     @property
@@ -160,3 +161,11 @@ def _is_plain(value: Any) -> bool:
 def init_signature(cls: type) -> inspect.Signature:
     """The signature of a class's constructor."""
     return inspect.signature(cls.__init__)
+
+
+@functools.cache
+def _named_arguments(cls: type) -> frozenset[str] | None:
+    """The names of a constructor's arguments; None if it takes any."""
+    parameters = init_signature(cls).parameters
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    return None if takes_any else frozenset(parameters)

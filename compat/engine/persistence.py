@@ -87,12 +87,18 @@ class Persistent(Tracking):
 
     def _saved_parts(self) -> list[tuple[str, Any]]:
         """What may have a place of its own in a file of weights: attributes, and properties of the user's classes."""
-        found = {k: v for k, v in vars(self).items() if type(v) not in _PLAIN and not k.startswith(("_kf", "__"))}
-        return sorted((found | _properties(self)).items(), key=saved_order)
+        found = {}
+        for name, value in vars(self).items():
+            if type(value) not in _PLAIN and not name.startswith(("_kf", "__")):
+                found[name] = value
+        if type(self).__module__.partition(".")[0] != "compat":
+            found |= _properties(self)
+        return in_saved_order(found)
 
     def save_own_variables(self, store: Any) -> None:
         """Writes the layer's own variables into a mapping, numbered."""
-        for i, v in enumerate(self._own()[0] + self._own()[1]):
+        trainable, other = self._own()
+        for i, v in enumerate(trainable + other):
             store[str(i)] = v._array()
 
     def load_own_variables(self, store: Any) -> None:
@@ -101,7 +107,8 @@ class Persistent(Tracking):
         Raises:
             ValueError: if the numbers do not fit.
         """
-        own = self._own()[0] + self._own()[1]
+        trainable, other = self._own()
+        own = trainable + other
         if len(own) != len(store):
             hint = "" if self.built else " The layer is not built yet: call it on data, or build it, first."
             raise ValueError(
@@ -112,10 +119,10 @@ class Persistent(Tracking):
             v.assign(read(str(i)))
 
 
-def saved_order(item: tuple[str, Any]) -> str:
-    """Keras's order of parts by their names: private ones last."""
-    name = item[0]
-    return f"~{name}" if name.startswith("_") else name
+def in_saved_order(parts: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Parts in Keras's order, that of their names: private ones last."""
+    order = sorted([(f"~{name}" if name.startswith("_") else name, name) for name in parts])
+    return [(name, parts[name]) for _, name in order]
 
 
 def _properties(obj: Any) -> dict[str, Any]:

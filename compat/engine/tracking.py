@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from compat import constraints, regularizers
@@ -12,6 +13,7 @@ from compat.metrics import Metric
 from compat.state import naming
 from compat.state.changes import note_assignment, note_change
 from compat.state.tree_reading import Scan, Tree
+from compat.variables.seeds import SeedGenerator
 from compat.variables.variable import Variable
 from kfun import dtypes
 
@@ -21,11 +23,19 @@ class Tracking(Operation):
 
     _measured_by_outer = True  # whether a model around counts its metrics
 
+    # What an attribute of a name is made into when it is set: `f(self, value)` gives what is kept.
+    _kf_setters: dict[str, Callable[[Any, Any], Any]] = {}
+
     def __setattr__(self, name: str, value: Any) -> None:
+        made = self._kf_setters.get(name)
+        if made is not None:
+            value = made(self, value)
         if isinstance(value, Variable):
             self._track(value)
         old = self.__dict__.get(name)
-        if (type(value) not in _PLAIN and _holds_parts(value)) or (type(old) not in _PLAIN and _holds_parts(old)):
+        if (type(value) not in _PLAIN and isinstance(value, _HOLDING)) or (
+            type(old) not in _PLAIN and isinstance(old, _HOLDING)
+        ):
             note_assignment()
         object.__setattr__(self, name, value)
 
@@ -35,7 +45,7 @@ class Tracking(Operation):
 
     def _track(self, variable: Variable) -> None:
         own = self._kf.trainable if variable.trainable else self._kf.other
-        if not any(v is variable for v in (*self._kf.trainable, *self._kf.other)):
+        if id(variable) not in map(id, (*self._kf.trainable, *self._kf.other)):
             note_assignment()
             own.append(variable)
             if self.__dict__.get("built"):
@@ -78,10 +88,16 @@ class Tracking(Operation):
         dtype = dtypes.name(dtype) if dtype is not None else self.variable_dtype
         if initializer is None:
             initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
-        with naming.at(self._kf.built_in or naming.path_of(self.name)):
-            variable = Variable(initializer_of(initializer), shape, dtype, trainable, autocast, aggregation, name=name)
-        variable.regularizer, variable.constraint = regularizer_of(regularizer), constraint_of(constraint)
-        variable.overwrite_with_gradient = overwrite_with_gradient
+        within = self._kf.built_in or naming.path_of(self.name)
+        variable = Variable(
+            face.definition_of(initializer), shape, dtype, trainable, autocast, aggregation, name=name, _within=within
+        )
+        if regularizer is not None:
+            variable.regularizer = regularizer_of(regularizer)
+        if constraint is not None:
+            variable.constraint = constraint_of(constraint)
+        if overwrite_with_gradient is not False:
+            variable.overwrite_with_gradient = overwrite_with_gradient
         self._track(variable)
         return variable
 
@@ -109,17 +125,14 @@ class Tracking(Operation):
                 object.__setattr__(self, name, None)
 
     def _kf_scanned(self) -> Scan:
+        """What there is among the attributes of layers, metrics, seed generators and variables, in order."""
         scan = self._kf.scan
         if scan is None or not scan.holds():
-            scan = self._kf.scan = Scan(self.__dict__, _is_part)
+            scan = self._kf.scan = Scan(self.__dict__, _PARTS)
         return scan
 
-    def _parts(self) -> list[Any]:
-        """Layers, metrics, seed generators and variables among the attributes, in order."""
-        return self._kf_scanned().parts
-
     def _sublayers(self) -> list[Tracking]:
-        return [p for p in self._parts() if isinstance(p, Tracking)]
+        return [p for p in self._kf_scanned().parts if isinstance(p, Tracking)]
 
     def _kf_tree_below(self) -> Tree:
         tree = self._kf.tree
@@ -142,12 +155,15 @@ class Tracking(Operation):
 
     @property
     def _seed_generators(self) -> list[Any]:
-        return [p for p in self._parts() if hasattr(p, "next") and hasattr(p, "state")]
+        return [p for p in self._kf_scanned().parts if hasattr(p, "next") and hasattr(p, "state")]
 
     def _own(self) -> tuple[list[Variable], list[Variable]]:
-        for part in self._parts():
-            if isinstance(part, Variable):
-                self._track(part)
+        scan = self._kf_scanned()
+        if not scan.tracked:
+            scan.tracked = True
+            for part in scan.parts:
+                if isinstance(part, Variable):
+                    self._track(part)
         return self._kf.trainable, self._kf.other
 
     @property
@@ -166,7 +182,9 @@ class Tracking(Operation):
 
     def _find_variables(self) -> list[Variable]:
         trainable, other = self._own()
-        found = [*trainable, *other, *(seed.state for seed in self._seed_generators)]
+        found = [*trainable, *other]
+        for seed in self._seed_generators:
+            found.append(seed.state)
         for layer in self._sublayers():
             found += layer.variables
         return unique(found)
@@ -259,7 +277,7 @@ class Tracking(Operation):
 
     def _own_metrics(self) -> list[Any]:
         """The metrics among the attributes."""
-        return [p for p in self._parts() if isinstance(p, Metric)]
+        return [p for p in self._kf_scanned().parts if isinstance(p, Metric)]
 
     @property
     def metrics_variables(self) -> list[Variable]:
@@ -270,23 +288,13 @@ class Tracking(Operation):
 _PLAIN = frozenset((type(None), bool, int, float, str))
 
 
-def _is_part(value: Any) -> bool:
-    return isinstance(value, (Variable, Tracking)) or hasattr(value, "_tracked_by_layers")
-
-
-def _holds_parts(value: Any) -> bool:
-    """Whether a value is a part, or may have some in it."""
-    return isinstance(value, (list, tuple, dict)) or _is_part(value)
+_PARTS = (Variable, Tracking, Metric, SeedGenerator)
+_HOLDING = (*_PARTS, list, tuple, dict)  # a part, or what may have some in it
 
 
 def unique(items: list[Any]) -> list[Any]:
     """The items without those that are there already."""
-    return list({id(i): i for i in items}.values())
-
-
-def initializer_of(identifier: Any) -> Any:
-    """The definition of an initializer in any of its forms."""
-    return face.definition_of(identifier)
+    return list(dict(zip(map(id, items), items, strict=True)).values())
 
 
 def regularizer_of(identifier: Any) -> Any:

@@ -44,7 +44,7 @@ class _Generated(Face, Initializer):
         bound, _ = bind(type(self).__name__, self._parameters, args, kwargs)
         if hasattr(bound.get("seed"), "next"):  # a SeedGenerator: each call draws from its next key
             self._generator, bound["seed"] = bound["seed"], 0
-        super().__init__(**bound)
+        self._arguments, self.definition = bound, self.definition_class(**bound)
         if self._generator is not None:
             self._arguments["seed"] = self._generator
             self.definition = self.definition.replace(seed=None)
@@ -146,10 +146,16 @@ def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
     return get(config) if isinstance(config, str) else deserialize_as("initializer", config, custom_objects)
 
 
+# The definitions of names that mean one thing: without a seed there is nothing to draw for each object.
+_UNSEEDED = {n: c().definition for n, c in CLASSES.items() if "seed" not in c._parameters}
+
+
 def definition_of(identifier: Any) -> Any:
     """The kfun initializer for anything that `get` takes, or for an array (a constant)."""
     if isinstance(identifier, _kfun.Initializer):
         return identifier
+    if isinstance(identifier, str) and identifier in _UNSEEDED:
+        return _UNSEEDED[identifier]
     found = get(identifier)
     known = isinstance(found, _Generated) and found._generator is None
     return found.definition if known else _FromFunction(found)

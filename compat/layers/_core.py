@@ -27,6 +27,8 @@ class EmbeddingTable(LoraAdaptable, metaclass=abc.ABCMeta):
         """The variable of the table, also where it is adapted; Keras's name for it."""
         return self.__dict__.get("embeddings")
 
+    _renamed = {"weights": "_kf_first_weights"}  # the layer's own attribute `weights` is the list of its variables
+
     def __init__(self, *args: Any, **kwargs: Any):
         if kwargs.pop("input_length", None) is not None:
             warnings.warn("Embedding: input_length is deprecated and has no meaning: remove it", stacklevel=2)
@@ -36,10 +38,6 @@ class EmbeddingTable(LoraAdaptable, metaclass=abc.ABCMeta):
         if first is not None:
             self.build()
             self.set_weights(first if isinstance(first, list) and len(first) == 1 else [first])
-
-    def _set_argument(self, name: str, value: Any) -> None:
-        # The layer's own attribute `weights` is the list of its variables.
-        super()._set_argument("_kf_first_weights" if name == "weights" else name, value)
 
     def build(self, input_shape: Any = None) -> None:
         """Makes the table, whose shape does not depend on the inputs."""

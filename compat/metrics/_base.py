@@ -10,7 +10,7 @@ import jax
 from compat.initializers import definition_of as _initializer
 from compat.state import naming, scope
 from compat.state import policy as policies
-from compat.state.changes import note_assignment
+from compat.state.changes import note_assignment, quiet_setter
 from compat.state.tree_reading import Scan
 from compat.variables.variable import Variable, unwrap
 from kfun import abstract, dtypes, ops
@@ -25,16 +25,16 @@ class Metric:
         name: what logs call it; by default the class in snake case.
     """
 
-    _tracked_by_layers = True
-
     def __init__(self, dtype: Any = None, name: str | None = None):
-        self.name = name or naming.auto_name(type(self).__name__)
-        self._dtype = policies.floatx() if dtype is None else dtypes.name(policies.get(dtype).compute_dtype)
-        self._own: list[Variable] = []
-        self._starts: dict[int, Any] = {}
+        keep = quiet_setter(type(self))
+        keep(self, "name", name or naming.auto_name(type(self).__name__))
+        keep(self, "_dtype", policies.floatx() if dtype is None else dtypes.name(policies.get(dtype).compute_dtype))
+        keep(self, "_own", [])
+        keep(self, "_starts", {})
+        note_assignment()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Variable) and not any(v is value for v in self.__dict__.get("_own", [])):
+        if isinstance(value, Variable) and id(value) not in map(id, self.__dict__.get("_own", [])):
             self._own.append(value)
         if isinstance(value, (Variable, Metric, list, tuple, dict)):
             note_assignment()
@@ -57,7 +57,7 @@ class Metric:
         scan = self.__dict__.get("_kf_scan")
         if scan is None or not scan.holds():
             self.__dict__.setdefault("_kf_scan", None)  # so that the number of attributes stays
-            scan = self.__dict__["_kf_scan"] = Scan(self.__dict__, _is_part)
+            scan = self.__dict__["_kf_scan"] = Scan(self.__dict__, (Variable, Metric))
         found = {id(v): v for v in self._own}
         for part in scan.parts:
             found |= {id(v): v for v in ([part] if isinstance(part, Variable) else part.variables)}
@@ -67,11 +67,11 @@ class Metric:
         self, shape: Any, initializer: Any, dtype: Any = None, aggregation: str = "sum", name: str | None = None
     ):
         """Makes a variable of the metric."""
-        with naming.under(self.name):
-            variable = Variable(
-                _initializer(initializer), tuple(shape), dtype or self._dtype, False, False, aggregation, name=name
-            )
-        if not any(v is variable for v in self._own):
+        variable = Variable(
+            _initializer(initializer), tuple(shape), dtype or self._dtype, False, False, aggregation, name=name,
+            _within=naming.path_of(self.name),
+        )  # fmt: skip
+        if id(variable) not in map(id, self._own):
             self._own.append(variable)
             note_assignment()
         return variable
@@ -148,7 +148,3 @@ class Metric:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
-
-
-def _is_part(value: Any) -> bool:
-    return isinstance(value, (Variable, Metric))

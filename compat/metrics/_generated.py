@@ -17,6 +17,7 @@ from compat.serialization import faces
 from compat.serialization.objects import deserialize_as, serialize_keras_object
 from compat.serialization.registry import claim, is_reading
 from compat.state import masks
+from compat.state.changes import quiet_setter
 from compat.state.policy import floatx
 from compat.variables.variable import Variable
 from kfun import dtypes, ops
@@ -34,8 +35,10 @@ class _Generated(Metric):
     _parameters: dict[str, Any]
 
     def __init__(self, *args: Any, **kwargs: Any):
-        self._arguments, _ = faces.bind(type(self).__name__, self._parameters, args, kwargs)
-        own = dict(self._arguments)
+        keep = quiet_setter(type(self))
+        bound, _ = faces.bind(type(self).__name__, self._parameters, args, kwargs)
+        keep(self, "_arguments", bound)
+        own = dict(bound)
         name, dtype = own.pop("name"), own.pop("dtype")
         super().__init__(dtype=dtype, name=name)
         for argument, value in own.items():
@@ -43,18 +46,27 @@ class _Generated(Metric):
                 claim(_NUMBER * abs(value), f"{type(self).__name__}: {argument}={value:,}")
         kind = self.definition_class.__name__
         if dtype is None and kind in _IN_INTEGERS:
-            self._dtype = dtype = "int32"
+            dtype = "int32"
+            keep(self, "_dtype", dtype)
         dtype, kept = (None, floatx()) if kind in _IN_FLOATX else (dtype, self._dtype)
         given = {} if dtype is None and kept == "float32" else {"dtype": kept}
-        self.definition = self.definition_class(**own, name=self.name, **given)
-        self._tree: dict[str, Any] | None = None
-        if not _sized_by_data(self.definition):
-            self._make({})
+        keep(self, "definition", self.definition_class(**own, name=self.name, **given))
+        keep(self, "_tree", None)
+        state = _first_state(self.definition)
+        if state is not None:
+            self._make({}, state)
 
-    def _make(self, data: dict) -> None:
+    def _make(self, data: dict, state: Any = None) -> None:
+        """Makes the variables.
+
+        Args:
+            data: what the definition's `init` is given.
+            state: that it gives, as shapes, if they are known already.
+        """
         if is_reading():
-            shapes = jax.tree.leaves(jax.eval_shape(lambda: self.definition.init(**data)))
-            nbytes = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in shapes)
+            nbytes = 0
+            for leaf in jax.tree.leaves(state or jax.eval_shape(lambda: self.definition.init(**data))):
+                nbytes += math.prod(leaf.shape) * leaf.dtype.itemsize
             claim(nbytes, f"{type(self).__name__} {self.name!r}")
         with jax.ensure_compile_time_eval():
             state = self.definition.init(**data)
@@ -143,13 +155,12 @@ def _with_mask(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     return args[:2], {k: v for k, v in kwargs.items() if k != "sample_weight"} | {"sample_weight": mask}
 
 
-def _sized_by_data(definition: Any) -> bool:
-    """Whether the state's sizes depend on the data: then `init` without them refuses."""
+def _first_state(definition: Any) -> Any:
+    """The state before any data, as shapes; None if its sizes depend on the data: then `init` without them refuses."""
     try:
-        jax.eval_shape(definition.init)
+        return jax.eval_shape(definition.init)
     except (TypeError, ValueError):
-        return True
-    return False
+        return None
 
 
 _NOTHING = object()

@@ -8,7 +8,7 @@ from typing import Any
 
 from compat.engine.abstract_build import build_model
 from compat.engine.layer import Layer
-from compat.engine.persistence import saved_order
+from compat.engine.persistence import in_saved_order
 from compat.engine.pure_net import ModelNet
 from compat.models.functional_reading import functional_from_config
 from compat.serialization.objects import serialize_keras_object
@@ -49,17 +49,16 @@ class Model(Trainer, Layer):
         super().__init__(*args, **kwargs)
         self._init_trainer()
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "layers":
-            raise AttributeError(
-                f"{type(self).__name__}: `layers` lists all layers of a model and cannot be set; keep your own under "
-                "another name (a Sequential changes by add() and pop())"
-            )
-        super().__setattr__(name, value)
+    def _refuse_layers(self, value: Any) -> None:
+        raise AttributeError(
+            f"{type(self).__name__}: `layers` lists all layers of a model and cannot be set; keep your own under "
+            "another name (a Sequential changes by add() and pop())"
+        )
+
+    _kf_setters = Layer._kf_setters | {"layers": _refuse_layers}
 
     def _saved_parts(self) -> list[tuple[str, Any]]:
-        own = dict(super()._saved_parts()) | {"layers": self.layers}
-        return sorted(own.items(), key=saved_order)
+        return in_saved_order(dict(super()._saved_parts()) | {"layers": self.layers})
 
     @property
     def layers(self) -> list[Layer]:

@@ -53,7 +53,7 @@ class Sequential(Model):
         if not isinstance(layer, Layer):
             hint = f"; did you mean {layer.__name__}()?" if isinstance(layer, type) else ""
             raise ValueError(f"Sequential: expected a layer; received {layer!r}{hint}")
-        if any(known.name == layer.name for known in self._kf_layers):
+        if layer.name in [known.name for known in self._kf_layers]:
             raise ValueError(f"Sequential: two layers are named {layer.name!r}; names within a model are unique")
         if isinstance(layer, InputLayer) and self._kf_layers:
             raise ValueError("Sequential: an Input can only be the first layer")

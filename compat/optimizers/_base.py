@@ -12,10 +12,12 @@ from compat.optimizers import _overwriting as overwriting
 from compat.serialization.objects import arguments_of
 from compat.serialization.patterns import check_pattern
 from compat.state import naming, scope
+from compat.state.changes import quiet_setter
 from compat.state.paths import by_path
 from compat.variables.variable import Variable
 from kfun import ops, tree
 from kfun import optim as _kfun
+from kfun.initializers import Zeros
 from kfun.optim import _transform
 
 Values = dict[str, Any]  # of trained variables, by path
@@ -29,14 +31,16 @@ class Base:
     revision = 0  # how often an argument was changed, which voids compiled steps
 
     def _setup(self, name: str | None) -> None:
-        self.name = name or naming.auto_name(type(self).__name__)
-        self.transformation = self._made()
-        self.built = False
-        self._inside = False  # whether this one is part of another, whose variables are its own too
-        self._entries = {path: self._first_variable(path, value) for path, value in self._first_values().items()}
-        self._variables: list[Variable] = list(self._entries.values())
-        self._trained: list[Variable] = []
-        self._own: list[Variable] = []  # what a subclass adds
+        keep = quiet_setter(type(self))
+        keep(self, "name", name or naming.auto_name(type(self).__name__))
+        keep(self, "transformation", self._made())
+        keep(self, "built", False)
+        keep(self, "_inside", False)  # whether this one is part of another, whose variables are its own too
+        entries = {path: self._first_variable(path, value) for path, value in self._first_values().items()}
+        keep(self, "_entries", entries)
+        keep(self, "_variables", list(entries.values()))
+        keep(self, "_trained", [])
+        keep(self, "_own", [])  # variables that a subclass adds
 
     def _first_values(self) -> dict[str, float]:
         """First values, by path in the state, of the variables that there are before `build`."""
@@ -52,11 +56,12 @@ class Base:
         """Makes the optimizer's variables for the variables that it will train."""
         if self.built:
             return
-        self._trained = list(variables)
-        self._params = list(by_path(self._trained))
-        self._variables = [*map(self._variable_of, self._listing()), *self._own]
-        self._form = self._present_form()
-        self.built = True
+        keep = quiet_setter(type(self))
+        keep(self, "_trained", list(variables))
+        keep(self, "_params", list(by_path(self._trained)))
+        keep(self, "_variables", [*self._all_variables(), *self._own])
+        keep(self, "_form", self._present_form())
+        keep(self, "built", True)
 
     def _listing(self) -> list[_kfun.OptimizerVariable]:
         """What variables there are, in order."""
@@ -65,14 +70,18 @@ class Base:
     def _specs(self) -> Values:
         return {path: v.spec for path, v in zip(self._params, self._trained, strict=True)}
 
-    def _variable_of(self, entry: _kfun.OptimizerVariable) -> Variable:
-        """The variable of an entry of the state, or of zeros if it is not in there."""
-        if entry.state_path is None:
-            return _variable(entry.path, Variable, "zeros", entry.shape, entry.dtype)
-        if entry.state_path not in self._entries:
-            made = _variable(entry.path, _Slot, "zeros", entry.shape, entry.dtype)
-            self._entries[entry.state_path], made.optimizer, made.state_path = made, self, entry.state_path
-        return self._entries[entry.state_path]
+    def _all_variables(self) -> list[Variable]:
+        """The variables of the entries of the state, and of zeros for what is not in there."""
+        found = []
+        for entry in self._listing():
+            if entry.state_path is None:
+                found.append(_variable(entry.path, Variable, _ZEROS, entry.shape, entry.dtype))
+                continue
+            if entry.state_path not in self._entries:
+                made = _variable(entry.path, _Slot, _ZEROS, entry.shape, entry.dtype)
+                self._entries[entry.state_path], made.optimizer, made.state_path = made, self, entry.state_path
+            found.append(self._entries[entry.state_path])
+        return found
 
     def _present_form(self) -> Any:
         """The state of the present definition with the number of its variable in place of each entry.
@@ -81,13 +90,15 @@ class Base:
         """
         numbers = {id(v): i for i, v in enumerate(self._variables)}
         state = jax.eval_shape(self.transformation.init, self._specs())
-
-        def number(path: str, _: Any) -> int:
+        leaves, structure = jax.tree_util.tree_flatten_with_path(state)
+        found = []
+        for keys, _ in leaves:
+            path = tree.path_of(keys)
             if self.built or path == "learning_rate":  # a changed definition may ask for what there is not
-                return numbers.get(id(self._entries.get(path)), _NOWHERE)
-            return numbers[id(self._entries[path])]
-
-        form = tree.map_with_path(number, state)
+                found.append(numbers.get(id(self._entries.get(path)), _NOWHERE))
+            else:
+                found.append(numbers[id(self._entries[path])])
+        form = jax.tree.unflatten(structure, found)
         return form | {"own": [numbers[id(v)] for v in self._own]} if self._own else form
 
     def state_of(self, values: Any) -> Any:
@@ -272,6 +283,7 @@ class Base:
             )
 
 
+_ZEROS = Zeros()
 _NOWHERE = -1  # in place of a variable's number
 
 
@@ -298,8 +310,7 @@ def _check_gradients(grads: Any, trained: list[Variable]) -> None:
 def _variable(path: str, kind: type[Variable], *value: Any) -> Any:
     """A variable of an optimizer, from an array, or from an initializer, a shape and a dtype."""
     head, _, name = path.rpartition("/")
-    with naming.at(head or "optimizer"):
-        return kind(*value, trainable=False, autocast=False, name=name)
+    return kind(*value, trainable=False, autocast=False, name=name, _within=head or "optimizer")
 
 
 _KINDS = {"learning_rate": "schedule", "inner_optimizer": "optimizer", "optimizer_map": "optimizer map"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,17 @@ def save_assets(root: Any, folder: str) -> bool:
     return before
 
 
-def load_assets(root: Any, folder: str | None, skipped: list[Any] | None = None) -> None:
-    """Lets every object under `root` read its files.
+def load_assets(walked: Iterable[tuple[str, Any]], folder: str | None) -> None:
+    """Lets objects read their files.
+
+    Args:
+        walked: the objects and their paths, as `stores.walk` gives them.
+        folder: with the files; None if there are none.
 
     Raises:
         ValueError: if an object has files of which there are none, or cannot read them.
     """
-    for path, obj in walk(root, skipped):
+    for path, obj in walked:
         if hasattr(obj, "load_assets"):
             own = None if folder is None else os.path.join(folder, *path.split("/"))
             if own is None or not os.path.isdir(own):

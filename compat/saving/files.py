@@ -229,10 +229,11 @@ def _load(parts: Any, custom_objects: dict | None, compile: bool) -> Any:
     if not compile:
         config.pop("compile_config", None)
     model = model_of(config, custom_objects)
-    with parts.weights() as weights, _without_optimizer(model, _ready(model)):
-        stores.read(model, weights)
+    ready = _ready(model)
+    with parts.weights() as weights, _without_optimizer(model, ready):
+        walked = stores.read(model, weights)
     with parts.assets() as folder:
-        load_assets(model, folder)
+        load_assets(walked if ready else stores.walk(model), folder)
     return model
 
 

@@ -8,6 +8,7 @@ is charged to one account, so that parts which share their bytes cost no more th
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import zlib
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import ml_dtypes
 import numpy as np
 from h5py import h5, h5d, h5g, h5l, h5s, h5t, h5z
 
-from compat.saving.object_headers import ObjectHeaders
+from compat.saving.object_headers import Described, ObjectHeaders
 
 _ALIGNMENT = 64  # bytes
 _EXPANSION = 100  # how much larger than a file its arrays may be
@@ -26,6 +27,7 @@ _LEAST = 64 << 20  # bytes that the arrays of a file, however small, may have
 _DEFLATE = 1100  # how much larger than its stored bytes an array may be: deflate reaches 1032
 _SMALL_CHUNK = 1 << 20  # bytes that a chunk may have, however small its array is now
 _FILTERS = ([], [h5z.FILTER_SHUFFLE], [h5z.FILTER_DEFLATE], [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE])
+_NO_NAMES = ("", ".")  # which the library takes for the group itself
 _LINKS = {h5l.TYPE_SOFT: "SoftLink", h5l.TYPE_EXTERNAL: "ExternalLink"}
 
 
@@ -41,7 +43,7 @@ def opened(source: Any) -> Iterator[Group]:
         try:
             raw = files.enter_context(open(source, "rb")) if label else source
             store = _Store(ObjectHeaders(raw))
-            store.headers.check(store.headers.root)
+            root = store.headers.described(store.headers.root)
             file = files.enter_context(h5py.File(source, "r"))
         except FileNotFoundError:
             raise
@@ -51,7 +53,7 @@ def opened(source: Any) -> Iterator[Group]:
                 "copy it again, whole, or save it anew"
             ) from error
         try:
-            yield Group(store, h5g.open(file.id, b"/"), store.headers.root, "")
+            yield Group(store, h5g.open(file.id, b"/"), root, "")
         except (OSError, RuntimeError, UnicodeError, MemoryError, TypeError, KeyError) as error:
             raise ValueError(
                 f"the weights{label} cannot be read: {error}. The file is damaged: copy it again, whole, or save "
@@ -91,24 +93,23 @@ class Group:
     Args:
         store: of the file.
         handle: of the library.
-        address: of the group's header.
+        described: what the group says of itself.
         path: how errors call it.
     """
 
-    def __init__(self, store: _Store, handle: Any, address: int, path: str):
-        self.store, self.handle, self.address, self.path = store, handle, address, path
+    def __init__(self, store: _Store, handle: Any, described: Described, path: str):
+        self.store, self.handle, self.described, self.path = store, handle, described, path
+        self.address = described.address
         self._groups: dict[str, Group] = {}
 
     def __contains__(self, path: str) -> bool:
         holder, name = self._holder(path)
-        return holder is not None and holder._has(name)
+        known = holder is not None and name not in _NO_NAMES and "\0" not in name
+        return known and holder.handle.links.exists(name.encode())
 
     def _holder(self, path: str) -> tuple[Group | None, str]:
         folder, separator, name = path.rpartition("/")
         return (self.group(folder) if separator else self), name
-
-    def _has(self, name: str) -> bool:
-        return name not in ("", ".") and "\0" not in name and self.handle.links.exists(name.encode())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
@@ -127,26 +128,30 @@ class Group:
         twice, _ = self.handle.links.iterate(take, order=h5.ITER_NATIVE)
         if twice is not None:
             raise ValueError(f"{self.path or '/'!r} has the name {twice.decode(errors='replace')!r} twice")
-        return sorted(name.decode() for name in found)
+        return sorted(map(bytes.decode, found))
 
     def address_of(self, name: str) -> int | None:
         """Where an object of the group is, its skeleton checked; None if there is none of that name."""
-        if not self._has(name):
+        found = self._object(name)
+        return None if found is None else found.address
+
+    def _object(self, name: str) -> Described | None:
+        """What an object of the group says of itself; None if there is none of that name."""
+        if name in _NO_NAMES or "\0" in name or not self.handle.links.exists(name.encode()):
             return None
         link = self.handle.links.get_info(name.encode())
         if link.type != h5l.TYPE_HARD:
             kind = _LINKS.get(link.type, "unknown")
             raise ValueError(f"{self.path}/{name} is a link to somewhere else ({kind}), which is refused")
         try:
-            self.store.headers.check(link.u)
+            return self.store.headers.described(link.u)
         except ValueError as error:
             raise ValueError(f"{self.path}/{name}: {error}") from error
-        return link.u
 
     def is_group(self, name: str) -> bool:
         """Whether a name in the group is that of a group."""
-        address = self.address_of(name)
-        return address is not None and self.store.headers.is_group(address)
+        found = self._object(name)
+        return found is not None and found.group
 
     def group(self, path: str) -> Group | None:
         """A group by path from here; None if there is none."""
@@ -160,26 +165,26 @@ class Group:
 
     def _inner(self, name: str) -> Group | None:
         if name not in self._groups:
-            address = self.address_of(name)
-            if address is None:
+            found = self._object(name)
+            if found is None:
                 return None
-            if not self.store.headers.is_group(address):
+            if not found.group:
                 raise ValueError(f"{self.path}/{name} in the file is not a group")
             handle = h5g.open(self.handle, name.encode())
-            self._groups[name] = Group(self.store, handle, address, f"{self.path}/{name}")
+            self._groups[name] = Group(self.store, handle, found, f"{self.path}/{name}")
         return self._groups[name]
 
     def attributes(self) -> list[str]:
         """The names of the group's attributes."""
-        return self.store.headers.attributes(self.address)
+        return list(self.described.attributes)
 
     def texts(self, name: str) -> list[str] | None:
         """The texts of an attribute, None if there is none of that name."""
-        return _texts(self.store, self.address, self.path or "/", name)
+        return _texts(self.store, self.described, self.path or "/", name)
 
     def text(self, name: str) -> str | None:
         """The text of an attribute, None if it is none or holds several."""
-        attribute = self.store.headers.attribute(self.address, name)
+        attribute = self.described.attribute(name)
         if attribute is None or not attribute.is_text:
             return None
         texts = self.texts(name) or []
@@ -197,22 +202,24 @@ class Group:
             ValueError: if it is not.
             KeyError: if there is none.
         """
-        holder, name = self._holder(path)
-        address = holder.address_of(name) if holder is not None else None
-        if holder is None or address is None:
+        holder, name = self._holder(path) if "/" in path else (self, path)
+        found = None if holder is None else holder._object(name)
+        if holder is None or found is None:
             raise KeyError(f"the file has no variable {path} of {label}")
-        if self.store.headers.is_group(address):
+        if found.group:
             raise ValueError(f"{label}: {name!r} is not a dataset")
         dataset = h5d.open(holder.handle, name.encode())
-        _check(dataset, name, label, shape)
-        value = _read(self.store, dataset, (address, f"{holder.path}/{name}"), f"{label}: variable {name}")
-        if _texts(self.store, address, f"{label}: variable {name}", "dtype") == ["bfloat16"]:
+        if not shape or dataset.shape != shape or dataset.dtype.kind not in "biuf":  # no shape is also that of nothing
+            _check(dataset, name, label, shape)
+        label = f"{label}: variable {name}"
+        value = _read(self.store, dataset, (found.address, f"{holder.path}/{name}"), label)
+        if (found.attributes or found.dense) and _texts(self.store, found, label, "dtype") == ["bfloat16"]:
             value = value.view(ml_dtypes.bfloat16)
         return value
 
 
-def _texts(store: _Store, address: int, label: str, name: str) -> list[str] | None:
-    attribute = store.headers.attribute(address, name)
+def _texts(store: _Store, described: Described, label: str, name: str) -> list[str] | None:
+    attribute = described.attribute(name)
     if attribute is None:
         return None
     try:
@@ -231,7 +238,7 @@ def _check(dataset: Any, name: str, label: str, shape: tuple | None) -> None:
 
 
 def _read(store: _Store, dataset: Any, place: tuple[int, str], label: str) -> np.ndarray:
-    count = _product(dataset.shape)
+    count = math.prod(dataset.shape)
     stored, expanded = count * dataset.get_type().get_size(), count * dataset.dtype.itemsize
     creation = dataset.get_create_plist()
     if creation.get_layout() == h5d.CHUNKED and count:
@@ -251,16 +258,9 @@ def _read(store: _Store, dataset: Any, place: tuple[int, str], label: str) -> np
     return value
 
 
-def _product(shape: tuple[int, ...]) -> int:
-    count = 1
-    for n in shape:
-        count *= n
-    return count
-
-
 def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Memory for values that begins where JAX needs it to take them over without a copy."""
-    nbytes = _product(shape) * dtype.itemsize
+    nbytes = math.prod(shape) * dtype.itemsize
     memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
     return memory[start : start + nbytes].view(dtype).reshape(shape)
@@ -275,7 +275,7 @@ class _Chunks:
     def __init__(self, headers: ObjectHeaders, dataset: Any, creation: Any, label: str):
         self.headers, self.dataset, self.label = headers, dataset, label
         self.shape, self.chunk, self.dtype = dataset.shape, creation.get_chunk(), dataset.dtype
-        self.nbytes = _product(self.chunk) * self.dtype.itemsize
+        self.nbytes = math.prod(self.chunk) * self.dtype.itemsize
         filters = [creation.get_filter(i) for i in range(creation.get_nfilters())]
         self.filters = [code for code, *_ in filters]
         widths = [values[0] for code, _, values, _ in filters if code == h5z.FILTER_SHUFFLE and values]
@@ -283,14 +283,14 @@ class _Chunks:
             raise ValueError(f"{label} has other filters than shuffle and one deflate ({self.filters}): refused")
         if not dataset.get_type().equal(h5t.py_create(self.dtype, logical=True)):
             raise ValueError(f"{label} has chunks of a type of its own, which is refused")
-        if self.nbytes > max(_product(self.shape) * self.dtype.itemsize, _SMALL_CHUNK):
+        if self.nbytes > max(math.prod(self.shape) * self.dtype.itemsize, _SMALL_CHUNK):
             raise ValueError(f"{label} has shape {self.shape} and chunks of {self.chunk}, far more, which is refused")
         self.places = self._places()
         self.stored = sum(size for _, _, size in self.places.values())
 
     def _places(self) -> dict[tuple[int, ...], tuple[int, int, int]]:
         """`{offset in the array: (skipped filters, offset in the file, bytes)}`."""
-        count = _product(tuple(-(-n // c) for n, c in zip(self.shape, self.chunk, strict=True)))
+        count = math.prod(tuple(-(-n // c) for n, c in zip(self.shape, self.chunk, strict=True)))
         if count > self.headers.size:
             raise ValueError(f"{self.label} declares {count:,} chunks, far more than the file stores")
         found: dict[tuple[int, ...], tuple[int, int, int]] = {}

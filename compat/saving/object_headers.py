@@ -10,34 +10,53 @@ Source: "HDF5 File Format Specification Version 3.0", The HDF Group.
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
+
+from compat.saving.stored_attributes import VARIABLE, Attribute, attribute_of
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _UNDEFINED = (1 << 64) - 1
 _SPACE, _LINK_INFO, _TYPE, _EXTERNAL, _LAYOUT, _ATTRIBUTE = 0x01, 0x02, 0x03, 0x07, 0x08, 0x0C
 _CONTINUATION, _TREE_OF_NAMES, _ATTRIBUTE_INFO = 0x10, 0x11, 0x15
-_FIXED_TEXT, _VARIABLE = 3, 9  # classes of types
 _MOST_TYPE = 4096  # bytes of the description of a number's type
+_WHOLE = 1 << 20  # bytes of a file that are kept in memory
 _DEEPEST = 32  # levels of a tree
+_DIRECT = (b"\3\0", b"\3\1")  # layouts of version 3 without chunks
+_FIRST = "<HHBxxx"  # kind, length and flags of a message, in headers of the first version
 _TEXTS = 8  # how often the bytes of a file may be read as texts
 
 
-class Attribute(NamedTuple):
-    """An attribute as it is stored."""
+class _Parts:
+    """The bytes of a file that is not in memory, to be cut out of like those of one that is."""
 
-    kind: int  # class of its type
-    size: int  # bytes of an element
-    padding: int  # of a text: 0 ends with a zero, 1 is filled up with zeros, 2 with blanks
-    shape: tuple[int, ...]
-    data: bytes
+    def __init__(self, file: Any, size: int):
+        self.file, self.size = file, size
 
-    @property
-    def is_text(self) -> bool:
-        """Whether its elements are texts."""
-        return self.kind in (_FIXED_TEXT, _VARIABLE)
+    def __getitem__(self, part: slice) -> bytes:
+        if part.start > self.size:
+            return b""
+        self.file.seek(part.start)
+        return self.file.read(min(part.stop, self.size) - part.start)
+
+
+class Described:
+    """What an object of the file says of itself."""
+
+    address: int  # of its header
+    group = False  # else it is an array or a type
+    dense = False  # whether it keeps attributes apart, which are not read
+    attributes: dict[str, Attribute]
+
+    def attribute(self, name: str) -> Attribute | None:
+        """An attribute, None if there is none of that name."""
+        found = self.attributes.get(name)
+        if found is None and self.dense:
+            raise ValueError("it keeps attributes apart from their object, which is refused: write it anew with h5py")
+        return found
 
 
 class ObjectHeaders:
@@ -53,8 +72,11 @@ class ObjectHeaders:
     def __init__(self, file: Any):
         self.file = file
         self.size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        # A small file is kept, so that its parts are cut out of it; of a large one each is read when it is asked for.
+        self._content = file.read() if self.size <= _WHOLE else _Parts(file, self.size)
         self.left, self.texts_left = self.size, _TEXTS * self.size
-        self._checked: dict[int, dict[str, Any]] = {}
+        self._described: dict[int, Described] = {}
         self._heaps: dict[int, dict[int, bytes]] = {}
         self._trees: set[int] = set()
         self.root = self._superblock()
@@ -63,8 +85,7 @@ class ObjectHeaders:
         """A part of the file."""
         if address + size > self.size:
             raise ValueError(f"it refers to bytes {address:,} to {address + size:,}, and has {self.size:,}")
-        self.file.seek(address)
-        found = self.file.read(size)
+        found = self._content[address : address + size]
         if len(found) != size:
             raise ValueError("it ends too early")
         return found
@@ -74,7 +95,9 @@ class ObjectHeaders:
         self.left -= size
         if self.left < 0:
             raise ValueError("its parts overlap: together they are larger than the file, which is refused")
-        return self.bytes(address, size)
+        if address + size <= self.size and len(found := self._content[address : address + size]) == size:
+            return found
+        return self.bytes(address, size)  # which says what is wrong
 
     def _superblock(self) -> int:
         """The address of the root group."""
@@ -95,32 +118,15 @@ class ObjectHeaders:
             raise ValueError("it has a driver, an extension or addresses of its own kind, which is refused")
         return root
 
-    def check(self, address: int) -> None:
-        """Follows the skeleton of an object to its end."""
-        if address in self._checked:
-            return
-        try:
-            self._checked[address] = self._read(address)
-        except (struct.error, IndexError) as error:
-            raise ValueError(f"the description of an object ends too early ({error})") from error
-
-    def is_group(self, address: int) -> bool:
-        """Whether an object is a group; else it is an array or a type."""
-        self.check(address)
-        return self._checked[address]["group"]
-
-    def attribute(self, address: int, name: str) -> Attribute | None:
-        """An attribute of an object, None if it has none of that name."""
-        self.check(address)
-        found = self._checked[address]["attributes"].get(name)
-        if found is None and self._checked[address]["dense"]:
-            raise ValueError("it keeps attributes apart from their object, which is refused: write it anew with h5py")
+    def described(self, address: int) -> Described:
+        """What an object says of itself, its skeleton followed to its end."""
+        found = self._described.get(address)
+        if found is None:
+            try:
+                found = self._described[address] = self._read(address)
+            except (struct.error, IndexError) as error:
+                raise ValueError(f"the description of an object ends too early ({error})") from error
         return found
-
-    def attributes(self, address: int) -> list[str]:
-        """The names of an object's attributes."""
-        self.check(address)
-        return list(self._checked[address]["attributes"])
 
     def texts(self, attribute: Attribute) -> list[bytes]:
         """The texts in an attribute; each of variable length must be as long as its place in the heap says."""
@@ -132,7 +138,7 @@ class ObjectHeaders:
         if not count:
             return []
         items = [attribute.data[i * attribute.size : (i + 1) * attribute.size] for i in range(count)]
-        if attribute.kind == _VARIABLE:
+        if attribute.kind == VARIABLE:
             items = [self._variable(item) for item in items]
         elif not attribute.is_text:
             raise ValueError("an attribute is no text")
@@ -170,65 +176,63 @@ class ObjectHeaders:
             at += 16 + -(-length // 8) * 8
         return found
 
-    def _read(self, address: int) -> dict[str, Any]:
-        found: dict[str, Any] = {"group": False, "dense": False, "attributes": {}}
-        for kind, flags, body in self._messages(address):
-            if flags & 2:
-                raise ValueError("an object shares a part of its description with others, which is refused")
-            if kind == _ATTRIBUTE:
-                name, attribute = _attribute(body)
-                if name in found["attributes"]:
-                    raise ValueError(f"an object has two attributes {name!r}")
-                found["attributes"][name] = attribute
-            elif kind in (_LINK_INFO, _ATTRIBUTE_INFO):
-                dense = self._dense(body, 8 if kind == _LINK_INFO else 2)
-                found["group"] |= kind == _LINK_INFO
-                found["dense"] |= dense and kind == _ATTRIBUTE_INFO
-            elif kind == _TREE_OF_NAMES:
-                found["group"] = True
-                tree, names = struct.unpack_from("<2Q", body)
-                self._names(names)
-                self._tree(tree, 0, 8)
-            elif kind == _LAYOUT:
-                self._layout(body)
-            elif kind == _EXTERNAL:
-                raise ValueError("an external data set keeps its data in other files, which is refused")
-            elif kind == _TYPE and len(body) > _MOST_TYPE:
-                raise ValueError("an array has a type that is no number")
-        return found
-
-    def _messages(self, address: int) -> Iterator[tuple[int, int, bytes]]:
-        """`(kind, flags, body)` of an object's messages, in all blocks of its header."""
-        first = self.bytes(address, 16)
-        if first[:4] == b"OHDR":
-            start, size, head, extra = self._second_version(address, first)
-        elif first[0] == 1:
-            start, size, head, extra = address + 16, int.from_bytes(first[8:12], "little"), "<HHBxxx", 0
-        else:
-            raise ValueError("an object is not where it should be")
-        blocks = [(start, size)]
-        step = struct.calcsize(head) + extra
+    def _read(self, address: int) -> Described:
+        """Follows the messages of an object, in all blocks of its header."""
+        found = Described()
+        found.address, found.attributes = address, {}
+        first = self._content[address : address + 16]
+        start, size, head, extra = address + 16, int.from_bytes(first[8:12], "little"), _FIRST, 0
+        if len(first) < 16 or first[0] != 1:
+            start, size, head, extra = self._later_header(address)
+        blocks, step = [(start, size)], struct.calcsize(head) + extra
         for start, size in blocks:
             block, at = self._once(start, size), 0
             while at + step <= size:
                 kind, length, flags = struct.unpack_from(head, block, at)
-                body = block[at + step : at + step + length]
+                at += step + length
+                body = block[at - length : at]
                 if len(body) != length:
                     raise ValueError("a description of an object is cut off")
-                at += step + length
                 if kind == _CONTINUATION:
                     place, more = struct.unpack_from("<2Q", body)
                     # the later version puts a signature before, and a checksum behind
-                    blocks.append((place, more) if head == "<HHBxxx" else (place + 4, max(more - 8, 0)))
-                else:
-                    yield kind, flags, body
+                    blocks.append((place, more) if head == _FIRST else (place + 4, max(more - 8, 0)))
+                elif flags & 2:
+                    raise ValueError("an object shares a part of its description with others, which is refused")
+                elif kind == _LAYOUT and length > 2 and body[:2] in _DIRECT:
+                    continue  # the data are at one place or in the header itself: there is nothing to follow
+                elif kind in _FOLLOWED:
+                    _FOLLOWED[kind](self, found, body)
+                elif kind == _TYPE and length > _MOST_TYPE:
+                    raise ValueError("an array has a type that is no number")
+        return found
 
-    def _second_version(self, address: int, first: bytes) -> tuple[int, int, str, int]:
+    def _later_header(self, address: int) -> tuple[int, int, str, int]:
+        """Of the second version: where the first block is, its size, how a message begins, the bytes behind that."""
+        first = self.bytes(address, 16)
+        if first[:4] != b"OHDR":
+            raise ValueError("an object is not where it should be")
         flags, start = first[5], address + 6
         start += 16 * bool(flags & 0x20) + 4 * bool(flags & 0x10)
         width = 1 << (flags & 3)
         size = int.from_bytes(self.bytes(start, width), "little")
         return start + width, size, "<BHB", 2 * bool(flags & 4)
+
+    def _attribute(self, found: Described, body: bytes) -> None:
+        name, attribute = attribute_of(body)
+        if name in found.attributes:
+            raise ValueError(f"an object has two attributes {name!r}")
+        found.attributes[name] = attribute
+
+    def _links(self, found: Described, body: bytes) -> None:
+        self._dense(body, 8)
+        found.group = True
+
+    def _many_attributes(self, found: Described, body: bytes) -> None:
+        found.dense |= self._dense(body, 2)
+
+    def _external(self, found: Described, body: bytes) -> None:
+        raise ValueError("an external data set keeps its data in other files, which is refused")
 
     def _dense(self, body: bytes, counter: int) -> bool:
         """Checks the heap and the tree of names that are kept apart; whether there are any."""
@@ -252,7 +256,7 @@ class ObjectHeaders:
         if head[:4] != b"BTHD" or depth > _DEEPEST or count > self.size // 8:
             raise ValueError("a tree is damaged or deeper than its file allows")
 
-    def _layout(self, body: bytes) -> None:
+    def _layout(self, found: Described, body: bytes) -> None:
         """Checks where the data of an array are, and the tree of its chunks."""
         version = body[0]
         rank, kind = (body[1], body[2]) if version in (1, 2) else (body[2], body[1])
@@ -282,14 +286,15 @@ class ObjectHeaders:
                 if node in self._trees:
                     raise ValueError("a tree of names or chunks comes to one place twice, which is refused")
                 self._trees.add(node)
-                head = self._once(node, 24)
-                if head[:4] != b"TREE" or head[4] != kind or (level >= 0 and head[5] != level):
+                head = self._content[node : node + 24]
+                if head[:4] != b"TREE" or len(head) < 24 or head[4] != kind or (level >= 0 and head[5] != level):
+                    self._once(node, 24)  # which says if there is no room for one
                     raise ValueError("a tree of names or chunks is damaged")
+                self.left -= 24
                 level = head[5]
                 used = int.from_bytes(head[6:8], "little")
                 entries = self._once(node + 24, used * (key + 8))
-                ends = range(key + 8, len(entries) + 1, key + 8)
-                below += [int.from_bytes(entries[end - 8 : end], "little") for end in ends]
+                below += itertools.chain.from_iterable(struct.iter_unpack(f"<{key}xQ", entries))
             if level == 0:
                 if self._trees.intersection(below) or len(set(below)) != len(below):
                     raise ValueError("a tree of names or chunks comes to one place twice, which is refused")
@@ -297,52 +302,31 @@ class ObjectHeaders:
                 return
             level, nodes = level - 1, below
 
-    def _names(self, address: int) -> None:
-        """Follows the list of free places in a heap of names."""
-        head = self._once(address, 32)
-        size, free, data = struct.unpack_from("<3Q", head, 8)
-        if head[:4] != b"HEAP":
+    def _names(self, found: Described, body: bytes) -> None:
+        """Follows the list of free places in a group's heap of names, and the tree of its names."""
+        found.group = True
+        tree, address = struct.unpack_from("<2Q", body)
+        head = self._content[address : address + 32]
+        if head[:4] != b"HEAP" or len(head) < 32:
+            self._once(address, 32)  # which says if there is no room for one
             raise ValueError("a heap of names is not where it should be")
+        self.left -= 32
+        size, free, data = struct.unpack_from("<3Q", head, 8)
         block, seen = self._once(data, size), set()
         while free != 1:  # which ends the list
             if free in seen or free + 16 > size:
                 raise ValueError("the free places of a heap of names come back to one, or lie outside of it")
             seen.add(free)
             free = int.from_bytes(block[free : free + 8], "little")
+        self._tree(tree, 0, 8)
 
 
-def _attribute(body: bytes) -> tuple[str, Attribute]:
-    version, flags, name_size, type_size, space_size = struct.unpack_from("<BBHHH", body)
-    if version not in (1, 2, 3) or flags & 3:
-        raise ValueError("an attribute is damaged, or shares its type with others, which is refused")
-    at = 9 if version == 3 else 8
-    pieces = []
-    for size in (name_size, type_size, space_size):
-        pieces.append(body[at : at + size])
-        at += -(-size // 8) * 8 if version == 1 else size
-    name, kind, space = pieces
-    if at > len(body) or len(kind) < 8 or len(space) < 4:
-        raise ValueError("an attribute is cut off")
-    shape = _shape(space)
-    return name.rstrip(b"\0").decode(), Attribute(
-        kind[0] & 15, int.from_bytes(kind[4:8], "little"), _padding(kind), shape, body[at:]
-    )
-
-
-def _padding(kind: bytes) -> int:
-    """Of a text; one of variable length has its length, so that its padding is of no use."""
-    if kind[0] & 15 != _VARIABLE:
-        return kind[1] & 15
-    if kind[1] & 15 != 1 or int.from_bytes(kind[4:8], "little") != 16:
-        raise ValueError("an attribute is a list of variable length, which is no text")
-    return 1
-
-
-def _shape(space: bytes) -> tuple[int, ...]:
-    version, rank = space[0], space[1]
-    if version == 2 and space[3] == 2:  # nothing at all
-        return (0,)
-    at = 8 if version == 1 else 4
-    if version not in (1, 2) or len(space) < at + 8 * rank:
-        raise ValueError("the shape of an attribute is damaged")
-    return struct.unpack_from(f"<{rank}Q", space, at)
+# What is done about a message, by its kind: what it says is noted or followed. All others are of no concern.
+_FOLLOWED: dict[int, Callable[[ObjectHeaders, Described, bytes], None]] = {
+    _ATTRIBUTE: ObjectHeaders._attribute,
+    _LINK_INFO: ObjectHeaders._links,
+    _ATTRIBUTE_INFO: ObjectHeaders._many_attributes,
+    _TREE_OF_NAMES: ObjectHeaders._names,
+    _LAYOUT: ObjectHeaders._layout,
+    _EXTERNAL: ObjectHeaders._external,
+}

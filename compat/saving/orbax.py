@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from compat.saving import assets
+from compat.saving import assets, stores
 from compat.saving.archives import parse
 from compat.saving.ocdbt import MANIFEST, Files, values
 from compat.saving.orbax_paths import Nearest, numbered
@@ -278,4 +278,4 @@ def _load_assets(model: Any, v1: Any, folder: str) -> None:
         content = _arrays(v1, folder, "assets", declared)
     with tempfile.TemporaryDirectory() as target:
         assets.write_arrays(content, target)
-        assets.load_assets(model, target)
+        assets.load_assets(stores.walk(model), target)

@@ -17,6 +17,8 @@ import numpy as np
 from compat.saving.hdf5 import opened
 from kfun.layer import snake_case
 
+_SAVEABLE = "_saved_parts"  # what the class has of an object with a place of its own in a file
+_CONTAINERS = (list, tuple, dict)  # in which such objects may be
 _MOST_PATHS = 100_000  # that are looked at for an object that is not where it was saved
 
 
@@ -38,9 +40,12 @@ def _visit(obj: Any, path: str, seen: set[int], once: bool = True) -> Iterator[t
         return
     seen.add(id(obj))
     yield path, obj
-    for name, child in _children(obj):
+    for name, child in obj._saved_parts() if hasattr(type(obj), _SAVEABLE) else ():
         inner = f"{path}/{name}" if path else name
-        yield from (_visit if _saveable(child) else _container)(child, inner, seen, once)
+        if hasattr(type(child), _SAVEABLE):
+            yield from _visit(child, inner, seen, once)
+        elif isinstance(child, _CONTAINERS):
+            yield from _container(child, inner, seen, once)
     if not once:
         seen.remove(id(obj))
 
@@ -51,23 +56,14 @@ def _container(items: Any, path: str, seen: set[int], once: bool = True) -> Iter
     seen.add(id(items))
     used: dict[str, int] = {}
     for item in items.values() if isinstance(items, dict) else items:
-        if not _saveable(item) and not isinstance(item, (list, tuple, dict)):
+        saveable = hasattr(type(item), _SAVEABLE)
+        if not saveable and not isinstance(item, _CONTAINERS):
             continue
-        base = snake_case(type(item).__name__) if _saveable(item) else "container"
+        base = snake_case(type(item).__name__) if saveable else "container"
         n = used[base] = used.get(base, -1) + 1
         inner = f"{path}/{base if n == 0 else f'{base}_{n}'}"
-        yield from (_visit if _saveable(item) else _container)(item, inner, seen, once)
+        yield from (_visit if saveable else _container)(item, inner, seen, once)
     seen.remove(id(items))  # one that is made for the occasion may give its id to another
-
-
-def _saveable(obj: Any) -> bool:
-    return hasattr(type(obj), "_saved_parts")
-
-
-def _children(obj: Any) -> list[tuple[str, Any]]:
-    """The parts of an object that have places of their own, and the lists and dicts in which such may be."""
-    parts = obj._saved_parts() if _saveable(obj) else []
-    return [(n, v) for n, v in parts if _saveable(v) or isinstance(v, (list, tuple, dict))]
 
 
 class Entry:
@@ -98,7 +94,8 @@ class Entry:
 
     def tensor(self, key: str) -> Any:
         """The array as one of JAX, which takes over the memory that was read; as it is if it is wider."""
-        value = self[key]
+        alone = len(self.groups) == 1
+        value = self.groups[0].array(key, self.label, self.shapes.get(key)) if alone else self[key]
         return value if value.dtype.itemsize > 4 else jax.device_put(value, may_alias=True)
 
     def __contains__(self, key: object) -> bool:
@@ -112,7 +109,7 @@ class Entry:
 
     def keys(self) -> list[str]:
         """The numbers of the variables."""
-        return list({key: None for g in self.groups for key in g})
+        return list(dict.fromkeys(itertools.chain.from_iterable(self.groups)))
 
 
 def write(root: Any, target: Any, skipped: Iterable[Any] | None = None) -> None:
@@ -125,7 +122,9 @@ def write(root: Any, target: Any, skipped: Iterable[Any] | None = None) -> None:
                 obj.save_own_variables(Entry(group))
 
 
-def read(root: Any, source: Any, skip_mismatch: bool = False, skipped: Iterable[Any] | None = None) -> None:
+def read(
+    root: Any, source: Any, skip_mismatch: bool = False, skipped: Iterable[Any] | None = None
+) -> list[tuple[str, Any]]:
     """Reads all variables under `root` from an HDF5 file.
 
     Args:
@@ -134,15 +133,20 @@ def read(root: Any, source: Any, skip_mismatch: bool = False, skipped: Iterable[
         skip_mismatch: whether objects whose variables do not fit are left as they are.
         skipped: objects to leave as they are, with what is under them.
 
+    Returns:
+        What `walk` gave on the way.
+
     Raises:
         ValueError: if the file is no HDF5, objects do not fit, or it holds what is refused. Objects that come
             before the one that does not fit have the file's variables then.
     """
     with opened(source) as file:
-        fill(root, lambda path: [file.group(path)], skip_mismatch, skipped)
+        return fill(root, lambda path: [file.group(path)], skip_mismatch, skipped)
 
 
-def fill(root: Any, groups: Callable, skip_mismatch: bool = False, skipped: Iterable[Any] | None = None) -> None:
+def fill(
+    root: Any, groups: Callable, skip_mismatch: bool = False, skipped: Iterable[Any] | None = None
+) -> list[tuple[str, Any]]:
     """Reads all variables under `root`.
 
     Args:
@@ -150,20 +154,24 @@ def fill(root: Any, groups: Callable, skip_mismatch: bool = False, skipped: Iter
         groups: gives the groups of a path such as `"layers/dense/vars"`.
         skip_mismatch: whether objects whose variables do not fit are left as they are.
         skipped: objects to leave as they are, with what is under them.
+
+    Returns:
+        What `walk` gave on the way.
     """
-    failed = []
+    failed, walked = [], []
     others: dict[int, list[str]] = {}
 
     def found(obj: Any, path: str) -> list[Any]:
         """The groups of an object, under another of its names if the file has it by that one."""
         given = groups(f"{path}/vars" if path else "vars")
-        if any(g is not None for g in given) or not own_variables(obj):
+        if given.count(None) < len(given) or not own_variables(obj):
             return given
         others.update(others or _all_paths(root))
         named = (groups(f"{other}/vars") for other in others.get(id(obj), ()) if other not in ("", path))
         return next((g for g in named if any(part is not None for part in g)), given)
 
     for path, obj in walk(root, skipped):
+        walked.append((path, obj))
         if not hasattr(obj, "load_own_variables"):
             continue
         label = f"{type(obj).__name__} {getattr(obj, 'name', '')!r}"
@@ -175,6 +183,7 @@ def fill(root: Any, groups: Callable, skip_mismatch: bool = False, skipped: Iter
             failed.append(label)
     if failed:
         warnings.warn(f"not loaded, because they do not fit the file: {', '.join(failed)}", stacklevel=4)
+    return walked
 
 
 def _load(obj: Any, groups: list[Any], label: str) -> None:

@@ -109,7 +109,7 @@ class Zip:
             raise self._damaged(f"the name {raw[:80]!r} of a member is no UTF-8") from error
         # In this order they follow in the extra field, each if the directory has no room for it.
         short = {"size": fields[9], "packed": fields[8], "offset": fields[16]}
-        wide = _wide(extra)
+        wide = _wide(extra) if extra else None
         for key, value in short.items():
             if value == _UNKNOWN and wide is not None:
                 if len(wide) < 8:

@@ -88,7 +88,7 @@ def check(kind: str | None, found: Any, data: Any = None) -> Any:
         return found
     if isinstance(found, type) or not hasattr(found, "__name__"):
         cls = found if isinstance(found, type) else type(found)
-        if not _serves(kind, cls):
+        if not issubclass(cls, _bases(kind)) and not _serves_by_method(kind, cls):
             raise wrong(kind, f"{cls.__name__!r}, {_described(cls)}", data)
     elif KINDS[kind].method != "__call__":
         raise wrong(kind, f"the function {found.__name__!r}", data)
@@ -104,10 +104,8 @@ def wrong(kind: str, described: str, data: Any = None) -> WrongKindError:
     )
 
 
-def _serves(kind: str, cls: type) -> bool:
+def _serves_by_method(kind: str, cls: type) -> bool:
     known = KINDS[kind]
-    if any(issubclass(cls, base) for base in _bases(kind)):
-        return True
     if known.method is None or _kinds_of(cls) or cls.__module__.partition(".")[0] in ("compat", "builtins", "numpy"):
         return False
     return any(known.method in vars(c) for c in cls.__mro__)

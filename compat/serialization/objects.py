@@ -156,10 +156,20 @@ def deserialize_as(kind: str, config: Any, custom_objects: dict | None = None) -
         return None
     if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
         raise wrong(kind, f"no object, but are {config!r:.80}", config)
-    with _outermost(), CustomObjectScope(custom_objects), reading():
+    # A part of data that are read already is read under what holds for them.
+    with _AS_IT_IS if is_reading() and not custom_objects else _around(custom_objects):
         if str(config["class_name"]).startswith("__"):
             return check(kind, _special(config), config)
         return _made(config, kind)
+
+
+_AS_IT_IS = contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _around(custom_objects: dict | None) -> Iterator[None]:
+    with _outermost(), CustomObjectScope(custom_objects), reading():
+        yield
 
 
 def deserialize_all_as(kind: str, config: Any) -> Any:
@@ -274,29 +284,22 @@ def _made(config: dict, kind: str | None = None) -> Any:
     if refusal:
         return _handed(found, inner, refusal)
     try:
-        made = _compiled(_built(_from_config(found, _without_defaults(found, inner)), config), config)
+        made = _from_config(found, config)
     except WrongKindError as error:
         error.note(config)
         raise
-    return check(kind, made, config)
+    return made if type(made) is found else check(kind, made, config)
 
 
-def _from_config(cls: type, config: dict) -> Any:
+def _from_config(cls: type, data: dict) -> Any:
+    """The object that the data describe, built and compiled as they say."""
+    config = data["config"] if _ABSENT.keys().isdisjoint(data["config"]) else _without_defaults(cls, data["config"])
     made = cls.from_config(config) if hasattr(cls, "from_config") else cls(**config)
     if isinstance(made, type):
         raise ValueError(f"{cls.__name__}: the config gives the class {made.__name__} and no object of one")
-    return made
-
-
-def _built(made: Any, config: dict) -> Any:
-    shapes = config.get("build_config")
+    shapes, compiled = data.get("build_config"), data.get("compile_config")
     if shapes and hasattr(made, "build_from_config") and not getattr(made, "built", False):
         made.build_from_config(shapes)
-    return made
-
-
-def _compiled(made: Any, config: dict) -> Any:
-    compiled = config.get("compile_config")
     if compiled and hasattr(made, "compile_from_config"):
         made.compile_from_config(compiled)
     return made

@@ -6,6 +6,7 @@ Nothing is imported by a name that data hold, and no private name is in reach.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -197,6 +198,8 @@ def builtin(name: str, module: str) -> Any:
     if "dtype_policies" in homes:
         return _listed("dtype_policies", name)
     wanted = module.removeprefix("keras.").removeprefix("src.")
+    if wanted in homes and "." not in wanted:
+        return getattr(_home(wanted), name)
     known = [m for m in LISTED if m == wanted or wanted.startswith(f"{m}.")]
     home = next((m for m in known or homes if m in homes), None)
     return None if home is None else _listed(home, name)
@@ -209,5 +212,9 @@ def listed_names() -> list[str]:
 
 def _listed(module: str, name: str) -> Any:
     """A class that is listed under a module, which is imported when it is first asked for."""
-    home = "compat" if module == "models" else f"compat.{module}"
-    return getattr(importlib.import_module(home), name)
+    return getattr(_home(module), name)
+
+
+@functools.cache
+def _home(module: str) -> Any:
+    return importlib.import_module("compat" if module == "models" else f"compat.{module}")

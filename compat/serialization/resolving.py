@@ -36,7 +36,7 @@ def resolve(config: dict, kind: str | None = None) -> Any:
     if name == "function":
         found = _function_named(config["config"], registered_as, kind)
     else:
-        found = _of_registered_name(registered_as, name) or get_registered_object(name)
+        found = (_of_registered_name(registered_as, name) if registered_as else None) or get_registered_object(name)
         if found is None and (module.partition(".")[0] == "keras" or not module):
             found = builtin(name, module or (KINDS[kind].home if kind else ""))
     if found is None:
@@ -51,9 +51,9 @@ def resolve(config: dict, kind: str | None = None) -> Any:
     return found
 
 
-def _of_registered_name(registered_as: str | None, name: str) -> Any:
+def _of_registered_name(registered_as: str, name: str) -> Any:
     """What is registered under a name, if that is of the class which the data say they describe."""
-    found = get_registered_object(registered_as) if registered_as else None
+    found = get_registered_object(registered_as)
     if found is None or name in (registered_as, registered_as.rpartition(">")[2], getattr(found, "__name__", None)):
         return found
     raise ValueError(

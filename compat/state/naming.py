@@ -83,5 +83,5 @@ def opener() -> Any:
 
 def path_of(name: str) -> str:
     """The path of something named here and now."""
-    around = here()
+    around = _place.get().path
     return f"{around}/{name}" if around else name

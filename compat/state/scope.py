@@ -57,9 +57,7 @@ class Scope:
         _current.reset(self._token)
 
 
-def current() -> Scope | None:
-    """The innermost scope, None outside of all."""
-    return _current.get()
+current = _current.get  # the innermost scope, None outside of all
 
 
 @contextlib.contextmanager
@@ -72,6 +70,4 @@ def autocast(dtype: str | None) -> Iterator[None]:
         _autocast.reset(token)
 
 
-def autocast_dtype() -> str | None:
-    """The type that floating variables show themselves in, None for their own."""
-    return _autocast.get()
+autocast_dtype = _autocast.get  # the type that floating variables show themselves in, None for their own

@@ -31,15 +31,22 @@ def tuples(shape: Any) -> Any:
     if isinstance(shape, dict):
         return {k: tuples(v) for k, v in shape.items()}
     if isinstance(shape, (list, tuple)):
-        return tuple(shape) if all(s is None or isinstance(s, int) for s in shape) else [tuples(s) for s in shape]
+        return tuple(shape) if _are_sizes(shape) else [tuples(s) for s in shape]
     return shape
+
+
+_SIZES = frozenset((int, type(None)))
+
+
+def _are_sizes(items: Any) -> bool:
+    return _SIZES.issuperset(map(type, items)) or all(s is None or isinstance(s, int) for s in items)
 
 
 def replace_shapes(shapes: Any, dtype: str) -> Any:
     """Symbolic tensors for a shape, or a list or dict of shapes."""
     if isinstance(shapes, dict):
         return {k: replace_shapes(v, dtype) for k, v in shapes.items()}
-    if isinstance(shapes, (list, tuple)) and all(s is None or isinstance(s, int) for s in shapes):
+    if isinstance(shapes, (list, tuple)) and _are_sizes(shapes):
         return SymbolicTensor(Spec(tuple(shapes), dtype))
     return type(shapes)(replace_shapes(s, dtype) for s in shapes)
 

@@ -13,68 +13,90 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from compat.state import changes
+from compat.state.changes import ASSIGNMENTS
 
 _PLAIN = frozenset((type(None), bool, int, float, str))  # most attributes, and no parts
 _LONG = 64  # items from which only those of a list that are parts are compared
 
 
-class Scan:
+class _Reading:
+    """What was found, and by what it is known to hold still."""
+
+    __slots__ = ("assignments", "watched")
+
+    def __init__(self) -> None:
+        self.assignments = ASSIGNMENTS[0]
+        self.watched: list[tuple[Any, Any]] = []
+
+    def holds(self) -> bool:
+        """Whether there is the same to be found."""
+        if self.assignments != ASSIGNMENTS[0]:
+            return False
+        for container, picture in self.watched:
+            if type(picture) is int:
+                if len(container) != picture:
+                    return False
+            elif not _same(list(container.values() if isinstance(container, dict) else container), picture):
+                return False
+        return True
+
+
+class Scan(_Reading):
     """The parts of one layer.
 
     Args:
         attributes: of the layer.
-        is_part: whether a value is a part.
+        kinds: the classes of what is a part.
     """
 
-    __slots__ = ("assignments", "parts", "watched")
+    __slots__ = ("kinds", "parts", "tracked")
 
-    def __init__(self, attributes: dict[str, Any], is_part: Callable[[Any], bool]):
-        self.assignments = changes.assignments()
-        self.watched: list[tuple[Any, Any]] = [(attributes, len(attributes))]
-        seen: set[int] = set()
+    def __init__(self, attributes: dict[str, Any], kinds: tuple[type, ...]):
+        super().__init__()
+        self.watched.append((attributes, len(attributes)))
+        self.kinds = kinds
         self.parts: list[Any] = []
+        self.tracked = False  # whether the layer knows the variables among them as its own
+        seen: set[int] = set()
         for name, value in list(attributes.items()):
-            if type(value) not in _PLAIN and not name.startswith("_kf"):
-                self.parts += self._found(value, seen, is_part)
+            if type(value) in _PLAIN or name.startswith("_kf"):
+                continue
+            if isinstance(value, (list, tuple, dict)):
+                self.parts += self._found(value, seen)
+            elif id(value) not in seen and isinstance(value, kinds):
+                seen.add(id(value))
+                self.parts.append(value)
 
-    def _found(self, value: Any, seen: set[int], is_part: Callable[[Any], bool]) -> Iterator[Any]:
+    def _found(self, value: Any, seen: set[int]) -> Iterator[Any]:
         if isinstance(value, (list, tuple, dict)):
             if id(value) in seen:  # it holds itself
                 return
             seen.add(id(value))
             items = list(value.values() if isinstance(value, dict) else value)
             for item in items:
-                yield from self._found(item, seen, is_part)
+                yield from self._found(item, seen)
             if not isinstance(value, tuple):
-                self.watched.append((value, _picture(items, is_part)))
-        elif id(value) not in seen and is_part(value):
+                self.watched.append((value, _picture(items, self.kinds)))
+        elif id(value) not in seen and isinstance(value, self.kinds):
             seen.add(id(value))
             yield value
 
-    def holds(self) -> bool:
-        """Whether the layer has these parts still."""
-        return self.assignments == changes.assignments() and _unchanged(self.watched)
 
-
-class Tree:
+class Tree(_Reading):
     """A layer and all layers under it, in order, each once, and what was worked out of them.
 
     Args:
         layers: with a `scan` each.
     """
 
-    __slots__ = ("assignments", "layers", "results", "watched")
+    __slots__ = ("layers", "results")
 
     def __init__(self, layers: list[Any]):
+        super().__init__()
         self.layers = layers
-        self.watched = [w for layer in layers for w in layer._kf_scanned().watched]
+        for layer in layers:
+            self.watched += layer._kf_scanned().watched
         self.results: dict[str, Any] = {}
-        self.assignments = changes.assignments()
-
-    def holds(self) -> bool:
-        """Whether the tree is the same still."""
-        return self.assignments == changes.assignments() and _unchanged(self.watched)
 
     def result(self, name: str, compute: Callable[[], list[Any]]) -> list[Any]:
         """A list that follows from the tree alone."""
@@ -84,21 +106,11 @@ class Tree:
         return list(found)
 
 
-def _picture(items: list[Any], is_part: Callable[[Any], bool]) -> Any:
+def _picture(items: list[Any], kinds: tuple[type, ...]) -> Any:
     """What is compared of a list or dict: all items, or of a long one its length and the parts in it."""
     if len(items) <= _LONG:
         return list(map(id, items))
-    return len(items), [(i, id(item)) for i, item in enumerate(items) if is_part(item)]
-
-
-def _unchanged(watched: list[tuple[Any, Any]]) -> bool:
-    for container, picture in watched:
-        if type(picture) is int:
-            if len(container) != picture:
-                return False
-        elif not _same(list(container.values() if isinstance(container, dict) else container), picture):
-            return False
-    return True
+    return len(items), [(i, id(item)) for i, item in enumerate(items) if isinstance(item, kinds)]
 
 
 def _same(items: list[Any], picture: Any) -> bool:

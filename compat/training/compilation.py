@@ -16,6 +16,7 @@ from compat.engine.tracebacks import filtered
 from compat.engine.tracking import unique
 from compat.serialization.objects import arguments_of, serialize_keras_object
 from compat.serialization.registry import is_reading, reading
+from compat.state.changes import quiet_setter
 from compat.training.objectives import CompileLoss, CompileMetrics
 from compat.variables import variable_views
 from compat.variables.variable import unwrap
@@ -112,7 +113,9 @@ class Compiled:
 
     def _forget_steps(self) -> None:
         self.__dict__["_kf_steps_made"] = {}
-        self.train_function = self.test_function = self.predict_function = None
+        keep = quiet_setter(type(self))
+        for name in ("train_function", "test_function", "predict_function"):
+            keep(self, name, None)
 
     @property
     def compiled(self) -> bool:

@@ -31,8 +31,6 @@ class SeedGenerator:
         name: of the variable's path.
     """
 
-    _tracked_by_layers = True
-
     def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any):
         if kwargs:
             raise ValueError(f"SeedGenerator: Unrecognized keyword arguments: {kwargs}; known: seed, name")

@@ -13,6 +13,7 @@ from compat.state import naming, scope
 from compat.variables.draw_weights import draw
 from kfun import dtypes, ops
 from kfun.graph import replace
+from kfun.initializers import Initializer
 from kfun.ops._kinds import Kind, register
 
 
@@ -45,15 +46,18 @@ class Variable:
         name: str | None = None,
         **kwargs: Any,
     ):
+        within = kwargs.pop("_within", None)  # the path around it, if that is not the one of here and now
         if kwargs:
             raise TypeError(f"Variable: unknown arguments {sorted(kwargs)}")
         name = naming.auto_name(type(self).__name__) if name is None else name
         if not isinstance(name, str) or "/" in name:
             raise ValueError(f"Variable: expected a text without `/` as `name`; received {name!r}")
-        _one_of("aggregation", aggregation, (None, "none", "mean", "sum", "only_first_replica"))
-        _one_of("synchronization", synchronization, (None, "none", "on_read", "on_write", "auto"))
+        if aggregation not in _AGGREGATIONS:
+            raise _unknown("aggregation", aggregation, _AGGREGATIONS)
+        if synchronization not in _SYNCHRONIZATIONS:
+            raise _unknown("synchronization", synchronization, _SYNCHRONIZATIONS)
         self.name = name
-        self.path = naming.path_of(self.name)
+        self.path = naming.path_of(name) if within is None else f"{within}/{name}"
         self.trainable, self.autocast = bool(trainable), autocast
         self._declared_trainable = bool(trainable)  # whether a definition counts it to its params
         self.aggregation, self.synchronization = aggregation or "none", synchronization or "none"
@@ -69,13 +73,14 @@ class Variable:
                     "Variable: an initializer needs to know a `shape`. "
                     f"Received: initializer={initializer} and shape=None, for variable path={self.path!r}"
                 )
-            if isinstance(shape, int) or any(s is None for s in shape):
+            if isinstance(shape, int) or None in shape:
                 raise ValueError(
                     "Variable: each size of `shape` must be known, none of them None. "
                     f"Received: shape={shape} for variable path={self.path!r}"
                 )
-            self._initializer = initializers.definition_of(initializer)
-            self.shape = tuple(int(s) for s in shape)
+            made = isinstance(initializer, Initializer)
+            self._initializer = initializer if made else initializers.definition_of(initializer)
+            self.shape = tuple(map(int, shape))
             self.dtype = dtypes.name(dtype or "float32")
         else:
             value = initializer.value if isinstance(initializer, Variable) else initializer
@@ -180,13 +185,15 @@ class Variable:
         value = value.value if isinstance(value, Variable) else value
         if isinstance(value, np.ndarray) and value.dtype != self.dtype:
             value = self._as_own(value)
-        value = ops.convert_to_tensor(value)
+        if not isinstance(value, jax.Array):
+            value = ops.convert_to_tensor(value)
         if tuple(value.shape) != self.shape:
             raise ValueError(
                 "assign: the shapes of the variable and of its new value must "
                 f"match. Variable {self.path!r} has shape {self.shape}; received a value of shape {tuple(value.shape)}"
             )
-        value = ops.cast(value, self.dtype)
+        if value.dtype != self.dtype:
+            value = ops.cast(value, self.dtype)
         inside = scope.current()
         if inside is not None:
             inside.set(self, value)
@@ -277,9 +284,12 @@ class Variable:
     __hash__ = object.__hash__  # by identity: variables are keys of dicts
 
 
-def _one_of(argument: str, value: Any, known: tuple) -> None:
-    if value not in known:
-        raise ValueError(f"{argument}: expected one of {known}; received {value!r}")
+_AGGREGATIONS = (None, "none", "mean", "sum", "only_first_replica")
+_SYNCHRONIZATIONS = (None, "none", "on_read", "on_write", "auto")
+
+
+def _unknown(argument: str, value: Any, known: tuple) -> ValueError:
+    return ValueError(f"{argument}: expected one of {known}; received {value!r}")
 
 
 def _callable(attribute: str, value: Any) -> Any:

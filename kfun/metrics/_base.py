@@ -93,7 +93,8 @@ class Metric(Named):
 
     def zeros(self, **shapes: tuple[int, ...]) -> dict:
         """A state of zeros by name and shape."""
-        return {name: ops.zeros(shape, self.state_dtype) for name, shape in shapes.items()}
+        dtype = self.state_dtype
+        return {name: ops.zeros(shape, dtype) for name, shape in shapes.items()}
 
     def added(self, state: dict, **amounts: Any) -> dict:
         """The state with an amount added to each of some arrays, in their types."""

@@ -206,8 +206,11 @@ class Optimizer(Definition):
     def slot_variables(self, group: tuple[str, ...], path: str, keras_path: str, x: Any) -> list[OptimizerVariable]:
         """The variables of one group of slots for one array."""
         start, shape, dtype = f"{self.prefix()}/{keras_path.replace('/', '_')}", tuple(x.shape), dtypes.name(x.dtype)
-        names = [name for name in group if self.has_slot(name, path, x)]
-        return [OptimizerVariable(f"{start}_{name}", f"{name}/{path}", shape, dtype) for name in names]
+        found = []
+        for name in group:
+            if self.has_slot(name, path, x):
+                found.append(OptimizerVariable(f"{start}_{name}", f"{name}/{path}", shape, dtype))
+        return found
 
 
 # Subclasses have these fields after their own, as in Keras; one that declares a field decides its place and default.

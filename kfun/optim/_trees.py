@@ -37,8 +37,7 @@ def _parts(nested: Any) -> Iterable[tuple[Any, Any]] | None:
     kind = kind_of_type(type(nested))
     if isinstance(nested, np.ndarray) or (isinstance(kind, Kind) and kind.priority == 0):
         return None
-    registered = tree.flatten(nested)
-    return None if "" in registered else registered.items()
+    return None if tree.is_leaf(nested) else tree.flatten(nested).items()
 
 
 def rebuild(like: Any, values: Mapping[str, Any], path: str = "") -> Any:
