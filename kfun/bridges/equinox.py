@@ -1,4 +1,4 @@
-"""Bridges to equinox: a layer with its weights as an `eqx.Module`, and modules as layers."""
+"""Equinox modules as layers."""
 
 from __future__ import annotations
 
@@ -10,39 +10,6 @@ import jax
 from kfun.bridges._leaves import given
 from kfun.layer import Composite, Layer
 from kfun.spec import Spec
-
-
-class Bound(eqx.Module):
-    """A layer with its weights: called like a function, a pytree of them to every transformation.
-
-    Works with `eqx.filter_*` and `eqx.tree_at`. The state is part of the module and not updated
-    by a call; `with_state` gives the outputs and a module that holds the new state.
-    """
-
-    params: Any
-    state: Any
-    layer: Layer = eqx.field(static=True)
-
-    def __call__(self, *inputs: Any, key: Any = None, training: bool = False, **call_args: Any) -> Any:
-        return self.layer.apply(self.params, self.state, *inputs, key=key, training=training, **call_args)[0]
-
-    def with_state(self, *inputs: Any, key: Any = None, training: bool = True, **call_args: Any) -> tuple[Any, Bound]:
-        """`(outputs, module with the new state)`."""
-        outputs, state = self.layer.apply(self.params, self.state, *inputs, key=key, training=training, **call_args)
-        return outputs, Bound(self.params, state, self.layer)
-
-
-def bind(layer: Layer, params: Any, state: Any = None) -> Bound:
-    """The layer with its weights as an equinox module.
-
-    Example:
-        >>> import kfun
-        >>> dense = kfun.layers.Dense(3)
-        >>> f = bind(dense, *dense.init(kfun.random.key(0), kfun.Spec((None, 2))))
-        >>> f(kfun.ops.ones((5, 2))).shape
-        (5, 3)
-    """
-    return Bound(params, {} if state is None else state, layer)
 
 
 class FromEquinox(Composite):
