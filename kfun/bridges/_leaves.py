@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable
@@ -151,8 +152,13 @@ class _Part(Initializer):
 
 def made_by(make: Callable, name: str, value: Any) -> Any:
     """What a factory makes of a key, or of another value: by its argument of a name, else its only one."""
+    inner = make
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    if inspect.isclass(inner):  # whose metaclass may hide what its constructor takes
+        inner = inner.__init__
     try:
-        takes = name in inspect.signature(make).parameters
+        takes = name in inspect.signature(inner).parameters
     except (TypeError, ValueError):  # some built-in functions do not tell
         takes = False
     return make(**{name: value}) if takes else make(value)
@@ -178,12 +184,19 @@ def plain(x: Any) -> Any:
 
 def as_before(like: Any, value: Any) -> Any:
     """The inverse of `plain`, for an array like the one that it was given."""
-    return jax.random.wrap_key_data(value, impl=jax.random.key_impl(like)) if is_key(like) else value
+    if not is_key(like):
+        return value
+    found: list[Any] = []
+    jax.eval_shape(lambda key: found.append(jax.random.key_impl(key)), like)  # which takes mere shapes too
+    return jax.random.wrap_key_data(value, impl=found[0])
 
 
 def typed_key(key: Any) -> Any:
     """A random key of kfun, or any other, as a typed key of JAX."""
-    return key if is_key(key) else jax.random.wrap_key_data(jnp.asarray(key), impl="threefry2x32")
+    if is_key(key):
+        return key
+    key = jnp.asarray(key)
+    return jax.random.wrap_key_data(key, impl="threefry2x32" if key.shape[-1] == 2 else None)
 
 
 def raw_key(key: Any) -> Any:

@@ -147,7 +147,8 @@ class _Equinox(Layer):
         names: set[Any] = {part.axis_name for part in parts if isinstance(part, eqx.nn.BatchNorm)}
         if len(names) > 1:
             raise ValueError(
-                f"from_equinox: the batch axis has one name; BatchNorm layers of the module use {sorted(map(str, names))}"
+                "from_equinox: the batch axis has one name; BatchNorm layers of the module use "
+                f"{sorted(map(str, names))}"
             )
         return next(iter(names), None)
 

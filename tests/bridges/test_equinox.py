@@ -182,7 +182,7 @@ def test_a_function_of_a_key_draws_weights():
 
 
 def test_a_function_may_give_a_state():
-    for make in (lambda key: Net(key), lambda key: eqx.nn.make_with_state(Net)(key)):
+    for make in (Net, eqx.nn.make_with_state(Net)):
         layer = kfun.from_equinox(make)
         params, state = layer.init(KEY, SPEC)
         outputs, new = layer.apply(params, state, X, key=OTHER, training=True)
