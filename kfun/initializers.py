@@ -284,12 +284,19 @@ class STFT(Initializer):
 
 
 class Stacked(Initializer):
-    """`n` independent draws of another initializer along a new leading axis."""
+    """`n` independent draws of another initializer along a new leading axis.
+
+    Raises:
+        ValueError: if that one says, by its `same_draws`, that they would all be one value that was given to it.
+    """
 
     initializer: Any
     n: int
 
     def draw(self, key, shape, dtype):
+        refusal = getattr(self.initializer, "same_draws", None)
+        if refusal and self.n > 1:
+            raise ValueError(refusal)
         keys = random.split(key, self.n)
         return ops.stack([self.initializer(ops.getitem(keys, i), shape[1:], dtype) for i in range(self.n)])
 

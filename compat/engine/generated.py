@@ -185,16 +185,16 @@ class Generated(Layer):
         stem = {"embeddings": "embeddings", "recurrent_kernel": "recurrent", "depthwise_kernel": "depthwise"}.get(
             name, name
         )
-        regularizer, constraint = (
-            getattr(owner, f"{stem}_regularizer", None),
-            getattr(owner, f"{stem}_constraint", None),
-        )
-        if regularizer is not None:
+        if (regularizer := getattr(owner, f"{stem}_regularizer", None)) is not None:
             variable.regularizer = regularizer
-        if constraint is not None:
+        if (constraint := getattr(owner, f"{stem}_constraint", None)) is not None:
             variable.constraint = constraint
-        object.__setattr__(self, name, variable)
+        object.__setattr__(self, self._attribute(name), variable)
         return variable
+
+    def _attribute(self, name: str) -> str:
+        """The attribute under which a weight or a group of weights is found."""
+        return name
 
     def _initializer(self, initializer: Any, used: set) -> Any:
         """The initializer of a weight: one that served another weight already draws from a seed of its own."""
@@ -206,7 +206,7 @@ class Generated(Layer):
         return initializer
 
     def _child(self, name: str) -> Any:
-        attribute, shown = self._children.get(name, (name, name))
+        attribute, shown = self._children.get(name) or (self._attribute(name), name)
         child = self.__dict__.get(attribute)
         if not isinstance(child, Layer):
             child = new_part(shown, self)
@@ -321,8 +321,9 @@ def _is_shape(value: Any) -> bool:
 def new_part(name: str, owner: Layer, cls: type[Part] = Part) -> Part:
     """A part of a layer, for a subtree of its weights."""
     part = cls(name=name, dtype=owner.dtype_policy)
-    part.__dict__["_kf_owner"] = owner.__dict__.get("_kf_owner", owner)
+    part.__dict__["_kf_owner"] = root = owner.__dict__.get("_kf_owner", owner)
     part.__dict__["_children"] = {}
+    part.__dict__["_attribute"] = type(root)._attribute.__get__(part)
     for method in ("_variable", "_child"):
         part.__dict__[method] = getattr(Generated, method).__get__(part)
     return part

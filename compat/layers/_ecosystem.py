@@ -7,6 +7,7 @@ from typing import Any
 from compat.engine.generated import Generated
 from compat.engine.layer import Layer
 from compat.variables.seeds import SeedGenerator
+from compat.variables.variable import Variable
 from kfun import tree
 from kfun.bridges.saved_model import from_saved_model
 from kfun.bridges.torch import from_torch
@@ -49,6 +50,11 @@ class KfunLayer(Generated):
         first = shapes[0]
         several = isinstance(first, (list, tuple)) and any(isinstance(s, (list, tuple)) for s in first)
         return [tuple(s) for s in (first if several else shapes)]
+
+    def _attribute(self, name: str) -> str:
+        # Another library names the weights: they must not take the place of what a layer has.
+        taken = hasattr(type(self), name) or not isinstance(vars(self).get(name, self), Layer | Variable)
+        return f"own_{name}" if taken else name
 
     def get_config(self) -> dict:
         """The constructor's arguments.

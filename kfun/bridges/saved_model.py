@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from kfun.bridges._callback import through_jax
-from kfun.bridges._leaves import given, require
+from kfun.bridges._leaves import check_paths, given, require, same_draws
 from kfun.errors import nearest
 from kfun.layer import Layer
 from kfun.ops._kinds import kind_of
@@ -42,7 +42,8 @@ class FromSavedModel(Layer):
 
     def weights(self, *inputs: Spec) -> dict:
         _, variables, first = _load(self.filepath)
-        return {name: given(first[name], v.trainable) for name, v in variables.items()}
+        refusal = same_draws("from_saved_model", "build the model of layers that draw")
+        return {name: given(first[name], v.trainable, refusal) for name, v in variables.items()}
 
     def _function(self, training: bool) -> Any:
         chosen = self.call_training_endpoint if training and self.call_training_endpoint else self.call_endpoint
@@ -54,6 +55,9 @@ class FromSavedModel(Layer):
         On TensorFlow tensors params and state are taken as numbers: gradients flow to the inputs alone.
         What the model draws follows TensorFlow's own random numbers.
         """
+        variables = _load(self.filepath)[1]
+        trained = {(name,) for name, v in variables.items() if v.trainable}
+        check_paths(self, params, state, (trained, {(name,) for name in variables} - trained))
         kind = kind_of((params, state, inputs))
         name = "numpy" if kind is None else kind.name
         if name == "jax":

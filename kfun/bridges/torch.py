@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
 from kfun.bridges._callback import through_jax
-from kfun.bridges._leaves import given, require
+from kfun.bridges._leaves import Together, check_paths, given, raw_key, require, same_draws
 from kfun.layer import Layer
 from kfun.ops._kinds import kind_of
 from kfun.spec import Spec
@@ -19,30 +20,10 @@ from kfun.spec import Spec
 _LOCK = threading.Lock()  # a module's mode is its own attribute, which a call sets
 
 
-class FromTorch(Layer):
-    """A `torch.nn.Module` as a layer, made by `from_torch`.
-
-    Args:
-        module: its parameters are the params, under torch's names (`"0.weight"`); parameters without
-            gradient and buffers are the state.
-    """
+class _Torch(Layer):
+    """What a layer of a torch module does, wherever its weights are from: the module is its `module`."""
 
     loadable = "a torch module is code"
-
-    module: Any
-
-    def weights(self, *inputs: Spec) -> dict:
-        trained, other = self._named()
-        found = {name: given(_numpy(x)) for name, x in trained.items()}
-        return found | {name: given(_numpy(x), trainable=False) for name, x in other.items()}
-
-    def _named(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Torch's own tensors by name: those that are trained, and the others that it would save."""
-        every = dict(self.module.named_parameters())
-        trained = {name: x for name, x in every.items() if x.requires_grad}
-        kept = {name: x for name, x in every.items() if name not in trained}
-        saved = self.module.state_dict()
-        return trained, kept | {name: x for name, x in self.module.named_buffers() if name in saved}
 
     def apply(self, params, state, *inputs, key=None, training=False):
         """Runs the module in its training or evaluation mode.
@@ -50,8 +31,13 @@ class FromTorch(Layer):
         On JAX the host computes, and so it does the gradient, by torch's autograd. What the module draws
         while training follows from `key`, the same numbers each time without one.
         """
+        trained, other = _named(self.module)
+        if trained.keys() != params.keys() or other.keys() != state.keys():
+            check_paths(self, params, state, ({(n,) for n in trained}, {(n,) for n in other}))
         kind = kind_of((params, state, inputs))
         name = "numpy" if kind is None else kind.name
+        if name == "jax" and key is not None:
+            key = raw_key(key)
         if name == "torch":
             seed = None if key is None else _numpy(key)
             return self._run(params, state, inputs, seed, training)
@@ -121,6 +107,80 @@ class FromTorch(Layer):
         return {name: gradient(x) for name, x in params.items()}, tuple(gradient(x) for x in inputs)
 
 
+class FromTorch(_Torch):
+    """A `torch.nn.Module` with its weights as a layer, made by `from_torch`.
+
+    Args:
+        module: its parameters are the params, under torch's names (`"0.weight"`); parameters without
+            gradient and buffers are the state.
+    """
+
+    module: Any
+
+    def weights(self, *inputs: Spec) -> dict:
+        trained, other = _named(self.module)
+        name = type(self.module).__name__
+        refusal = same_draws(f"from_torch({name})", f"give what makes the module: from_torch(lambda: {name}(...))")
+        found = {name: given(_numpy(x), True, refusal) for name, x in trained.items()}
+        return found | {name: given(_numpy(x), False) for name, x in other.items()}
+
+
+class DrawnByTorch(_Torch):
+    """A `torch.nn.Module` whose weights `init` draws, made by `from_torch` of a function.
+
+    Args:
+        make: `make()` gives the module, of one form; torch's random numbers follow from the key while it runs.
+    """
+
+    make: Callable
+
+    @functools.cached_property
+    def module(self) -> Any:
+        """A module of the form."""
+        return self._made(np.zeros(2, "uint32"))
+
+    def _made(self, seed: Any) -> Any:
+        torch = require("torch", "torch", "from_torch")
+        with _LOCK, _seeded(torch, seed):
+            return _checked(torch, self.make())
+
+    def _drawn(self, seed: Any) -> dict[str, np.ndarray]:
+        """Every number of a new module by name, in the dtypes that JAX has for them."""
+        trained, other = _named(self._made(np.asarray(seed)))
+        numbers = {name: _numpy(x) for name, x in (trained | other).items()}
+        return {name: x.astype(jax.dtypes.canonicalize_dtype(x.dtype)) for name, x in numbers.items()}
+
+    def _like(self) -> dict[str, jax.ShapeDtypeStruct]:
+        trained, other = _named(self.module)
+        return {name: _struct(x) for name, x in (trained | other).items()}
+
+    def weights(self, *inputs: Spec) -> dict:
+        def drawn(key: Any) -> dict[tuple, Any]:
+            params, state = self.init(key)
+            return {(name,): x for name, x in (params | state).items()}
+
+        trained, together = _named(self.module)[0], Together(drawn)
+        return {name: together.weight((name,), x, name in trained) for name, x in self._like().items()}
+
+    def init(self, key, *specs):
+        """Draws the module's weights on the host; what inputs it will have does not matter."""
+        trained = _named(self.module)[0]
+        values = jax.pure_callback(self._drawn, self._like(), raw_key(key), vmap_method="sequential")
+        return (
+            {name: x for name, x in values.items() if name in trained},
+            {name: x for name, x in values.items() if name not in trained},
+        )
+
+
+def _named(module: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Torch's own tensors by name: those that are trained, and the others that it would save."""
+    every = dict(module.named_parameters())
+    trained = {name: x for name, x in every.items() if x.requires_grad}
+    kept = {name: x for name, x in every.items() if name not in trained}
+    saved = module.state_dict()
+    return trained, kept | {name: x for name, x in module.named_buffers() if name in saved}
+
+
 @contextlib.contextmanager
 def _mode(module: Any, training: bool) -> Iterator[None]:
     """The module in its training or evaluation mode; afterwards each part is in the mode that it was in."""
@@ -171,25 +231,43 @@ def _tensors(tree: Any) -> Any:
     return jax.tree.map(tensor, tree)
 
 
-def from_torch(module: Any) -> FromTorch:
+def _checked(torch: Any, module: Any) -> Any:
+    """The module.
+
+    Raises:
+        TypeError: if it is none.
+        ValueError: if it is lazy and its parameters have no shapes yet.
+    """
+    if not isinstance(module, torch.nn.Module):
+        raise TypeError(
+            "from_torch: expected a torch module, or a function of no arguments that makes one; received "
+            f"{type(module).__name__}"
+        )
+    if any(isinstance(p, torch.nn.parameter.UninitializedParameter) for p in module.parameters()):
+        raise ValueError("from_torch: the module is lazy and has no parameters yet: call it on data once first")
+    return module
+
+
+def from_torch(module: Any) -> FromTorch | DrawnByTorch:
     """A kfun layer of a torch module.
 
     On torch tensors the module runs as it is (`torch.func.functional_call`), under torch's autograd and
     `torch.func`. On JAX arrays it runs on the host inside the compiled program, gradients included; each
     step goes to the host and back, so this is for models that have no JAX form.
 
+    A module has its weights already, so that all members of an `Ensemble` or a `Stack` would be copies, which is
+    refused: give what makes it, `from_torch(lambda: torch.nn.Linear(3, 2))`, and `init` draws by that.
+
     Args:
         module: a `torch.nn.Module` that takes and gives tensors. It is not changed; parameters begin with
-            its present values.
+            its present values. Or a function of no arguments that makes one.
 
     Raises:
-        TypeError: if it is none.
+        TypeError: if it is neither.
         ValueError: if it is lazy and its parameters have no shapes yet.
         MissingExtraError: if torch is not installed.
     """
     torch = require("torch", "torch", "from_torch")
-    if not isinstance(module, torch.nn.Module):
-        raise TypeError(f"from_torch: expected a torch module; received {type(module).__name__}")
-    if any(isinstance(p, torch.nn.parameter.UninitializedParameter) for p in module.parameters()):
-        raise ValueError("from_torch: the module is lazy and has no parameters yet: call it on data once first")
-    return FromTorch(module)
+    if callable(module) and not isinstance(module, torch.nn.Module):
+        return DrawnByTorch(module)
+    return FromTorch(_checked(torch, module))

@@ -32,7 +32,7 @@ def compiled_group(step: Any) -> Callable:
     """
     made = getattr(step, "_compiled_group", None)
     if made is None:
-        made = step._compiled_group = step.jit(functools.partial(_run_group, step), donate_argnums=(0,))
+        made = step._compiled_group = step.jit(functools.partial(_run_group, step), donate_argnums=step.donated)
     return made
 
 
@@ -105,12 +105,12 @@ def epoch(
 
     Args:
         step: a `Step`.
-        train_state: donated; use the returned one afterwards.
+        train_state: donated if `step.donate`; use the returned one afterwards.
         feed: an `ArrayFeed` or `StreamFeed`.
         steps_per_dispatch: how many steps run as one compiled loop.
         on_group: called after each dispatch with the number of steps done so far, the rows of a
-            batch, the logs (on the device), and the train state. It may give another train state
-            to go on with, or raise `StopEpoch`.
+            batch, the logs (on the device), and the train state, which the next dispatch donates:
+            copy what you keep. It may give another train state to go on with, or raise `StopEpoch`.
         keep: holds `(values, logs)` of the newest dispatch, the values of its `TrainState`, whatever interrupts the
             epoch (see `kept`).
         dispatch: how batches run, in place of the compiled loop of the step.

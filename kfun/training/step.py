@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from kfun import losses as losses_module
 from kfun import metrics as metrics_module
@@ -42,16 +43,19 @@ class Step:
 
     What is trained and measured is said by a subclass: `forward`, `track` and `logs`, and `apply` if it trains.
     All are pure. Calling a step runs it compiled, `(train_state, batch) -> (train_state, logs)`, and donates the
-    state that it was given: use the returned one from there on.
+    state that it was given: use the returned one from there on. `step.run` is the pure form, which takes the memory
+    of nothing: for `jax.jit`, `jax.vmap`, `jax.lax.scan` around it.
 
     Attributes:
         trains: whether a step differentiates and changes the parameters.
+        donate: whether a call takes the memory of the state that it is given.
         frozen: a pattern; parameters whose path matches are not trained.
         own_logs: whether every step makes logs that cannot be had from the state by `logs`.
         jit: what compiles.
     """
 
     trains = True
+    donate = True
     frozen: str | None = None
     own_logs = False
     jit = staticmethod(transforms.jit)
@@ -108,15 +112,20 @@ class Step:
         train_state, logs = self.advance(train_state, batch)
         return train_state, self.logs(train_state) if logs is None else logs
 
+    @property
+    def donated(self) -> tuple[int, ...]:
+        """The places of the arguments whose memory a compiled call takes; the state is the first."""
+        return (0,) if self.donate else ()
+
     @functools.cached_property
     def once(self) -> Callable:
-        """`run`, compiled; donates the state, and gives the new one as a plain tuple (see `epoch.kept`)."""
+        """`run`, compiled; donates the state if `donate`, and gives the new one as a plain tuple (see `epoch.kept`)."""
 
         def run(train_state: TrainState, batch: Any) -> tuple[tuple, dict[str, Any]]:
             train_state, logs = self.run(train_state, batch)
             return tuple(train_state), logs
 
-        return self.jit(run, donate_argnums=(0,))
+        return self.jit(run, donate_argnums=self.donated)
 
     def __call__(self, train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
         values, logs = self.once(train_state, batch)
@@ -198,11 +207,38 @@ def unpack(batch: Any) -> tuple[tuple, Any, Any]:
     return (tuple(x) if isinstance(x, (tuple, list)) else (x,)), y, weight
 
 
+def _apart(values: Any) -> Any:
+    """The tree with no array in it twice: what one buffer holds cannot be donated for two."""
+    seen: set[int] = set()
+
+    def own(x: Any) -> Any:
+        if id(x) in seen:
+            return _copied(x)
+        seen.add(id(x))
+        return x
+
+    return jax.tree.map(own, values)
+
+
+def _copied(x: Any) -> Any:
+    """JAX donates its own arrays alone, and those that it makes of NumPy's may share their memory."""
+    return x.copy() if isinstance(x, (jax.Array, np.ndarray)) else x
+
+
 class _TrainStep(_NetStep):
-    def __init__(self, net: Layer, loss: Any, optimizer: Any, metrics: Any, regularizer: Any, frozen: str | None):
+    def __init__(
+        self,
+        net: Layer,
+        loss: Any,
+        optimizer: Any,
+        metrics: Any,
+        regularizer: Any,
+        frozen: str | None,
+        donate: bool,
+    ):
         super().__init__(net, loss, metrics)
         self.optimizer = optim.get(optimizer)
-        self.regularizer, self.frozen = regularizer, frozen
+        self.regularizer, self.frozen, self.donate = regularizer, frozen, bool(donate)
         self.transformation = self.optimizer.build() if hasattr(self.optimizer, "build") else self.optimizer
 
     def init(self, key: Any, *specs: Any) -> TrainState:
@@ -212,11 +248,20 @@ class _TrainStep(_NetStep):
         return self.start(params, state, key, *specs)
 
     def start(self, params: Any, state: Any, key: Any, *specs: Any) -> TrainState:
-        """The state to begin with from given weights; metrics with a size per class need the inputs' specs."""
+        """The state to begin with from given weights, which it holds copies of if the step donates.
+
+        Args:
+            params, state: the net's, as `net.init` makes them. They, and `key`, stay the caller's.
+            key: what a training step draws from; () if nothing is drawn.
+            specs: of the inputs; metrics with a size per class need them.
+        """
         if specs and self.metrics:
             self.outputs = self.net.output_spec(*map(Spec.of, specs))
+        if self.donate:
+            params, state, key = jax.tree.map(_copied, (params, state, key))
         trained = params if self.frozen is None else tree.partition(params, self.frozen)[1]
-        return self.reset(TrainState(params, state, self.transformation.init(trained), None, key))
+        made = self.reset(TrainState(params, state, self.transformation.init(trained), None, key))
+        return _apart(made) if self.donate else made
 
     def forward(self, params: Any, train_state: TrainState, batch: Any, key: Any) -> tuple[Any, Forward]:
         inputs, y, weight = unpack(batch)
@@ -235,6 +280,7 @@ class _TrainStep(_NetStep):
 
 class _EvalStep(_NetStep):
     trains = False
+    donate = False  # the weights belong to the training that goes on afterwards
 
     def forward(self, params: Any, train_state: TrainState, batch: Any, key: Any) -> tuple[Any, Forward]:
         inputs, y, weight = unpack(batch)
@@ -251,8 +297,14 @@ def make_train_step(
     *,
     regularizer: Callable | None = None,
     frozen: str | None = None,
+    donate: bool = True,
 ) -> _TrainStep:
-    """A training step, pure, compiled and donating.
+    """A training step: pure, compiled, and donating the state from step to step.
+
+    Donating means that the new state is written into the memory of the old one, which is then gone: `train_state`
+    goes from call to call. `step.init` and `step.start` copy, so that arrays of yours, of a checkpoint or of another
+    library's module stay; what else you put into a `TrainState` is taken. To look back at old states, copy them or
+    say `donate=False`. `step.run` is the same step uncompiled and pure, to be transformed at will.
 
     Args:
         net: the layer to train.
@@ -262,6 +314,7 @@ def make_train_step(
         metrics: names or metrics in a list, or a dict by the name to log under.
         regularizer: a function of the parameters that is added to the loss.
         frozen: a pattern; parameters whose path matches are not trained.
+        donate: whether a call takes the memory of the state that it is given (on JAX).
 
     Returns:
         A step: `step.init(key, *specs)` gives the first `TrainState`, and
@@ -275,9 +328,9 @@ def make_train_step(
         >>> sorted(logs)
         ['loss']
     """
-    return _TrainStep(net, loss, optimizer, metrics, regularizer, frozen)
+    return _TrainStep(net, loss, optimizer, metrics, regularizer, frozen, donate)
 
 
 def make_eval_step(net: Layer, loss: Any, metrics: Any = None) -> _EvalStep:
-    """Like `make_train_step`, but nothing is trained: the step only moves the metrics."""
+    """Like `make_train_step`, but nothing is trained: the step only moves the metrics, and takes no memory."""
     return _EvalStep(net, loss, metrics)

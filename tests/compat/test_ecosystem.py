@@ -289,6 +289,30 @@ def test_equinox_layer_trains():
         layer.get_config()
 
 
+@pytest.mark.parametrize("name", ["weights", "name", "trainable", "call", "dtype", "seed", "definition", "scale"])
+def test_names_of_a_module_take_no_place_of_the_layer_s(name, tmp_path):
+    """An array, and a part with one, whose field is called like something that a layer has."""
+
+    def times(self, x):
+        return (x * getattr(self, name))[:2]
+
+    scale = type("Scale", (eqx.Module,), {"__annotations__": {name: jax.Array}, "__call__": times})
+    part = type(
+        "Part",
+        (eqx.Module,),
+        {"__annotations__": {name: eqx.Module}, "__call__": lambda self, x: getattr(self, name)(x)},
+    )
+    for module, path in ((scale(jnp.full(3, 2.0)), name), (part(scale(jnp.full(3, 2.0))), f"{name}/{name}")):
+        layer = compat.layers.EquinoxLayer(module)
+        model, losses = fitted(compat, layer)
+        assert losses[-1] < losses[0]
+        assert [v.path.split("/", 2)[2] for v in model.trainable_variables] == [path]
+        model.save_weights(tmp_path / "m.weights.h5")
+        again, _ = fitted(compat, compat.layers.EquinoxLayer(module))
+        again.load_weights(tmp_path / "m.weights.h5")
+        np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+
+
 def test_kfun_layer_is_saved(tmp_path):
     net = kfun.Sequential([kfun.layers.Dense(4), kfun.layers.BatchNormalization(), kfun.layers.Dense(2)])
     model, losses = fitted(compat, compat.layers.KfunLayer(net))
