@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kfun.errors import ParameterError, nearest
 from kfun.ops._kinds import kind_of_type
 from kfun.weights import Weight, spec_tree
 
-if TYPE_CHECKING:
-    from kfun.layer import Layer
-
 _MOST = 4096
 _fitting: set[tuple] = set()  # (layer, names of params) that were compared: a call that is repeated pays a look-up
 
 
-def refuse_surplus(layer: Layer, params: Any, inputs: tuple) -> None:
+def refuse_surplus(layer: Any, params: Any, inputs: tuple) -> None:
     """Raises `ParameterError` if there are params that a layer of no others does not declare."""
     if layer.is_composite or layer.has_own_init:
         return
@@ -35,7 +32,7 @@ def refuse_surplus(layer: Layer, params: Any, inputs: tuple) -> None:
     _fitting.add(key)
 
 
-def refuse_others(layer: Layer, params: Any, names: Iterable[str]) -> None:
+def refuse_others(layer: Any, params: Any, names: Iterable[str]) -> None:
     """Raises `ParameterError` if there are params of other names than a layer has weights or sublayers."""
     known = set(names)
     if not known.issuperset(params):
@@ -47,7 +44,7 @@ def _surplus(params: Any, known: set[str]) -> dict[str, str]:
     return {n: f"is no weight of the layer, {nearest(n, known) if known else 'which has none'}" for n in others}
 
 
-def explain(layer: Layer, params: Any, inputs: tuple, error: Exception, name: str = "") -> None:
+def explain(layer: Any, params: Any, inputs: tuple, error: Exception, name: str = "") -> None:
     """Raises `ParameterError` if a layer failed because its params are missing or of other shapes than it declares.
 
     They are compared after a failure alone, so that calls that succeed pay nothing.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 
@@ -14,9 +14,6 @@ from kfun.errors import UnknownSizeError
 from kfun.ops._kinds import backend, default_kind, kind_of
 from kfun.precision import Policy
 from kfun.spec import Spec
-
-if TYPE_CHECKING:
-    from kfun.layer import Layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +53,7 @@ class Own:
         made: the specs of what `init` gives.
     """
 
-    layer: Layer
+    layer: Any
     init: Callable = dataclasses.field(compare=False)
     inputs: tuple = dataclasses.field(compare=False)
     call_args: dict = dataclasses.field(compare=False)
@@ -135,7 +132,7 @@ def is_spec_tree(tree: Any) -> bool:
     return any(isinstance(leaf, Spec) for leaf in jax.tree.leaves(tree))
 
 
-def owned(layer: Layer, init: Callable, inputs: tuple, call_args: dict) -> Own:
+def owned(layer: Any, init: Callable, inputs: tuple, call_args: dict) -> Own:
     """`Own` of a layer, within an abstract run: `init` is traced for the shapes that it gives."""
     key = jax.ShapeDtypeStruct((2,), "uint32")
     stub = Own(layer, init, inputs, call_args, ({}, {}))
