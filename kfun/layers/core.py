@@ -13,7 +13,7 @@ from kfun import dtypes, ops
 from kfun.activations import Activation as ActivationField
 from kfun.initializers import InitializerField
 from kfun.layer import Layer, Weight, known_size
-from kfun.layers.checks import Count, Shape, label, shown
+from kfun.layers.checks import Count, Shape, Weightless, check_axes, label, shown
 
 
 def check_width(layer: Layer, x: Any, expected: int, kernel: tuple) -> None:
@@ -37,7 +37,7 @@ class Dense(Layer):
         kernel_initializer, bias_initializer: names or initializers.
 
     Shapes:
-        x `[B, ..., C]`, kernel `[C, F]`, bias `[F]`; result `[B, ..., F]`.
+        x `[..., C]`, kernel `[C, F]`, bias `[F]`; result `[..., F]`.
 
     Raises:
         ValueError: if the last size of `x` is unknown, or not the kernel's.
@@ -50,8 +50,7 @@ class Dense(Layer):
     bias_initializer: InitializerField = "zeros"
 
     def weights(self, x):
-        if x.ndim < 2:
-            raise ValueError(f"Dense: expected an input with at least 2 axes [B, ..., C]; received shape {x.shape}")
+        check_axes(self, x.shape, 1, "[..., C]")
         weights = {"kernel": Weight((known_size(self, x, -1), self.units), self.kernel_initializer)}
         if self.use_bias:
             weights["bias"] = Weight((self.units,), self.bias_initializer)
@@ -59,6 +58,7 @@ class Dense(Layer):
 
     def forward(self, params, x):
         kernel = params["kernel"]
+        check_axes(self, x.shape, 1, "[..., C]")
         check_width(self, x, kernel.shape[0], tuple(kernel.shape))
         y = ops.matmul(x, kernel)
         if self.use_bias:
@@ -104,6 +104,7 @@ class EinsumDense(Layer):
 
     def weights(self, x):
         inputs, kernel, output = self._terms()
+        self._check_rank(x)
         sizes: dict[str, Any] = self._sizes(x, inputs, output)
         missing = sorted({c for c in kernel if sizes.get(c) is None})
         if missing:
@@ -116,6 +117,14 @@ class EinsumDense(Layer):
             ndim = len(x.shape) - len(inputs.replace("...", "")) + len(output.replace("...", ""))
             weights["bias"] = Weight(self._bias_shape(sizes, output, ndim), self.bias_initializer)
         return weights
+
+    def _check_rank(self, x: Any) -> None:
+        letters = self._terms()[0]
+        if "..." not in letters and len(letters) != len(x.shape):
+            raise ValueError(
+                f"{label(self)}: {letters!r} in {self.equation!r} has {len(letters)} axes; received an input of shape "
+                f"{shown(x.shape)}"
+            )
 
     def _kernel_initializer(self, kernel: str, output: str) -> Any:
         """An initializer that scales by fans takes them from the kernel's input and output axes, as in Keras."""
@@ -154,12 +163,7 @@ class EinsumDense(Layer):
         return None  # axes may go: there is no telling what the mask would stand for
 
     def forward(self, params, x):
-        letters = self._terms()[0]
-        if "..." not in letters and len(letters) != len(x.shape):
-            raise ValueError(
-                f"{label(self)}: {letters!r} in {self.equation!r} has {len(letters)} axes; received an input of shape "
-                f"{shown(x.shape)}"
-            )
+        self._check_rank(x)
         y = ops.einsum(self.equation.replace(" ", ""), x, params["kernel"])
         if self.bias_axes is not None:
             y = ops.add(y, params["bias"])
@@ -200,7 +204,7 @@ class Rescaling(Layer):
         return ops.cast(ops.add(ops.zeros_like(x), value), x.dtype) if isinstance(value, tuple) else value
 
 
-class Masking(Layer):
+class Masking(Weightless):
     """Masks the positions all of whose features equal `mask_value`, and sets them to 0.
 
     Shapes:
@@ -209,7 +213,11 @@ class Masking(Layer):
 
     mask_value: float = 0.0
 
+    def check_inputs(self, inputs):
+        check_axes(self, inputs[0].shape, 1, "[..., C]")
+
     def forward(self, params, x):
+        self.check_inputs((x,))
         kept = ops.any(ops.not_equal(x, self.mask_value), -1, True)
         return ops.multiply(x, ops.cast(kept, x.dtype))
 
