@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, dataclass_transform
 
 import numpy as np
 
+from kfun.definition_body import array_in, check_body, explain_missing_fields, refuse_array
 from kfun.errors import FieldTypeError, nearest
 
 REGISTRY: dict[str, type[Definition]] = {}
@@ -63,9 +64,12 @@ class Definition:
 
     Raises:
         TypeError, ValueError: in the constructor, if a field has a value that its annotation or
-            the class's `check` refuses; the message names class, field and value.
+            the class's `check` refuses, or an array; the message names class, field and value.
+        TypeError: where a subclass is defined with a constructor of its own, a default that can be
+            changed, or a field that hides a method.
     """
 
+    holds_arrays: ClassVar[bool] = False  # whether fields may be arrays, with which a definition may have no hash
     loadable: ClassVar[str | bool] = True  # whether data of a file may make one; else why not
 
     if TYPE_CHECKING:
@@ -75,7 +79,9 @@ class Definition:
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
+        check_body(cls)
         dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+        explain_missing_fields(cls)
         REGISTRY[registered_name(cls)] = cls
 
     def __post_init__(self):
@@ -89,6 +95,8 @@ class Definition:
                 raise kind(f"{type(self).__name__}: {said}") from None
             if new is not value:
                 object.__setattr__(self, name, new)
+            if not self.holds_arrays and (found := array_in(new)) is not None:
+                refuse_array(type(self).__name__, name, found)
         self.check()
 
     def check(self) -> None:

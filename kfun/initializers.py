@@ -61,6 +61,8 @@ class Ones(Initializer):
 class Constant(Initializer):
     """All `value`, a number or an array that broadcasts to the shape."""
 
+    holds_arrays = True
+
     value: Any = 0.0
 
     def draw(self, key, shape, dtype):

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any
+from typing import Annotated, Any
+
+import numpy as np
 
 from kfun import dtypes, ops
 from kfun.activations import Activation as ActivationField
+from kfun.definition import Convert
 from kfun.initializers import InitializerField
 from kfun.layer import Layer, Weight, known_size
 from kfun.layers.checks import Count, Shape, Weightless, check_axes, label, shown
@@ -186,6 +189,15 @@ class Identity(Layer):
         return x
 
 
+def _number_or_several(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(map(_number_or_several, value))
+    if not hasattr(value, "dtype") or isinstance(value, np.ndarray):
+        return value
+    host = np.asarray(ops.convert_to_numpy(value))
+    return host if host.ndim else host.item()
+
+
 class Rescaling(Layer):
     """`x * scale + offset`, in the type the layer computes in.
 
@@ -193,8 +205,8 @@ class Rescaling(Layer):
         scale, offset: numbers, or sequences that broadcast to the last axis.
     """
 
-    scale: Any
-    offset: Any = 0.0
+    scale: Annotated[Any, Convert(_number_or_several)]
+    offset: Annotated[Any, Convert(_number_or_several)] = 0.0
 
     def forward(self, params, x):
         x = x if dtypes.is_float(dtypes.name(x.dtype)) else ops.cast(x, "float32")
