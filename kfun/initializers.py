@@ -27,6 +27,8 @@ class Initializer(Definition):
     the numbers are the same, and there is nothing to compile for each shape.
     """
 
+    holds_arrays = True  # values to begin with are what some give
+
     def draw(self, key, shape: tuple[int, ...], dtype: str):
         """An array of `shape` and `dtype`."""
         raise TypeError(f"{type(self).__name__} must define draw(key, shape, dtype)")
@@ -60,8 +62,6 @@ class Ones(Initializer):
 
 class Constant(Initializer):
     """All `value`, a number or an array that broadcasts to the shape."""
-
-    holds_arrays = True
 
     value: Any = 0.0
 
