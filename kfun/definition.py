@@ -13,7 +13,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, dataclass_transform
 
 import numpy as np
@@ -131,15 +131,28 @@ class Definition:
         for name, value in state.items():
             object.__setattr__(self, name, value)
 
-    def __repr__(self) -> str:
-        parts = []
+    def _told(self) -> Iterator[tuple[str, Any, bool]]:
+        """`(name, value, whether it is required)` of the fields that differ from their defaults."""
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
-            if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-                parts.append(_shown(value))
-            elif _static(value) != _static(_default(type(self), f.name)):
-                parts.append(f"{f.name}={_shown(value)}")
+            required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+            if required or _static(value) != _static(_default(type(self), f.name)):
+                yield f.name, value, required
+
+    def __repr__(self) -> str:
+        parts = [_shown(value) if required else f"{name}={_shown(value)}" for name, value, required in self._told()]
         return f"{type(self).__name__}({', '.join(parts)})"
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        for name, value, required in self._told():
+            shown = (callable(value) and function_name(value)) or value
+            yield shown if required else (name, shown)
+
+    def __treescope_repr__(self, path: str | None, subtree_renderer: Any) -> Any:
+        from treescope import repr_lib
+
+        attributes = {name: value for name, value, _ in self._told()}
+        return repr_lib.render_object_constructor(type(self), attributes, path, subtree_renderer, roundtrippable=True)
 
     def replace(self, **changes: Any) -> typing.Self:
         """The same definition with some fields changed."""
