@@ -223,7 +223,8 @@ class Orthogonal(Initializer):
         if len(shape) < 2:
             raise ValueError(f"Orthogonal needs at least 2 axes; received shape {shape}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        normal = random.normal(key, (max(rows, columns), min(rows, columns)), "float32")
+        drawn = "float64" if dtype == "float64" else "float32"
+        normal = random.normal(key, (max(rows, columns), min(rows, columns)), drawn)
         q, r = ops.qr(normal)
         q = ops.multiply(q, ops.sign(ops.einsum("ii->i", r)))
         q = ops.transpose(q) if rows < columns else q
