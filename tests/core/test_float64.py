@@ -75,7 +75,7 @@ last, logs = step(first, (x, jnp.ones((8, 1))))
 assert floats((last.params, last.state, last.optimizer["velocity"])) == {"float64"}
 assert any(np.any(np.asarray(b - a)) for a, b in zip(jax.tree.leaves(params), jax.tree.leaves(last.params)))
 """,
-    "every layer": """
+    "layers of several families": """
 from tests.layers.catalogue import ROWS
 for name in ("Dense", "Conv2D", "LSTM", "GRU", "LayerNormalization", "Embedding", "PReLU", "EinsumDense"):
     case = ROWS[name].cases[0]
