@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
-from kfun import ops, safetensors, tree
+from kfun import checkpoint_names, ops, safetensors, tree
 from kfun.atomic import atomic_folder
 from kfun.definition import Definition, from_config
 from kfun.errors import unknown_names_of as _unknown_names_of
@@ -118,7 +119,13 @@ def _form(values: Any, keys: tuple) -> Any:
     return {"leaf": "/".join(map(str, keys))} if jax.tree_util.all_leaves([values]) else None
 
 
-def load(path: str | os.PathLike, like: Any = None, convert: Callable[[str, np.ndarray], Any] | None = None) -> Any:
+def load(
+    path: str | os.PathLike,
+    like: Any = None,
+    convert: Callable[[str, np.ndarray], Any] | None = None,
+    *,
+    definition: Definition | None = None,
+) -> Any:
     """Reads a checkpoint. Nothing in it is executed.
 
     Args:
@@ -128,16 +135,23 @@ def load(path: str | os.PathLike, like: Any = None, convert: Callable[[str, np.n
         convert: `convert(path, array)` makes a leaf of a NumPy array that shows the file's bytes, for instance
             puts it on devices; by default an array of the default backend. Of a key it has the data, and its result
             is made a key.
+        definition: of the net that the arrays are for. If the file was saved with its definition, a warning tells
+            which layers without a name are others now: shapes alone do not show that two of one size changed places.
 
     Raises:
         FileNotFoundError: if there is no such folder.
-        ValueError: if it is no checkpoint, of a newer version, damaged, or of another form than `like`.
+        ValueError: if it is no checkpoint, of a newer version, damaged, or of another form than `like`; of layers
+            that were renamed by others before them it says which are which.
     """
-    return _read(path, lambda folder: _loaded(folder, like, convert))
+    return _read(path, lambda folder: _loaded(folder, like, convert, definition))
 
 
-def _loaded(folder: SteadyFolder, like: Any, convert: Callable[[str, np.ndarray], Any] | None) -> Any:
+def _loaded(
+    folder: SteadyFolder, like: Any, convert: Callable[[str, np.ndarray], Any] | None, definition: Definition | None
+) -> Any:
     index = _index(folder)
+    if definition is not None:
+        _compare(index.get("definition"), definition)
     held = {file: _file(folder, file) for file in index["files"][:_HELD]}
     keys = index.get("keys", {})
     wanted = None if like is None else tree.flatten(like)
@@ -148,14 +162,38 @@ def _loaded(folder: SteadyFolder, like: Any, convert: Callable[[str, np.ndarray]
             if name in found:
                 raise ValueError(f"the checkpoint has the array {name!r} twice: it is damaged")
             if wanted is not None:
-                _agree(name, array, wanted, keys.get(name))
+                try:
+                    _agree(name, array, wanted, keys.get(name))
+                except ValueError as error:
+                    raise ValueError(f"{error}{_hint(folder, index, wanted)}") from None
             found[name] = _leaf(name, array, keys.get(name), convert)
     if wanted is None:
         return _of_form(index.get("form"), found)
     missing = [n for n in wanted if n not in found]
     if missing:
-        raise ValueError(f"the checkpoint has no array for {missing[:8]}; it has {list(found)[:8]}")
+        said = f"the checkpoint has no array for {missing[:8]}; it has {list(found)[:8]}"
+        raise ValueError(f"{said}{_hint(folder, index, wanted)}")
     return jax.tree.unflatten(jax.tree.structure(like), [found[n] for n in wanted])
+
+
+def _compare(saved: Any, definition: Definition) -> None:
+    if saved is None:
+        return
+    changed = checkpoint_names.changed(saved, definition.to_config())
+    if changed:
+        warnings.warn(
+            f"the checkpoint was saved with another net: {'; '.join(changed[:4])}. Layers without a name are counted, "
+            "so that one that is inserted takes the name and the weights of the next: give them names that stay, name=",
+            stacklevel=7,  # whoever called `load`
+        )
+
+
+def _hint(folder: SteadyFolder, index: dict[str, Any], wanted: dict[str, Any]) -> str:
+    shapes: dict[str, tuple] = {}
+    for file in index["files"]:
+        arrays = safetensors.arrays(_file(folder, file), os.path.join(folder.path, file))
+        shapes |= {name: tuple(array.shape) for name, array in arrays}
+    return checkpoint_names.hint(shapes, {name: tuple(np.shape(leaf)) for name, leaf in wanted.items()})
 
 
 def _leaf(name: str, array: np.ndarray, key: str | None, convert: Callable[[str, np.ndarray], Any] | None) -> Any:

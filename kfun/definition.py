@@ -13,11 +13,12 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, dataclass_transform
 
 import numpy as np
 
+from kfun.definition_body import array_in, check_body, explain_missing_fields, refuse_array
 from kfun.errors import FieldTypeError, nearest
 
 REGISTRY: dict[str, type[Definition]] = {}
@@ -63,9 +64,12 @@ class Definition:
 
     Raises:
         TypeError, ValueError: in the constructor, if a field has a value that its annotation or
-            the class's `check` refuses; the message names class, field and value.
+            the class's `check` refuses, or an array; the message names class, field and value.
+        TypeError: where a subclass is defined with a constructor of its own, a default that can be
+            changed, or a field that hides a method.
     """
 
+    holds_arrays: ClassVar[bool] = False  # whether fields may be arrays, with which a definition may have no hash
     loadable: ClassVar[str | bool] = True  # whether data of a file may make one; else why not
 
     if TYPE_CHECKING:
@@ -75,7 +79,9 @@ class Definition:
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
+        check_body(cls)
         dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+        explain_missing_fields(cls)
         REGISTRY[registered_name(cls)] = cls
 
     def __post_init__(self):
@@ -91,6 +97,8 @@ class Definition:
                 raise kind(f"{type(self).__name__}: {said}") from None
             if new is not value:
                 object.__setattr__(self, name, new)
+            if not self.holds_arrays and (found := array_in(new)) is not None:
+                refuse_array(type(self).__name__, name, found)
         if type(self).check is not Definition.check:
             self.check()
 
@@ -134,15 +142,28 @@ class Definition:
         for name, value in state.items():
             object.__setattr__(self, name, value)
 
-    def __repr__(self) -> str:
-        parts = []
+    def _told(self) -> Iterator[tuple[str, Any, bool]]:
+        """`(name, value, whether it is required)` of the fields that differ from their defaults."""
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
-            if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-                parts.append(_shown(value))
-            elif _static(value) != _static(_default(type(self), f.name)):
-                parts.append(f"{f.name}={_shown(value)}")
+            required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+            if required or _static(value) != _static(_default(type(self), f.name)):
+                yield f.name, value, required
+
+    def __repr__(self) -> str:
+        parts = [_shown(value) if required else f"{name}={_shown(value)}" for name, value, required in self._told()]
         return f"{type(self).__name__}({', '.join(parts)})"
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        for name, value, required in self._told():
+            shown = (callable(value) and function_name(value)) or value
+            yield shown if required else (name, shown)
+
+    def __treescope_repr__(self, path: str | None, subtree_renderer: Any) -> Any:
+        from treescope import repr_lib
+
+        attributes = {name: value for name, value, _ in self._told()}
+        return repr_lib.render_object_constructor(type(self), attributes, path, subtree_renderer, roundtrippable=True)
 
     def replace(self, **changes: Any) -> typing.Self:
         """The same definition with some fields changed."""

@@ -256,6 +256,8 @@ class Ref(Definition):
 class Step(Definition):
     """One step of a graph: what is called, and on which values."""
 
+    holds_arrays = True  # constants that ops were called on
+
     target: Any
     args: Any = ()
     kwargs: Any = dataclasses.field(default_factory=dict)

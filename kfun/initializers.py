@@ -27,6 +27,8 @@ class Initializer(Definition):
     the numbers are the same, and there is nothing to compile for each shape.
     """
 
+    holds_arrays = True  # values to begin with are what some give
+
     def draw(self, key, shape: tuple[int, ...], dtype: str):
         """An array of `shape` and `dtype`."""
         raise TypeError(f"{type(self).__name__} must define draw(key, shape, dtype)")
@@ -221,7 +223,8 @@ class Orthogonal(Initializer):
         if len(shape) < 2:
             raise ValueError(f"Orthogonal needs at least 2 axes; received shape {shape}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        normal = random.normal(key, (max(rows, columns), min(rows, columns)), "float32")
+        drawn = "float64" if dtype == "float64" else "float32"
+        normal = random.normal(key, (max(rows, columns), min(rows, columns)), drawn)
         q, r = ops.qr(normal)
         q = ops.multiply(q, ops.sign(ops.einsum("ii->i", r)))
         q = ops.transpose(q) if rows < columns else q

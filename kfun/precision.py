@@ -1,4 +1,10 @@
-"""`Policy`: in which types a layer stores its parameters, computes, and answers."""
+"""`Policy`: in which types a layer stores its parameters, computes, and answers.
+
+Weights are float32 unless a policy says otherwise, whatever the inputs of `init` are and also where JAX has 64-bit
+types (`JAX_ENABLE_X64`): a spec says what comes in, not how exact the model is. Float64 inputs then meet float32
+weights, and the results are float64 numbers that are exact to 32 bits. For float64 throughout give the policy to the
+whole net: `net.replace(policy=Policy(params="float64"))`.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +21,10 @@ class Policy(Definition):
 
     Args:
         compute: inputs and parameters are cast to it; None computes in their own types.
-        params: the type that parameters are stored in.
+        params: the type that parameters and state are stored in; it is not taken from the inputs.
         output: the type of the results; None leaves them as computed.
+
+    Float64 needs JAX's 64-bit types, as by `JAX_ENABLE_X64=1`; without them JAX makes float32 of it.
 
     Example:
         >>> Policy(compute="bfloat16")

@@ -1,17 +1,26 @@
-"""The invariants of ops, as assertions to which a new op or a new backend can be held."""
+"""The invariants of ops and layers, as assertions to which new ones of your own can be held.
+
+`check_op` holds an op to a reference on every backend, `check_layer` a layer to what `kfun.Layer` promises.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
 from kfun import dtypes, ops
+from kfun.errors import unknown_names_of as _unknown_names_of
 from kfun.ops import _kinds
 from kfun.ops._kinds import Kind, kind_named
+
+if TYPE_CHECKING:
+    from kfun.testing_contract import check_layer as check_layer
+else:  # imported when it is used, as it speaks of layers and ops do not
+    __getattr__ = _unknown_names_of(globals(), {"check_layer": "kfun.testing_contract"})
 
 _FRAMEWORKS = {name: name for name in ("jax", "numpy", "torch", "tensorflow", "openvino")} | {"onnx": "onnx_ir"}
 _NARROW = {"float64": "float32", "int64": "int32", "uint64": "uint32", "complex128": "complex64"}

@@ -62,6 +62,50 @@ def replace(tree: Any, changes: dict[str, Any]) -> Any:
     return map_with_path(changes.get, tree)
 
 
+def rename(tree: Any, names: dict[str, str]) -> Any:
+    """The tree with some keys of its dicts renamed, all at once, wherever they are.
+
+    A checkpoint's params, and what an optimizer keeps for each of them, get the names of another net.
+
+    Args:
+        tree: nested dicts, lists and tuples, as `kfun.checkpoints.load` gives them.
+        names: `{old: new}`; a path, as in `{"encoder/dense": "encoder/dense_1"}`, for a key inside of others alone.
+
+    Raises:
+        ValueError: if a name is nowhere, two keys of one dict get one name, or more than a path's last key changes.
+
+    Example:
+        >>> rename({"dense": 1, "dense_1": 2}, {"dense": "dense_1", "dense_1": "dense_2"})
+        {'dense_1': 1, 'dense_2': 2}
+    """
+    for old, new in names.items():
+        if old.rpartition("/")[0] != new.rpartition("/")[0]:
+            raise ValueError(f"rename: only the last key of a path may change; received {old!r} to {new!r}")
+    used: set[str] = set()
+    renamed = _renamed(tree, names, "", used)
+    if unused := set(names) - used:
+        raise ValueError(f"rename: nothing is called {sorted(unused)}; the tree has {list(flatten(tree))[:20]}")
+    return renamed
+
+
+def _renamed(tree: Any, names: dict[str, str], path: str, used: set[str]) -> Any:
+    if isinstance(tree, (list, tuple)):
+        items = [_renamed(item, names, f"{path}/{i}", used) for i, item in enumerate(tree)]
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    if not isinstance(tree, dict):
+        return tree
+    made: dict = {}
+    for key, value in tree.items():
+        here = f"{path}/{key}"
+        old = next((old for old in names if here.endswith(f"/{old}")), None)
+        new = key if old is None else names[old].rpartition("/")[2]
+        used |= set() if old is None else {old}
+        if new in made:
+            raise ValueError(f"rename: two keys inside of {path[1:]!r} would be called {new!r}")
+        made[new] = _renamed(value, names, here, used)
+    return made
+
+
 def partition(tree: Any, pattern: str) -> tuple[Any, Any]:
     """Two trees of the same form: the leaves whose path matches, and the rest; None elsewhere.
 

@@ -131,6 +131,12 @@ class Softmax(Layer):
 
     uses_mask = True
 
+    def weights(self, x):
+        for axis in self.axis if isinstance(self.axis, tuple) else (self.axis,):
+            if not -x.ndim <= axis < x.ndim:
+                raise ValueError(f"{label(self)}: axis {axis} is out of range for an input of shape {shown(x.shape)}")
+        return {}
+
     def apply(self, params, state, x, *, key=None, training=False, mask=None):
         _, (x,) = self.to_compute(params, (x,))
         return self.to_output(masked_softmax(x, mask, self.axis)), state

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from kfun.definition import Convert
-from kfun.layer import Layer
+from kfun.layer import Layer, check_rank
 
 
 def label(layer: Layer) -> str:
@@ -136,6 +136,36 @@ Sizes3 = Annotated[Any, positives(3)]
 Padding = Annotated[str, _one_of("valid", "same")]
 CausalPadding = Annotated[str, _one_of("valid", "same", "causal")]
 DataFormat = Annotated[Any, Convert(_data_format)]
+
+
+class Weightless(Layer):
+    """Base of layers without weights that take certain shapes alone: `init` refuses others, as `apply` does."""
+
+    def check_inputs(self, inputs: tuple) -> None:
+        """Raises ValueError for inputs, arrays or specs, of shapes that the layer does not take."""
+
+    def weights(self, *inputs):
+        self.check_inputs(inputs)
+        return {}
+
+
+class SpatialLayer(Weightless):
+    """Base of layers without weights over `rank` spatial axes, between a batch axis and one of channels."""
+
+    rank = 0
+
+    def check_inputs(self, inputs):
+        (x,) = inputs
+        check_rank(self, x, self.rank + 2, axes_shown(self.rank, getattr(self, "data_format", "channels_last")))
+
+
+def check_axes(layer: Layer, shape: Sequence, least: int, axes: str) -> None:
+    """Raises ValueError unless a shape has at least so many axes, named by `axes` in the message."""
+    if len(shape) < least:
+        counted = "axis" if least == 1 else "axes"
+        raise ValueError(
+            f"{label(layer)}: expected an input with at least {least} {counted} {axes}; received shape {shown(shape)}"
+        )
 
 
 def axes_shown(n: int, data_format: str) -> str:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any
+from typing import Annotated, Any
+
+import numpy as np
 
 from kfun import dtypes, ops
 from kfun.activations import Activation as ActivationField
+from kfun.definition import Convert
 from kfun.initializers import InitializerField
 from kfun.layer import Layer, known_size
-from kfun.layers.checks import Count, Shape, label, shown
+from kfun.layers.checks import Count, Shape, Weightless, check_axes, label, shown
 from kfun.weights import Weight
 
 
@@ -38,7 +41,7 @@ class Dense(Layer):
         kernel_initializer, bias_initializer: names or initializers.
 
     Shapes:
-        x `[B, ..., C]`, kernel `[C, F]`, bias `[F]`; result `[B, ..., F]`.
+        x `[..., C]`, kernel `[C, F]`, bias `[F]`; result `[..., F]`.
 
     Raises:
         ValueError: if the last size of `x` is unknown, or not the kernel's.
@@ -51,8 +54,7 @@ class Dense(Layer):
     bias_initializer: InitializerField = "zeros"
 
     def weights(self, x):
-        if x.ndim < 2:
-            raise ValueError(f"Dense: expected an input with at least 2 axes [B, ..., C]; received shape {x.shape}")
+        check_axes(self, x.shape, 1, "[..., C]")
         weights = {"kernel": Weight((known_size(self, x, -1), self.units), self.kernel_initializer)}
         if self.use_bias:
             weights["bias"] = Weight((self.units,), self.bias_initializer)
@@ -60,6 +62,7 @@ class Dense(Layer):
 
     def forward(self, params, x):
         kernel = params["kernel"]
+        check_axes(self, x.shape, 1, "[..., C]")
         check_width(self, x, kernel.shape[0], tuple(kernel.shape))
         y = ops.matmul(x, kernel)
         if self.use_bias:
@@ -105,6 +108,7 @@ class EinsumDense(Layer):
 
     def weights(self, x):
         inputs, kernel, output = self._terms()
+        self._check_rank(x)
         sizes: dict[str, Any] = self._sizes(x, inputs, output)
         missing = sorted({c for c in kernel if sizes.get(c) is None})
         if missing:
@@ -117,6 +121,14 @@ class EinsumDense(Layer):
             ndim = len(x.shape) - len(inputs.replace("...", "")) + len(output.replace("...", ""))
             weights["bias"] = Weight(self._bias_shape(sizes, output, ndim), self.bias_initializer)
         return weights
+
+    def _check_rank(self, x: Any) -> None:
+        letters = self._terms()[0]
+        if "..." not in letters and len(letters) != len(x.shape):
+            raise ValueError(
+                f"{label(self)}: {letters!r} in {self.equation!r} has {len(letters)} axes; received an input of shape "
+                f"{shown(x.shape)}"
+            )
 
     def _kernel_initializer(self, kernel: str, output: str) -> Any:
         """An initializer that scales by fans takes them from the kernel's input and output axes, as in Keras."""
@@ -155,12 +167,7 @@ class EinsumDense(Layer):
         return None  # axes may go: there is no telling what the mask would stand for
 
     def forward(self, params, x):
-        letters = self._terms()[0]
-        if "..." not in letters and len(letters) != len(x.shape):
-            raise ValueError(
-                f"{label(self)}: {letters!r} in {self.equation!r} has {len(letters)} axes; received an input of shape "
-                f"{shown(x.shape)}"
-            )
+        self._check_rank(x)
         y = ops.einsum(self.equation.replace(" ", ""), x, params["kernel"])
         if self.bias_axes is not None:
             y = ops.add(y, params["bias"])
@@ -183,6 +190,15 @@ class Identity(Layer):
         return x
 
 
+def _number_or_several(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(map(_number_or_several, value))
+    if not hasattr(value, "dtype") or isinstance(value, np.ndarray):
+        return value
+    host = np.asarray(ops.convert_to_numpy(value))
+    return host if host.ndim else host.item()
+
+
 class Rescaling(Layer):
     """`x * scale + offset`, in the type the layer computes in.
 
@@ -190,8 +206,8 @@ class Rescaling(Layer):
         scale, offset: numbers, or sequences that broadcast to the last axis.
     """
 
-    scale: Any
-    offset: Any = 0.0
+    scale: Annotated[Any, Convert(_number_or_several)]
+    offset: Annotated[Any, Convert(_number_or_several)] = 0.0
 
     def forward(self, params, x):
         x = x if dtypes.is_float(dtypes.name(x.dtype)) else ops.cast(x, "float32")
@@ -201,7 +217,7 @@ class Rescaling(Layer):
         return ops.cast(ops.add(ops.zeros_like(x), value), x.dtype) if isinstance(value, tuple) else value
 
 
-class Masking(Layer):
+class Masking(Weightless):
     """Masks the positions all of whose features equal `mask_value`, and sets them to 0.
 
     Shapes:
@@ -210,7 +226,11 @@ class Masking(Layer):
 
     mask_value: float = 0.0
 
+    def check_inputs(self, inputs):
+        check_axes(self, inputs[0].shape, 1, "[..., C]")
+
     def forward(self, params, x):
+        self.check_inputs((x,))
         kept = ops.any(ops.not_equal(x, self.mask_value), -1, True)
         return ops.multiply(x, ops.cast(kept, x.dtype))
 

@@ -10,17 +10,15 @@ import functools
 from typing import Any
 
 from kfun import ops
-from kfun.layer import Layer
-from kfun.layers.checks import label, shown
+from kfun.layers.checks import Weightless, label, shown
 
 
-class _Merge(Layer):
+class _Merge(Weightless):
     """Base of elementwise layers: folds `pair` over the inputs."""
 
     least, most = 1, None
 
-    def check_inputs(self, inputs: tuple) -> None:
-        """Raises ValueError for a wrong number of inputs, or shapes that do not broadcast."""
+    def check_inputs(self, inputs):
         self.check_shapes([x.shape for x in inputs])
 
     def check_shapes(self, shapes: list) -> None:
@@ -147,7 +145,7 @@ class Minimum(_Extreme):
     pair = staticmethod(ops.minimum)
 
 
-class Concatenate(Layer):
+class Concatenate(Weightless):
     """Joins the inputs along `axis`; their other sizes agree.
 
     Args:
@@ -156,8 +154,11 @@ class Concatenate(Layer):
 
     axis: int = -1
 
-    def forward(self, params, *inputs):
+    def check_inputs(self, inputs):
         self.check_shapes([x.shape for x in inputs])
+
+    def forward(self, params, *inputs):
+        self.check_inputs(inputs)
         return ops.concatenate(list(inputs), self.axis)
 
     def check_shapes(self, shapes: list) -> None:
@@ -187,7 +188,7 @@ class Concatenate(Layer):
         return ops.any(ops.concatenate(masks, self.axis), -1)
 
 
-class Dot(Layer):
+class Dot(Weightless):
     """Sums products of two inputs over an axis of each, example by example.
 
     Args:
@@ -207,6 +208,9 @@ class Dot(Layer):
         if len(pair) != 2 or any(isinstance(a, bool) or not isinstance(a, int) for a in pair):
             raise ValueError(f"{label(self)}: axes: expected an integer or two; received {self.axes!r}")
 
+    def check_inputs(self, inputs):
+        self.check_shapes([x.shape for x in inputs])
+
     def forward(self, params, *inputs):
         first, second = self.check_shapes([x.shape for x in inputs])
         x, y = inputs
@@ -218,6 +222,8 @@ class Dot(Layer):
         """The axes counted from the front; raises ValueError for shapes that do not go together on them."""
         if len(shapes) != 2:
             raise ValueError(f"{label(self)}: expected a list of 2 inputs; received {len(shapes)}")
+        if not all(len(s) for s in shapes):
+            raise ValueError(f"{label(self)}: expected inputs with a batch axis; received shapes {_list(shapes)}")
         first, second = self.axes if isinstance(self.axes, tuple) else (self.axes, self.axes)
         first, second = first % len(shapes[0]), second % len(shapes[1])
         m, n = shapes[0][first], shapes[1][second]

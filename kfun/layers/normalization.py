@@ -143,6 +143,11 @@ class UnitNormalization(Normalization):
     def check(self):
         _check_axes(self)
 
+    def weights(self, x):
+        for axis in _axes(self.axis):
+            axis_in(self, x, axis)
+        return {}
+
     def apply(self, params, state, x, *, key=None, training=False):
         axes = tuple(axis_in(self, x, axis) for axis in _axes(self.axis))
         return self.narrow(ops.normalize(self.wide(x), axes, 2, 1e-12), x), state

@@ -9,24 +9,21 @@ from __future__ import annotations
 from typing import Any
 
 from kfun import ops
-from kfun.layer import Layer, check_rank
-from kfun.layers.checks import DataFormat, Padding, Sizes1, Sizes2, Sizes3, axes_shown, label, shown, spatial_axes
+from kfun.layers.checks import DataFormat, Padding, Sizes1, Sizes2, Sizes3, SpatialLayer, label, shown, spatial_axes
 
 
-class _Pooling(Layer):
+class _Pooling(SpatialLayer):
     pool_size: Any
     strides: Any = None
     padding: Padding = "valid"
     data_format: DataFormat = None
-
-    rank = 0  # spatial axes
 
     def check(self):
         if self.strides is None:
             object.__setattr__(self, "strides", self.pool_size)
 
     def forward(self, params, x):
-        check_rank(self, x, self.rank + 2, axes_shown(self.rank, self.data_format))
+        self.check_inputs((x,))
         return self.pool(x, self.pool_size, self.strides, self.padding, self.data_format)
 
     def compute_mask(self, *inputs, mask=None):
@@ -99,14 +96,12 @@ class AveragePooling3D(_Average, _Pooling):
     rank = 3
 
 
-class _GlobalPooling(Layer):
+class _GlobalPooling(SpatialLayer):
     data_format: DataFormat = None
     keepdims: bool = False
 
-    rank = 0
-
     def forward(self, params, x):
-        check_rank(self, x, self.rank + 2, axes_shown(self.rank, self.data_format))
+        self.check_inputs((x,))
         return self.reduce(x, spatial_axes(self.rank, self.data_format), self.keepdims)
 
     def compute_mask(self, *inputs, mask=None):
@@ -160,7 +155,7 @@ class GlobalAveragePooling1D(_GlobalPooling):
         _, (x,) = self.to_compute(params, (x,))
         if mask is None:
             return self.to_output(self.forward(params, x)), state
-        check_rank(self, x, 3, axes_shown(1, self.data_format))
+        self.check_inputs((x,))
         if len(mask.shape) != 2:
             raise ValueError(f"{label(self)}: expected a mask [B, T]; received one of shape {shown(mask.shape)}")
         (axis,) = spatial_axes(1, self.data_format)

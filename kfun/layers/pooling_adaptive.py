@@ -9,22 +9,19 @@ from __future__ import annotations
 from typing import Any
 
 from kfun import ops
-from kfun.layer import Layer, check_rank
-from kfun.layers.checks import DataFormat, Sizes1, Sizes2, Sizes3, axes_shown, label
+from kfun.layers.checks import DataFormat, Sizes1, Sizes2, Sizes3, SpatialLayer, label
 
 
-class _AdaptivePooling(Layer):
+class _AdaptivePooling(SpatialLayer):
     output_size: Any
     data_format: DataFormat = None
-
-    rank = 0  # spatial axes
 
     def check(self):
         if self.output_size is None:
             raise ValueError(f"{label(self)}: output_size: expected an integer or {self.rank} of them; received None")
 
     def forward(self, params, x):
-        check_rank(self, x, self.rank + 2, axes_shown(self.rank, self.data_format))
+        self.check_inputs((x,))
         return self.pool(x, self.output_size, self.data_format)
 
     def compute_mask(self, *inputs, mask=None):

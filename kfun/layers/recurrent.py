@@ -215,6 +215,9 @@ class OfUnits(Recurrent):
         names = [f.name for f in dataclasses.fields(self.made_of) if f.name not in ("name", "policy")]
         return self.made_of(**{name: getattr(self, name) for name in names})
 
+    def _check_input(self, x):
+        check_rank(self, x, 3, "[B, T, C]")
+
     def check(self):
         self.cell  # noqa: B018 - its fields are checked where it is made
 
@@ -227,7 +230,6 @@ class OfUnits(Recurrent):
             if self.use_cudnn is True:
                 raise no_cudnn("it takes neither unroll nor recurrent_dropout")
             return super().run(params, x, states, mask, masks)
-        check_rank(self, x, 3, "[B, T, C]")
         check_width(self, x, params["kernel"].shape[0], tuple(params["kernel"].shape))
         if masks is not None and masks.inputs is not None:
             x = ops.multiply(x, ops.expand_dims(masks.inputs[0], 1))

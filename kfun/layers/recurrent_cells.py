@@ -12,7 +12,7 @@ from kfun import dtypes, ops, random
 from kfun.activations import Activation
 from kfun.initializers import Initializer, InitializerField, Ones
 from kfun.layer import Layer, known_size
-from kfun.layers.checks import Count, check_rate, need_key
+from kfun.layers.checks import Count, check_axes, check_rate, need_key
 from kfun.layers.core import check_width
 from kfun.layers.regularization import counted
 from kfun.spec import Spec
@@ -72,10 +72,13 @@ class Cell(Layer):
 
     def zeros(self, params: dict, x: Any) -> tuple:
         """The states before the first step `x`, all 0, in the type that the step computes in."""
-        wide = dtypes.promote(dtypes.name(x.dtype), *_float_types(params), "float")
         first = ops.reshape(x, (ops.shape(x)[0], -1))
-        column = ops.zeros_like(ops.getitem(first, (slice(None), slice(0, 1))), dtypes.settle(wide))
+        column = self._zero(params, ops.getitem(first, (slice(None), slice(0, 1))))
         return tuple(ops.tile(column, (1, size)) for size in self.state_size)
+
+    def _zero(self, params: dict, x: Any) -> Any:
+        wide = dtypes.promote(dtypes.name(x.dtype), *_float_types(params), "float")
+        return ops.zeros_like(x, dtypes.settle(wide))
 
     def apply(self, params, state, x, *states, key=None, training=False):
         params, (x, *states) = self.to_compute(params, (x, *states))
@@ -126,6 +129,7 @@ class GatedCell(Cell):
         return (self.units,)
 
     def weights(self, x, *states):
+        check_axes(self, x.shape, 1, "[..., C]")
         width = self.gates * self.units
         weights = {
             "kernel": Weight((known_size(self, x, -1), width), self.kernel_initializer),
@@ -134,6 +138,13 @@ class GatedCell(Cell):
         if self.use_bias:
             weights["bias"] = self.bias(width)
         return weights
+
+    def zeros(self, params, x):
+        """The states before the first step, for any number of axes before the features, none for a single example."""
+        check_axes(self, x.shape, 1, "[..., C]")
+        column = self._zero(params, ops.getitem(x, (..., slice(0, 1))))
+        lead = (1,) * (len(x.shape) - 1)
+        return tuple(ops.tile(column, (*lead, size)) for size in self.state_size)
 
     def bias(self, width: int) -> Weight:
         return Weight((width,), self.bias_initializer)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from kfun import dtypes, ops, random
-from kfun.layer import Layer, check_rank
-from kfun.layers.checks import DataFormat, axes_shown, check_rate, label, need_key, spatial_axes
+from kfun.layer import Layer
+from kfun.layers.checks import DataFormat, SpatialLayer, check_rate, label, need_key, spatial_axes
 from kfun.regularizers import L1L2
 
 # Of the self-normalizing activation selu: what it gives for minus infinity (Klambauer et al. 2017).
@@ -85,15 +85,15 @@ def _filled(shape: tuple | None, x: Any) -> Any:
     return tuple(own if size is None else size for size, own in zip(shape, ops.shape(x), strict=True))
 
 
-class _SpatialDropout(_Noise):
+class _SpatialDropout(SpatialLayer, _Noise):
     """Drops whole channels: the mask has size 1 on the spatial axes."""
 
-    rank = 0
+    def apply(self, params, state, x, *, key=None, training=False):
+        self.check_inputs((x,))
+        return super().apply(params, state, x, key=key, training=training)
 
     def disturb(self, key, x):
-        data_format = getattr(self, "data_format", "channels_last")
-        check_rank(self, x, self.rank + 2, axes_shown(self.rank, data_format))
-        space = spatial_axes(self.rank, data_format)
+        space = spatial_axes(self.rank, getattr(self, "data_format", "channels_last"))
         shape = tuple(1 if i in space else size for i, size in enumerate(ops.shape(x)))
         return random.dropout(key, x, self.rate, shape)
 

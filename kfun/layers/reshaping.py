@@ -10,12 +10,14 @@ from typing import Annotated, Any
 
 from kfun import ops
 from kfun.definition import Convert
-from kfun.layer import Layer, check_rank
+from kfun.layer import check_rank
 from kfun.layers.checks import (
     DataFormat,
     Sizes2,
     Sizes3,
-    axes_shown,
+    SpatialLayer,
+    Weightless,
+    check_axes,
     label,
     margins,
     naturals,
@@ -31,7 +33,7 @@ def _known(sizes: Any) -> bool:
     return all(isinstance(s, int) for s in sizes)
 
 
-class Flatten(Layer):
+class Flatten(Weightless):
     """All axes but the batch axis as one: `[B, ...]` to `[B, N]`.
 
     Args:
@@ -40,10 +42,12 @@ class Flatten(Layer):
 
     data_format: DataFormat = None
 
+    def check_inputs(self, inputs):
+        check_axes(self, inputs[0].shape, 1, "[B, ...]")
+
     def forward(self, params, x):
+        self.check_inputs((x,))
         ndim = len(x.shape)
-        if ndim < 1:
-            raise ValueError(f"{label(self)}: expected an input with a batch axis; received shape ()")
         if self.data_format == "channels_first" and ndim > 2:
             x = ops.transpose(x, (0, *range(2, ndim), 1))
         batch, *sizes = ops.shape(x)
@@ -55,7 +59,7 @@ class Flatten(Layer):
         return None
 
 
-class Reshape(Layer):
+class Reshape(Weightless):
     """Another shape for each example, in row-major order.
 
     Args:
@@ -76,7 +80,13 @@ class Reshape(Layer):
                 f"received target_shape={shape!r}"
             )
 
+    def check_inputs(self, inputs):
+        (x,) = inputs
+        check_axes(self, x.shape, 1, "[B, ...]")
+        self._resolved(list(x.shape[1:]))
+
     def forward(self, params, x):
+        self.check_inputs((x,))
         batch, *sizes = ops.shape(x)
         target = self._resolved(sizes)
         return ops.reshape(x, (batch if isinstance(batch, int) or -1 in target else -1, *target))
@@ -98,7 +108,7 @@ class Reshape(Layer):
         return None
 
 
-class Permute(Layer):
+class Permute(Weightless):
     """Permutes the axes of each example: output axis i is input axis `dims[i - 1]`; the first after the batch is 1."""
 
     dims: tuple
@@ -109,15 +119,18 @@ class Permute(Layer):
                 f"{label(self)}: Invalid permutation: dims must hold each of 1, 2, ... once; received {self.dims!r}"
             )
 
+    def check_inputs(self, inputs):
+        check_rank(self, inputs[0], len(self.dims) + 1, f"(the batch axis and the {len(self.dims)} of dims)")
+
     def forward(self, params, x):
-        check_rank(self, x, len(self.dims) + 1, f"(the batch axis and the {len(self.dims)} of dims)")
+        self.check_inputs((x,))
         return ops.transpose(x, (0, *self.dims))
 
     def compute_mask(self, *inputs, mask=None):
         return None
 
 
-class RepeatVector(Layer):
+class RepeatVector(Weightless):
     """Repeats each example `n` times along a new time axis: `[B, C]` to `[B, n, C]`."""
 
     n: int
@@ -125,23 +138,22 @@ class RepeatVector(Layer):
     def check(self):
         positive(self.n, f"{label(self)}: n")
 
+    def check_inputs(self, inputs):
+        check_rank(self, inputs[0], 2, "[B, C]")
+
     def forward(self, params, x):
-        check_rank(self, x, 2, "[B, C]")
+        self.check_inputs((x,))
         return ops.repeat(ops.expand_dims(x, 1), self.n, 1)
 
     def compute_mask(self, *inputs, mask=None):
         return None
 
 
-class _Spatial(Layer):
+class _Spatial(SpatialLayer):
     """Base of layers that act on the spatial axes."""
 
-    rank = 0
-
-    def axes(self, x: Any) -> tuple[int, ...]:
-        data_format = getattr(self, "data_format", "channels_last")
-        check_rank(self, x, self.rank + 2, axes_shown(self.rank, data_format))
-        return spatial_axes(self.rank, data_format)
+    def axes(self) -> tuple[int, ...]:
+        return spatial_axes(self.rank, getattr(self, "data_format", "channels_last"))
 
     def compute_mask(self, *inputs, mask=None):
         return None
@@ -149,8 +161,9 @@ class _Spatial(Layer):
 
 class _ZeroPadding(_Spatial):
     def forward(self, params, x):
+        self.check_inputs((x,))
         widths = [(0, 0)] * len(x.shape)
-        for axis, pair in zip(self.axes(x), self.pairs(), strict=True):
+        for axis, pair in zip(self.axes(), self.pairs(), strict=True):
             widths[axis] = pair
         return ops.pad(x, widths)
 
@@ -196,9 +209,10 @@ class ZeroPadding3D(_ZeroPadding):
 
 
 class _Cropping(_Spatial):
-    def forward(self, params, x):
-        index = [slice(None)] * len(x.shape)
-        for axis, (before, after) in zip(self.axes(x), self.pairs(), strict=True):
+    def check_inputs(self, inputs):
+        super().check_inputs(inputs)
+        (x,) = inputs
+        for axis, (before, after) in zip(self.axes(), self.pairs(), strict=True):
             size = x.shape[axis]
             if isinstance(size, int) and before + after >= size:
                 raise ValueError(
@@ -206,6 +220,11 @@ class _Cropping(_Spatial):
                     f"smaller than the input's sizes; received cropping={self.cropping}, which leaves nothing of axis "
                     f"{axis} of an input of shape {shown(x.shape)}"
                 )
+
+    def forward(self, params, x):
+        self.check_inputs((x,))
+        index = [slice(None)] * len(x.shape)
+        for axis, (before, after) in zip(self.axes(), self.pairs(), strict=True):
             index[axis] = slice(before, -after if after else None)
         return ops.getitem(x, tuple(index))
 
@@ -254,7 +273,8 @@ class UpSampling1D(_Spatial):
         positive(self.size, f"{label(self)}: size")
 
     def forward(self, params, x):
-        (axis,) = self.axes(x)
+        self.check_inputs((x,))
+        (axis,) = self.axes()
         return ops.repeat(x, self.size, axis)
 
 
@@ -281,7 +301,8 @@ class UpSampling2D(_Spatial):
             )
 
     def forward(self, params, x):
-        axes = self.axes(x)
+        self.check_inputs((x,))
+        axes = self.axes()
         if self.interpolation == "nearest":
             return _repeated(x, axes, self.size)
         sizes = ops.shape(x)
@@ -297,7 +318,8 @@ class UpSampling3D(_Spatial):
     rank = 3
 
     def forward(self, params, x):
-        return _repeated(x, self.axes(x), self.size)
+        self.check_inputs((x,))
+        return _repeated(x, self.axes(), self.size)
 
 
 def _repeated(x, axes, factors):

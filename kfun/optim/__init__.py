@@ -9,6 +9,9 @@ They run on the arrays of every backend, and their trajectories are Keras's. On 
 optax's combinators (`optax.chain`, `optax.masked`, ...) as any other transformation. Each also has
 a definition, `kfun.optim.Adam(1e-3)`, which is compared by value, is written as JSON, and builds it.
 The learning rate is an entry of the state: set `state["learning_rate"]` to change it.
+
+The functions take arrays of JAX in place of numbers, so that `optax.inject_hyperparams(kfun.optim.adam)` works, and
+gradients and `vmap` go through hyperparameters. A learning rate that is an array has no entry in the state.
 """
 
 from typing import TYPE_CHECKING

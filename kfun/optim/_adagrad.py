@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kfun import ops
 from kfun.optim._averages import averaged
+from kfun.optim._hyperparameters import is_array
 from kfun.optim._optimizer import LearningRate, Optimizer
 
 
@@ -77,8 +78,12 @@ class RMSprop(Optimizer):
     epsilon: float = 1e-7
     centered: bool = False
 
+    @property
+    def _has_momentum(self) -> bool:
+        return is_array(self.momentum) or self.momentum > 0
+
     def slot_names(self):
-        return (("velocity",), *[("momentum",)] * (self.momentum > 0), *[("average_gradient",)] * self.centered)
+        return (("velocity",), *[("momentum",)] * self._has_momentum, *[("average_gradient",)] * self.centered)
 
     def step(self, path, scalars, gradient, x, slots):
         velocity = averaged(slots["velocity"], ops.square(gradient), self.rho)
@@ -87,6 +92,6 @@ class RMSprop(Optimizer):
             mean = new["average_gradient"] = averaged(slots["average_gradient"], gradient, self.rho)
             velocity = ops.subtract(velocity, ops.square(mean))
         move = ops.divide(ops.multiply(gradient, scalars), ops.sqrt(ops.add(velocity, self.epsilon)))
-        if self.momentum > 0:
+        if self._has_momentum:
             move = new["momentum"] = ops.add(ops.multiply(slots["momentum"], self.momentum), move)
         return ops.negative(move), new

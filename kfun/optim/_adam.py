@@ -6,6 +6,7 @@ from typing import Any
 
 from kfun import ops
 from kfun.optim._averages import correction, toward
+from kfun.optim._hyperparameters import is_array
 from kfun.optim._optimizer import LearningRate, Optimizer, Slots
 
 
@@ -196,7 +197,10 @@ class ScheduleFreeAdamW(_TwoMoments):
         return {"momentum": ops.add(x, 0), "velocity": ops.zeros_like(x)}
 
     def prepare(self, learning_rate, step, shared):
-        if self.warmup_steps > 0:
+        if is_array(self.warmup_steps):
+            grown = ops.divide(step, ops.maximum(self.warmup_steps, 1))  # from the first step on where there are none
+            learning_rate = ops.multiply(learning_rate, ops.minimum(grown, 1.0))
+        elif self.warmup_steps > 0:
             learning_rate = ops.multiply(learning_rate, ops.minimum(ops.divide(step, self.warmup_steps), 1.0))
         return (learning_rate, correction(self.beta_2, step), ops.reciprocal(step)), shared
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kfun import ops
+from kfun.optim._hyperparameters import is_set
 from kfun.optim._optimizer import LearningRate, Optimizer
 
 
@@ -55,7 +56,7 @@ class Ftrl(Optimizer):
         scale = ops.multiply(ops.power(total, -self.learning_rate_power), inverse_rate)
         before = ops.multiply(ops.power(slots["accumulator"], -self.learning_rate_power), inverse_rate)
         pull = gradient
-        if self.l2_shrinkage_regularization_strength:
+        if is_set(self.l2_shrinkage_regularization_strength):
             pull = ops.add(gradient, ops.multiply(x, 2 * self.l2_shrinkage_regularization_strength))
         linear = ops.add(slots["linear"], ops.subtract(pull, ops.multiply(ops.subtract(scale, before), x)))
         l1 = self.l1_regularization_strength

@@ -43,8 +43,14 @@ class OptimizerMap(Definition):
         """The optimizer for a path: of the equal key, else of the only pattern that fits, else the default.
 
         Raises:
+            TypeError: if it is called with something else.
             ValueError: if several patterns fit.
         """
+        if not isinstance(path, str):
+            raise TypeError(
+                f"OptimizerMap: expected the path of an array; received {path!r:.80}. It is no schedule: "
+                'in optax.inject_hyperparams name it, static_args=("optimizer_map",)'
+            )
         return fitting(path, self.optimizer_map, self.default_optimizer)
 
     def all(self) -> list[Any]:

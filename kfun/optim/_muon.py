@@ -8,6 +8,7 @@ from typing import Any
 
 from kfun import ops
 from kfun.optim._adam import adam_move, corrected_rate, moments
+from kfun.optim._hyperparameters import is_array
 from kfun.optim._optimizer import LearningRate, Optimizer
 
 
@@ -88,8 +89,15 @@ class Muon(_WithAdamW):
         tall = x.shape[0] > x.shape[1]
         x = ops.transpose(x) if tall else x
         x = ops.divide(x, ops.add(ops.norm(x), 1e-7))  # singular values in (0, 1]
-        for _ in range(self.ns_steps):
-            square = ops.matmul(x, ops.transpose(x))
-            fourth = ops.matmul(ops.multiply(square, self.muon_c), square)
-            x = ops.add(ops.multiply(x, self.muon_a), ops.matmul(ops.add(ops.multiply(square, self.muon_b), fourth), x))
+        if is_array(self.ns_steps):
+            x = ops.fori_loop(0, self.ns_steps, lambda _, x: self._nearer(x), x)
+        else:
+            for _ in range(self.ns_steps):
+                x = self._nearer(x)
         return ops.transpose(x) if tall else x
+
+    def _nearer(self, x: Any) -> Any:
+        """One Newton-Schulz iteration of a wide matrix."""
+        square = ops.matmul(x, ops.transpose(x))
+        fourth = ops.matmul(ops.multiply(square, self.muon_c), square)
+        return ops.add(ops.multiply(x, self.muon_a), ops.matmul(ops.add(ops.multiply(square, self.muon_b), fourth), x))

@@ -16,6 +16,7 @@ from kfun.definition import REGISTRY, Convert, Definition, from_config
 from kfun.errors import nearest
 from kfun.layer import snake_case
 from kfun.optim import _transform as transform
+from kfun.optim._hyperparameters import is_array, is_set, with_arrays
 from kfun.optim._trees import flatten
 
 Slots = dict[str, Any]
@@ -158,7 +159,7 @@ class Optimizer(Definition):
     def around(self, built: optax.GradientTransformation) -> optax.GradientTransformation:
         """A rule, whose state is a dict with a `count`, in what all optimizers have in common, from the inside out."""
         built = transform.on_gradients(self.clip, built)
-        if self.calls_per_step > 1:
+        if self.gradient_accumulation_steps is not None:
             built = transform.accumulate(built, self.calls_per_step)
         if self.loss_scale_factor is not None:
             built = transform.on_gradients(transform.divide_by, built, self.loss_scale_factor)
@@ -170,13 +171,18 @@ class Optimizer(Definition):
         """Gradients, by any keys, within the limit that is set; 0 sets none."""
         for name, clip in transform.CLIPS.items():
             limit = getattr(self, name)
-            gradients = clip(gradients, limit) if limit else gradients
+            if not is_set(limit):
+                continue
+            clipped = clip(gradients, limit)
+            if is_array(limit):  # 0 sets no limit there either
+                clipped = {path: ops.where(ops.greater(limit, 0), c, gradients[path]) for path, c in clipped.items()}
+            gradients = clipped
         return gradients
 
     @property
     def calls_per_step(self) -> int:
         """Over how many calls gradients accumulate."""
-        return self.gradient_accumulation_steps or 1
+        return 1 if self.gradient_accumulation_steps is None else self.gradient_accumulation_steps
 
     def scale_loss(self, loss: Any, state: dict[str, Any]) -> Any:
         """The loss whose gradient `update` expects."""
@@ -237,17 +243,19 @@ def _build(optimizer: Optimizer) -> optax.GradientTransformation:
 
 
 def function_of(definition: Callable[P, Optimizer]) -> Callable[P, optax.GradientTransformation]:
-    """The function that takes a definition's arguments and gives its transformation."""
+    """The function that takes a definition's arguments, numbers or arrays of JAX, and gives its transformation."""
+    signature = inspect.signature(definition)
+    defaults = {name: parameter.default for name, parameter in signature.parameters.items()}
 
     def make(*args: P.args, **kwargs: P.kwargs) -> optax.GradientTransformation:
-        return definition(*args, **kwargs).build()
+        if not any(map(is_array, (*args, *kwargs.values()))):
+            return definition(*args, **kwargs).build()
+        return with_arrays(definition, signature.bind(*args, **kwargs).arguments, defaults).assemble()
 
     name = definition.__name__.lower()  # type: ignore[attr-defined]
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"The transformation that `{definition.__name__}` describes, with the same arguments."  # type: ignore[attr-defined]
-    make.__signature__ = inspect.signature(definition).replace(  # type: ignore[attr-defined]
-        return_annotation=optax.GradientTransformation
-    )
+    make.__signature__ = signature.replace(return_annotation=optax.GradientTransformation)  # type: ignore[attr-defined]
     return make
 
 

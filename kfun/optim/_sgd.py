@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kfun import ops
 from kfun.optim._averages import averaged
+from kfun.optim._hyperparameters import is_set
 from kfun.optim._optimizer import LearningRate, Optimizer
 
 
@@ -29,11 +30,11 @@ class SGD(Optimizer):
             raise ValueError(f"SGD: expected momentum in [0, 1]; received {self.momentum}")
 
     def slot_names(self):
-        return (("momentum",),) if self.momentum else ()
+        return (("momentum",),) if is_set(self.momentum) else ()
 
     def step(self, path, scalars, gradient, x, slots):
         descent = ops.multiply(gradient, scalars)
-        if not self.momentum:
+        if not is_set(self.momentum):
             return ops.negative(descent), slots
         momentum = ops.subtract(ops.multiply(slots["momentum"], self.momentum), descent)
         move = ops.subtract(ops.multiply(momentum, self.momentum), descent) if self.nesterov else momentum

@@ -4,7 +4,8 @@ Each gives an `optax.GradientTransformation` whose state is one flat dict, to wh
 its own entries; what is inside passes on those that it does not know:
 
     count           int32, (): calls of `update` so far
-    learning_rate   float32, (): the value that the next update uses, or the last one used if scheduled
+    learning_rate   float32, (): the value that the next update uses, or the last one used if scheduled;
+                    absent where the rule holds an array, which is then the only place to change it
     <slot>          trees of the form of the params, named as Keras names them
 
 All arithmetic is on `kfun.ops`: the arrays decide the backend. Updates are to be added to the params.
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 import optax
 
 from kfun import dtypes, ops
+from kfun.optim._hyperparameters import is_array, is_set
 from kfun.optim._trees import choose, flatten, join, map_arrays, rebuild, scalars_beside, zeros_like
 
 Gradients = dict[str, Any]  # by path
@@ -53,9 +55,12 @@ def from_rule(rule: Rule) -> optax.GradientTransformation:
 
     def init(params):
         arrays = _floating(flatten(params))
-        first_rate = 0.0 if callable(rule.learning_rate) else rule.learning_rate
-        state = scalars_beside(params, count=0, learning_rate=first_rate, **rule.shared())
-        state["learning_rate"] = rate_at(rule, state)
+        rate, scalars = rule.learning_rate, {"count": 0, **rule.shared()}
+        if not is_array(rate):
+            scalars["learning_rate"] = 0.0 if callable(rate) else rate
+        state = scalars_beside(params, **scalars)
+        if callable(rate):
+            state["learning_rate"] = rate_at(rule, state)
         slots = {path: rule.init_slots(path, x) for path, x in arrays.items()}
         return state | {n: rebuild(params, {p: own[n] for p, own in slots.items() if n in own}) for n in names}
 
@@ -86,7 +91,7 @@ def _step(rule, path, scalars, rate, gradient, x, slots):
     gradient, x = ops.cast(gradient, wide), ops.cast(x, wide)
     slots = {name: ops.cast(value, wide) for name, value in slots.items()}
     decay, lost = rule.decay(path, x), None
-    if decay:  # comes first: the rule sees the shrunk weights
+    if is_set(decay):  # comes first: the rule sees the shrunk weights
         lost = ops.multiply(x, ops.multiply(rate, decay))
         x = ops.subtract(x, lost)
     move, slots = rule.step(path, scalars, gradient, x, slots)
@@ -96,11 +101,18 @@ def _step(rule, path, scalars, rate, gradient, x, slots):
 
 def steps_made(count: Any, calls_per_step: int) -> Any:
     """How many whole steps so many calls have made."""
-    return count if calls_per_step == 1 else ops.floor_divide(count, calls_per_step)
+    return count if not is_array(calls_per_step) and calls_per_step == 1 else ops.floor_divide(count, calls_per_step)
 
 
 def rate_at(rule: Rule, state: dict[str, Any]) -> Any:
-    """The learning rate of the next step: the state's, or what the rule's schedule gives."""
+    """The learning rate of the next step: the rule's array, the state's, or what the rule's schedule gives."""
+    if is_array(rule.learning_rate):
+        if "learning_rate" in state:
+            raise ValueError(
+                "the learning rate was given as an array, so that the state has none; received a state with a "
+                "`learning_rate`. Give a number to change it in the state, or another array"
+            )
+        return rule.learning_rate
     if not callable(rule.learning_rate):
         return state["learning_rate"]
     rate = rule.learning_rate(state["count"])

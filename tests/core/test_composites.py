@@ -173,5 +173,5 @@ def test_equinox_bridges():
 def test_summary(capsys):
     kfun.summary(kfun.Sequential([layers.Dense(3), layers.BatchNormalization()]), Spec((None, 4)))
     text = capsys.readouterr().out
-    assert "dense/kernel" in text
-    assert "27 numbers: 21 trained, 6 state" in text
+    assert "batch_normalization" in text
+    assert "27 numbers, 108 B: 21 trained (84 B), 6 state (24 B)" in text
