@@ -16,7 +16,7 @@ from kfun.layer import Layer
 from kfun.ops import _kinds
 from kfun.ops._kinds import kind_named
 from kfun.spec import Spec
-from kfun.testing import installed_backends
+from kfun.testing_ops import installed_backends
 
 
 def check_layer(

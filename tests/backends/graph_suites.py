@@ -16,7 +16,7 @@ import pytest
 from kfun import dtypes, ops
 from kfun.errors import MixedBackendsError
 from kfun.ops._kinds import kind_named
-from kfun.testing import _Call, _Check, _evaluate, _leaves
+from kfun.testing_ops import _Call, _Check, _evaluate, _leaves
 from tests.ops.catalogue import ROWS, options, public
 
 WIDTHS = (*dtypes.INTEGERS, *dtypes.FLOATS, "bool")

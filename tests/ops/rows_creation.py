@@ -102,16 +102,16 @@ def _scan_reference(f, init, xs=None, length=None, reverse=False, unroll=1):
             return type(tree)(at(t, i) for t in tree)
         return None if tree is None else tree[i]
 
-    from kfun import testing
+    from kfun import testing_ops
     from kfun.ops._kinds import backend
 
-    first = next(testing._leaves(xs), None)
+    first = next(testing_ops._leaves(xs), None)
     steps = range(length if first is None else len(first))
     carry, ys = init, {}
     with backend("jax"):
         for i in reversed(steps) if reverse else steps:
             carry, ys[i] = f(carry, at(xs, i))
-    columns = [tuple(testing._leaves(ys[i])) for i in steps]
+    columns = [tuple(testing_ops._leaves(ys[i])) for i in steps]
     return carry, [np.stack([np.asarray(y) for y in column]) for column in zip(*columns, strict=True)]
 
 
