@@ -11,6 +11,7 @@ import jax
 
 from kfun import ops, random
 from kfun.errors import UnknownSizeError
+from kfun.initializers import Initializer
 from kfun.ops._kinds import backend, default_kind, kind_of
 from kfun.precision import Policy
 from kfun.spec import Spec
@@ -198,30 +199,34 @@ def blank(declared: Any, policy: Policy | None = None) -> tuple[Any, Any]:
     return split(map_weights(zeros, declared), declared)
 
 
+_CALL = Initializer.__call__  # a class with another takes the key as it is
+
+
 def draw(key: Any, declared: Any, policy: Policy | None = None) -> Any:
     """Every declared weight drawn from its own key, split off in the order of declaration.
 
     Returns:
         the nested dicts with an array for each `Weight`, a `Pending` for each `Own`.
     """
-    keys = iter(_split(key, _count(declared)))
+    kind = kind_of((key,)) or default_kind()
+    count = _count(declared)
+    known = kind.host(key) if kind.host and count else None
+    if known is None:
+        keys = iter(ops.unstack(random.split(key, count)) if count else ())
+    else:
+        with backend("numpy"):
+            keys = iter(random.split(known, count))
 
     def drawn(weight: Any) -> Any:
-        if isinstance(weight, Own):
-            return Pending(weight, next(keys))
-        return weight.initializer(next(keys), weight.shape, dtype_of_weight(weight, policy))
+        own = next(keys)
+        dtype = None if isinstance(weight, Own) else dtype_of_weight(weight, policy)
+        if known is not None:
+            if dtype not in (None, "float64") and getattr(type(weight.initializer), "__call__", None) is _CALL:
+                return weight.initializer.draw_known(kind, own, weight.shape, dtype)
+            own = kind.convert(own)
+        return Pending(weight, own) if dtype is None else weight.initializer(own, weight.shape, dtype)
 
     return map_weights(drawn, declared)
-
-
-def _split(key: Any, count: int) -> list:
-    """`count` keys, split on the host where the key is known: nothing is compiled for this count."""
-    kind = kind_of((key,)) or default_kind()
-    known = kind.host(key) if kind.host else None
-    if known is None or not count:
-        return ops.unstack(random.split(key, count)) if count else []
-    with backend("numpy"):
-        return [kind.convert(k) for k in random.split(known, count)]
 
 
 def _count(declared: Any) -> int:
