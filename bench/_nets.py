@@ -87,15 +87,17 @@ def kfun_transformer(depth: int) -> kfun.Layer:
 
 
 def kfun_step(net: kfun.Layer) -> Callable:
-    """A step `(params, state, x, target) -> (params, state, loss)`, to be compiled."""
+    """A step of a network of kfun, whose weights are `(params, state)`, to be compiled."""
 
-    def step(params, state, x, target):
+    def step(weights, x, target):
+        params, state = weights
+
         def objective(params):
             y, new = net.apply(params, state, x, training=True)
             return loss_of(y, target), new
 
-        (loss, new), gradient = jax.value_and_grad(objective, has_aux=True)(params)
-        return descend(params, gradient), new, loss
+        (loss, state), gradient = jax.value_and_grad(objective, has_aux=True)(params)
+        return (descend(params, gradient), state), loss
 
     return step
 
@@ -103,15 +105,11 @@ def kfun_step(net: kfun.Layer) -> Callable:
 def in_kfun(make: Callable[[], kfun.Layer], x: Any) -> Net:
     """A network of kfun; `make` gives its definition, which is part of making it."""
     net, spec, key = make(), kfun.Spec.of(x), kfun.random.key(0)
-    compiled = jax.jit(kfun_step(net))
 
-    def step(weights, x, target):
-        params, state, loss = compiled(*weights, x, target)
-        return (params, state), loss
+    def forward(weights, x):
+        return net.apply(*weights, x)[0]
 
-    return Net(
-        net.init(key, spec), lambda weights, x: net.apply(*weights, x)[0], step, lambda: make().init(key, spec)
-    )
+    return Net(net.init(key, spec), forward, jax.jit(kfun_step(net)), lambda: make().init(key, spec))
 
 
 # By hand: nested dicts of arrays, and functions of them.
@@ -133,6 +131,16 @@ def hand_residual(params, x):
     for i in range(len(params)):
         x = x + jax.nn.relu(_dense(params[f"layer_{i}"], x))
     return x
+
+
+def hand_scanned(params, x):
+    """The same as a loop over stacked weights."""
+    return jax.lax.scan(lambda x, p: (x + jax.nn.relu(_dense(p, x)), None), x, params)[0]
+
+
+def hand_of_stack(params: dict) -> dict:
+    """The weights of a `kfun.Stack` of dense layers, as one writes them by hand."""
+    return {"w": params["kernel"], "b": params["bias"]}
 
 
 def _norm(p, x):

@@ -7,7 +7,6 @@ run in turn.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -93,16 +92,56 @@ def compile_times() -> dict[str, list[float]]:
     """Seconds to trace, lower and compile a training step of many residual layers, each time from a new function."""
     x, target = _data("residual")
     depth, one = _DEPTH["residual"], kfun.Residual(layers.Dense(nets.WIDTH, "relu"))
-    unrolled = nets.in_kfun(lambda: kfun.Sequential([one] * depth), x)
-    stacked = nets.in_kfun(lambda: kfun.Stack(one, depth), x)
-    params = nets.hand_dense_params(unrolled.weights[0])
-    hand = nets.by_hand(nets.hand_residual, params)
-    np.testing.assert_allclose(
-        unrolled.forward(unrolled.weights, x), hand.forward(params, x), rtol=1e-4, atol=1e-5, err_msg="residual"
-    )
+    unrolled, stacked = kfun.Sequential([one] * depth), kfun.Stack(one, depth)
+    weights, stacked_weights = (net.init(kfun.random.key(0), kfun.Spec.of(x)) for net in (unrolled, stacked))
+    params = nets.hand_dense_params(weights[0])
+    scanned = jax.tree.map(lambda *leaves: np.stack(leaves), *params.values())
+    found = [unrolled.apply(*weights, x)[0], nets.hand_residual(params, x)]
+    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
+    found = [stacked.apply(*stacked_weights, x)[0], nets.hand_scanned(nets.hand_of_stack(stacked_weights[0]), x)]
+    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
     runs = {
-        "kfun": lambda: jax.jit(nets.kfun_step(kfun.Sequential([one] * depth))).lower(*unrolled.weights, x, target),
-        "kfun.Stack": lambda: jax.jit(nets.kfun_step(kfun.Stack(one, depth))).lower(*stacked.weights, x, target),
+        "kfun": lambda: jax.jit(nets.kfun_step(unrolled)).lower(weights, x, target),
+        "kfun.Stack": lambda: jax.jit(nets.kfun_step(stacked)).lower(stacked_weights, x, target),
         HAND: lambda: jax.jit(nets.pure_step(nets.hand_residual)).lower(params, x, target),
+        "by hand, scanned": lambda: jax.jit(nets.pure_step(nets.hand_scanned)).lower(scanned, x, target),
     }
     return interleaved({name: lambda run=run: run().compile() for name, run in runs.items()}, rounds=5)
+
+
+def dispatch_with_stack(name: str, contestants: dict[str, nets.Net], x: Any) -> dict[str, nets.Net]:
+    """The contestants, and the network written with `kfun.Stack`, which hands over fewer arrays."""
+    depth = _DEPTH[name]
+    make = {
+        "mlp": lambda: kfun.Sequential(
+            [kfun.Stack(layers.Dense(nets.WIDTH, "relu"), depth - 1), layers.Dense(nets.WIDTH)]
+        ),
+        "transformer": lambda: kfun.Stack(nets.kfun_block(), depth),
+    }[name]
+    return contestants | {"kfun.Stack": nets.in_kfun(make, x)}
+
+
+def main() -> dict[str, float]:
+    """Prints all cases; gives the ratios."""
+    found: dict[str, float] = {}
+    for name in ("mlp", "transformer"):
+        x, target = _data(name)
+        contestants = _contestants(name, x)
+        check_equal(contestants, x, target)
+        times = dispatch_times(dispatch_with_stack(name, contestants, x), x, target)
+        title = f"{name}, dispatch of a compiled training step"
+        found[f"dispatch {name}"] = report(title, times, "kfun", HAND, 0.9)
+        found[f"dispatch {name}, Stack"] = report(f"{title}, as a Stack", times, "kfun.Stack", HAND, 0.9)
+        title = f"{name}, definition and weights"
+        found[f"init {name}"] = report(title, init_times(contestants), "kfun", "equinox", 1.0, 1e3, "ms")
+        title = f"{name}, eager forward"
+        found[f"eager {name}"] = report(title, eager_times(contestants, x), "kfun", "nnx", 0.3, 1e3, "ms")
+    times = compile_times()
+    title = "40 residual layers, trace and compile a training step"
+    found["compile"] = report(title, times, "kfun", HAND, 1.0, 1, "s")
+    found["compile, Stack"] = report(f"{title}, as a Stack", times, "kfun.Stack", HAND, 0.15, 1, "s")
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -168,14 +168,16 @@ def once(function: Callable, layer: Any, inputs: tuple, call_args: dict) -> tupl
     """`function(layer, inputs, call_args) -> (information, outputs)`, run once for layers and inputs that are alike.
 
     In an abstract run, where a deep net calls layers of one definition on arrays of one form over and over: the
-    outputs of the later calls are zeros of the form of the first one's.
+    outputs of the later calls are arrays of the form of the first one's: inputs where one has it, which costs nothing,
+    else zeros.
     """
     known, key = _known.get(), _form(layer, inputs, call_args)
     if known is None or key is None:
         return function(layer, inputs, call_args)
     if key in known:
         information, treedef, forms = known[key]
-        outputs = [jnp.zeros(form.shape, form.dtype) for form in forms]
+        of_form = {jax.typeof(x): x for x in jax.tree.leaves((inputs, call_args)) if isinstance(x, Tracer)}
+        outputs = [of_form[form] if form in of_form else jnp.zeros(form.shape, form.dtype) for form in forms]
         if tuple(map(jax.typeof, outputs)) == forms:
             return information, jax.tree.unflatten(treedef, outputs)
     information, outputs = function(layer, inputs, call_args)

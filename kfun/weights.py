@@ -199,9 +199,6 @@ def blank(declared: Any, policy: Policy | None = None) -> tuple[Any, Any]:
     return split(map_weights(zeros, declared), declared)
 
 
-_CALL = Initializer.__call__  # a class with another takes the key as it is
-
-
 def draw(key: Any, declared: Any, policy: Policy | None = None) -> Any:
     """Every declared weight drawn from its own key, split off in the order of declaration.
 
@@ -219,14 +216,23 @@ def draw(key: Any, declared: Any, policy: Policy | None = None) -> Any:
 
     def drawn(weight: Any) -> Any:
         own = next(keys)
-        dtype = None if isinstance(weight, Own) else dtype_of_weight(weight, policy)
         if known is not None:
-            if dtype not in (None, "float64") and getattr(type(weight.initializer), "__call__", None) is _CALL:
-                return weight.initializer.draw_known(kind, own, weight.shape, dtype)
+            if _reads_keys_on_host(weight, policy):
+                return weight.initializer.draw_known(kind, own, weight.shape, dtype_of_weight(weight, policy))
             own = kind.convert(own)
-        return Pending(weight, own) if dtype is None else weight.initializer(own, weight.shape, dtype)
+        if isinstance(weight, Own):
+            return Pending(weight, own)
+        return weight.initializer(own, weight.shape, dtype_of_weight(weight, policy))
 
     return map_weights(drawn, declared)
+
+
+def _reads_keys_on_host(weight: Any, policy: Policy | None) -> bool:
+    """Whether the numbers of a key serve to draw a weight, so that the key need not become an array of its kind."""
+    if isinstance(weight, Own) or dtype_of_weight(weight, policy) == "float64":
+        return False
+    initializer = weight.initializer  # one with a call of its own takes the key as it is
+    return isinstance(initializer, Initializer) and type(initializer).__call__ is Initializer.__call__
 
 
 def _count(declared: Any) -> int:
