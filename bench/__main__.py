@@ -1,4 +1,4 @@
-"""`python -m bench [case ...]`: all cases, or by name: dispatch, imports, fit, calls, batches, layers, saving..."""
+"""`python -m bench [case ...]`: all of `CASES`, or by name; `saving` and `convolution` by name alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 # Spinning OpenMP threads of other libraries would slow whoever runs beside them.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-CASES = ("dispatch", "imports", "fit", "calls", "batches", "layers")
+CASES = ("dispatch", "imports", "fit", "calls", "batches", "layers", "research")
 
 
 def main() -> None:

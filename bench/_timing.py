@@ -5,12 +5,23 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 
 def interleaved(
-    contestants: dict[str, Callable[[], object]], rounds: int = 7, repeats: int = 1
+    contestants: dict[str, Callable[[], object]],
+    rounds: int = 7,
+    repeats: int = 1,
+    wait: Callable[[Any], object] | None = None,
 ) -> dict[str, list[float]]:
-    """Seconds per call of each contestant, one number per round, after one call to warm up."""
+    """Seconds per call of each contestant, one number per round, after one call to warm up.
+
+    Args:
+        contestants: what to call, by name.
+        rounds: how often each has its turn.
+        repeats: calls in a turn.
+        wait: is given each call's result outside of the clock, so that what is still computed is not measured.
+    """
     for function in contestants.values():
         function()
     times: dict[str, list[float]] = {name: [] for name in contestants}
@@ -19,11 +30,19 @@ def interleaved(
         first = turn // 2 % len(contestants)
         order = [*contestants.items()][first:] + [*contestants.items()][:first]
         for name, function in reversed(order) if turn % 2 else order:
-            start = time.perf_counter()
-            for _ in range(repeats):
-                function()
-            times[name].append((time.perf_counter() - start) / repeats)
+            times[name].append(_turn(function, repeats, wait) / repeats)
     return times
+
+
+def _turn(function: Callable[[], object], repeats: int, wait: Callable[[Any], object] | None) -> float:
+    start, waited = time.perf_counter(), 0.0
+    for _ in range(repeats):
+        result = function()
+        if wait is not None:
+            stop = time.perf_counter()
+            wait(result)
+            waited += time.perf_counter() - stop
+    return time.perf_counter() - start - waited
 
 
 def report(

@@ -10,9 +10,12 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
+from jax.core import Tracer
 from jax.export import symbolic_shape
 
 from kfun.errors import UnknownSizeError
@@ -149,7 +152,52 @@ def _run(function: Callable, specs: Any, size: Sizes) -> Any:
         filled = [next(arrays) if _is_spec(leaf) else s for leaf, s in zip(leaves, static, strict=True)]
         return function(*jax.tree.unflatten(treedef, filled))
 
-    return jax.tree.map(Spec.of, jax.eval_shape(call, structs))
+    token = _known.set({})
+    try:
+        return jax.tree.map(Spec.of, jax.eval_shape(call, structs))
+    finally:
+        _known.reset(token)
+
+
+# What layers gave in the abstract run that is under way. Nothing of a trace is kept, and a run has its own, so that
+# what else results depend on (the types that JAX promotes to, say) is the same throughout.
+_known: ContextVar[dict | None] = ContextVar("kfun_known_results", default=None)
+
+
+def once(function: Callable, layer: Any, inputs: tuple, call_args: dict) -> tuple[Any, Any]:
+    """`function(layer, inputs, call_args) -> (information, outputs)`, run once for layers and inputs that are alike.
+
+    In an abstract run, where a deep net calls layers of one definition on arrays of one form over and over: the
+    outputs of the later calls are arrays of the form of the first one's: inputs where one has it, which costs nothing,
+    else zeros.
+    """
+    known, key = _known.get(), _form(layer, inputs, call_args)
+    if known is None or key is None:
+        return function(layer, inputs, call_args)
+    if key in known:
+        information, treedef, forms = known[key]
+        of_form = {jax.typeof(x): x for x in jax.tree.leaves((inputs, call_args)) if isinstance(x, Tracer)}
+        outputs = [of_form[form] if form in of_form else jnp.zeros(form.shape, form.dtype) for form in forms]
+        if tuple(map(jax.typeof, outputs)) == forms:
+            return information, jax.tree.unflatten(treedef, outputs)
+    information, outputs = function(layer, inputs, call_args)
+    leaves, treedef = jax.tree.flatten(outputs)
+    if all(isinstance(leaf, Tracer) for leaf in leaves):  # what is known in numbers may be meant to be read
+        known[key] = information, treedef, tuple(map(jax.typeof, leaves))
+    return information, outputs
+
+
+def _form(layer: Any, inputs: tuple, call_args: dict) -> tuple | None:
+    """What tells calls of layers apart but the numbers in traced arrays; None if something else may."""
+    leaves, treedef = jax.tree.flatten((inputs, call_args))
+    if not all(isinstance(leaf, (Tracer, bool, int, float, str)) for leaf in leaves):
+        return None
+    key = layer, treedef, *(jax.typeof(x) if isinstance(x, Tracer) else (type(x), x) for x in leaves)
+    try:
+        hash(key)
+    except TypeError:  # a definition that holds arrays, say
+        return None
+    return key
 
 
 def _merge(a: Spec, b: Spec) -> Spec:

@@ -17,7 +17,7 @@ from kfun import ops, random
 from kfun.definition import REGISTRY, Convert, Definition
 from kfun.errors import nearest
 from kfun.errors import unknown_names_of as _unknown_names_of
-from kfun.ops._kinds import backend, default_kind, kind_of
+from kfun.ops._kinds import Kind, backend, default_kind, kind_of
 
 
 class Initializer(Definition):
@@ -34,16 +34,22 @@ class Initializer(Definition):
         raise TypeError(f"{type(self).__name__} must define draw(key, shape, dtype)")
 
     def __call__(self, key, shape, dtype: str = "float32"):
-        seed = getattr(self, "seed", None)
-        if seed is not None:
-            key = np.array([seed & 0xFFFFFFFF, 0], np.uint32)
+        key = self._own_key(key)
         kind = kind_of((key,)) or default_kind()
         known = kind.host(key) if kind.host and dtype != "float64" else None
         if known is None:
             return self.draw(key, tuple(shape), dtype)
+        return self.draw_known(kind, known, shape, dtype)
+
+    def draw_known(self, kind: Kind, key: np.ndarray, shape: tuple[int, ...], dtype: str):
+        """An array of a kind, with the numbers of a key that NumPy holds."""
         with backend("numpy"):
-            drawn = self.draw(known, tuple(shape), dtype)
+            drawn = self.draw(self._own_key(key), tuple(shape), dtype)
         return kind.convert(drawn)
+
+    def _own_key(self, key):
+        seed = getattr(self, "seed", None)
+        return key if seed is None else np.array([seed & 0xFFFFFFFF, 0], np.uint32)
 
 
 class Zeros(Initializer):

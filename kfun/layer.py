@@ -165,6 +165,10 @@ def planned(layer: Layer, inputs: tuple, call_args: dict) -> tuple[Any, Any]:
 
     A layer whose class has an `init` of its own is declared by it alone.
     """
+    return abstract.once(_planned, layer, inputs, call_args)
+
+
+def _planned(layer: Layer, inputs: tuple, call_args: dict) -> tuple[Any, Any]:
     if layer.has_own_init:
         own = owned(layer, layer.init, inputs, call_args)
         return own, layer.apply(*own.zeros(), *inputs, **call_args)[0]

@@ -11,6 +11,7 @@ import jax
 
 from kfun import ops, random
 from kfun.errors import UnknownSizeError
+from kfun.initializers import Initializer
 from kfun.ops._kinds import backend, default_kind, kind_of
 from kfun.precision import Policy
 from kfun.spec import Spec
@@ -218,24 +219,34 @@ def draw(key: Any, declared: Any, policy: Policy | None = None) -> Any:
     Returns:
         the nested dicts with an array for each `Weight`, a `Pending` for each `Own`.
     """
-    keys = iter(_split(key, _count(declared)))
+    kind = kind_of((key,)) or default_kind()
+    count = _count(declared)
+    known = kind.host(key) if kind.host and count else None
+    if known is None:
+        keys = iter(ops.unstack(random.split(key, count)) if count else ())
+    else:
+        with backend("numpy"):
+            keys = iter(random.split(known, count))
 
     def drawn(weight: Any) -> Any:
+        own = next(keys)
+        if known is not None:
+            if _reads_keys_on_host(weight, policy):
+                return weight.initializer.draw_known(kind, own, weight.shape, dtype_of_weight(weight, policy))
+            own = kind.convert(own)
         if isinstance(weight, Own):
-            return Pending(weight, next(keys))
-        return weight.initializer(next(keys), weight.shape, dtype_of_weight(weight, policy))
+            return Pending(weight, own)
+        return weight.initializer(own, weight.shape, dtype_of_weight(weight, policy))
 
     return map_weights(drawn, declared)
 
 
-def _split(key: Any, count: int) -> list:
-    """`count` keys, split on the host where the key is known: nothing is compiled for this count."""
-    kind = kind_of((key,)) or default_kind()
-    known = kind.host(key) if kind.host else None
-    if known is None or not count:
-        return ops.unstack(random.split(key, count)) if count else []
-    with backend("numpy"):
-        return [kind.convert(k) for k in random.split(known, count)]
+def _reads_keys_on_host(weight: Any, policy: Policy | None) -> bool:
+    """Whether the numbers of a key serve to draw a weight, so that the key need not become an array of its kind."""
+    if isinstance(weight, Own) or dtype_of_weight(weight, policy) == "float64":
+        return False
+    initializer = weight.initializer  # one with a call of its own takes the key as it is
+    return isinstance(initializer, Initializer) and type(initializer).__call__ is Initializer.__call__
 
 
 def _count(declared: Any) -> int:

@@ -15,21 +15,30 @@ def split_each(keys, num=2):
     return np.stack(words, -1)
 
 
+_DISTANCES = ((13, 15, 26, 6), (17, 29, 16, 24))
 _BLOCK = 2**14  # words that are enciphered at once: they stay in the processor's cache
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+# Of each round: how far to the left, and to the right. Arrays, which shifts take faster than numbers.
+_ROTATIONS = [[(np.array(r, np.uint32), np.array(32 - r, np.uint32)) for r in four] for four in _DISTANCES]
 
 
 def threefry(key, x0, x1):
     """The two words that the block cipher makes of counters, uint32 arrays of any shape."""
     k0, k1 = (np.uint32(k) for k in key)
     schedule = (k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA))
-    x0, x1 = x0 + k0, x1 + k1
+    shape = np.broadcast_shapes(np.shape(x0), np.shape(x1), np.shape(k0))
+    # All that follows is in place: in small draws, the making of arrays is most of the time.
+    x0, x1 = np.add(x0, k0, out=np.empty(shape, np.uint32)), np.add(x1, k1, out=np.empty(shape, np.uint32))
+    high = np.empty(shape, np.uint32)
     for block in range(5):
-        for rotation in _ROTATIONS[block % 2]:
-            x0 = x0 + x1
-            x1 = x0 ^ ((x1 << np.uint32(rotation)) | (x1 >> np.uint32(32 - rotation)))
-        x0 = x0 + schedule[(block + 1) % 3]
-        x1 = x1 + schedule[(block + 2) % 3] + np.uint32(block + 1)
+        for left, right in _ROTATIONS[block % 2]:
+            np.add(x0, x1, out=x0)
+            np.left_shift(x1, left, out=high)
+            np.right_shift(x1, right, out=x1)
+            np.bitwise_or(x1, high, out=x1)
+            np.bitwise_xor(x1, x0, out=x1)
+        np.add(x0, schedule[(block + 1) % 3], out=x0)
+        np.add(x1, schedule[(block + 2) % 3], out=x1)
+        np.add(x1, np.uint32(block + 1), out=x1)
     return x0, x1
 
 
@@ -44,9 +53,10 @@ def _words(key, shape):
     size = math.prod(shape)
     words = np.empty((2, size), np.uint32)
     for start in range(0, size, _BLOCK):
-        counter = np.arange(start, min(start + _BLOCK, size), dtype=np.uint64)
-        high, low = (counter >> np.uint64(32)).astype(np.uint32), counter.astype(np.uint32)
-        words[:, start : start + _BLOCK] = threefry(key, high, low)
+        # A block does not reach over a multiple of 2^32, so that its counters have one high word.
+        high, low = divmod(start, 2**32)
+        counter = np.arange(min(_BLOCK, size - start), dtype=np.uint32) + np.uint32(low)
+        words[:, start : start + _BLOCK] = threefry(key, np.uint32(high), counter)
     return words.reshape(2, *shape)
 
 
