@@ -23,8 +23,7 @@ def source(program: str) -> str:
 def run(program: str, **given: Any) -> SimpleNamespace:
     """What a program defines, run alone: by itself it needs only the imports of its page and what is given."""
     names = dict(given)
-    exec(compile("\n".join(_imports()), "guide", "exec"), names)
-    exec(compile(source(program), program, "exec"), names)
+    exec(compile("\n".join([*_imports(), source(program)]), program, "exec", dont_inherit=True), names)
     return SimpleNamespace(**{name: value for name, value in names.items() if name != "__builtins__"})
 
 
