@@ -15,7 +15,7 @@ PAGES = sorted(DOCS.glob("*.md"))
 def test_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.S | re.M)
-    exec(compile("\n".join(blocks), page.name, "exec"), {"__name__": page.stem})
+    exec(compile("\n".join(blocks), page.name, "exec", dont_inherit=True), {"__name__": page.stem})
 
 
 def test_the_coverage_page_is_that_of_the_rule_tables(monkeypatch):

@@ -87,7 +87,7 @@ class Step:
 
     def _trained(self, train_state: TrainState, batch: Any) -> tuple[TrainState, Forward]:
         key, sub = train_state.key, None
-        if len(key):
+        if not isinstance(key, tuple):
             key, sub = ops.unstack(random.split(key))
         fixed, trained = None, train_state.params
         if self.frozen is not None:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental import checkify
 
 import kfun
 from kfun import Spec, layers, ops, random
@@ -92,6 +93,22 @@ def test_an_init_of_ones_own_is_honoured_inside(around, inputs):
     if around in ("stack", "ensemble"):
         assert w.shape == (3, 4)
         assert not np.allclose(w[0], w[1])
+
+
+@pytest.mark.parametrize("key", [jax.random.key(0), random.key(0)], ids=["typed", "plain"])
+def test_init_inside_transformations_that_close_over_the_key(key):
+    net = kfun.Sequential([layers.Dense(4), layers.Dense(2)])
+    wanted = jax.tree.leaves(net.init(random.key(0), Spec((None, 3))))
+
+    def init(scale):
+        return jax.tree.map(lambda p: p * scale, net.init(key, Spec((None, 3)))[0])
+
+    mapped = jax.tree.map(lambda p: p[0], jax.vmap(init)(jnp.ones(1)))
+    _, scanned = jax.lax.scan(lambda c, x: (c, init(x)), 0, jnp.ones(1))
+    scanned = jax.tree.map(lambda p: p[0], scanned)
+    checked = checkify.checkify(lambda key: net.init(key, Spec((None, 3)))[0])(key)[1]
+    for found in (jax.jit(init)(1.0), mapped, scanned, checked, jax.jvp(init, (1.0,), (1.0,))[0]):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), jax.tree.leaves(found), wanted)
 
 
 def test_own_init_draws_the_same_for_specs_and_arrays():

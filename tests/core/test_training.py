@@ -61,6 +61,25 @@ def test_epoch_is_the_plain_loop():
         assert sorted(logs) == ["loss", "mean_absolute_error"]
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_typed_keys_are_keys(compiled):
+    x, y = _data()
+    net = kfun.Sequential([layers.Dense(8, "tanh"), layers.Dropout(0.5), layers.Dense(1)])
+    step = training.make_train_step(net, "mse", "sgd")
+    run = step if compiled else step.run
+    typed, plain = (step.init(key(0), Spec((None, 4))) for key in (jax.random.key, kfun.random.key))
+    assert jnp.issubdtype(typed.key.dtype, jax.dtypes.prng_key)
+    for _ in range(2):
+        (typed, _), (plain, _) = run(typed, (x, y)), run(plain, (x, y))
+    np.testing.assert_array_equal(jax.random.key_data(typed.key), plain.key)
+    jax.tree.map(np.testing.assert_array_equal, typed.params, plain.params)
+    members = jax.vmap(lambda key: step.init(key, Spec((None, 4))))(jax.random.split(jax.random.key(0), 3))
+    members, logs = jax.vmap(step.run, (0, None))(members, (x, y))
+    assert len(set(logs["loss"].tolist())) == 3
+    state, _ = training.epoch(step, step.init(jax.random.key(0), Spec((None, 4))), training.ArrayFeed((x, y), 25))
+    assert np.all(np.isfinite(state.params["dense"]["kernel"]))
+
+
 def test_a_short_last_group_needs_no_compile():
     x, y = _data(16 * 7)
     step = training.make_train_step(layers.Dense(1), "mse", "sgd")

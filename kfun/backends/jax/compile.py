@@ -55,5 +55,6 @@ def host(x):
     if isinstance(x, Tracer):
         return None
     if isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
-        return np.asarray(jax.random.key_data(x)) if "fry" in str(x.dtype) else None
+        with jax.ensure_compile_time_eval():  # a known key that a traced function closes over is still known
+            return np.asarray(jax.random.key_data(x)) if "fry" in str(x.dtype) else None
     return np.asarray(x)
