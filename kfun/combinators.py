@@ -17,7 +17,7 @@ from kfun.fitting import refuse_others
 from kfun.initializers import Stacked
 from kfun.layer import Layer, planned, unique_names
 from kfun.spec import Spec
-from kfun.weights import Own, blank, has_own, is_pending, is_spec_tree, map_weights, owned, spec_tree
+from kfun.weights import Own, has_own, is_pending, is_spec_tree, map_weights, owned, spec_tree
 
 
 def _checkpoint_policy(value: Any) -> Any:
@@ -177,10 +177,9 @@ class Ensemble(_Copies):
     """
 
     def plan(self, *inputs, **call_args):
-        declared, _ = planned(self.layer, inputs, call_args)
-        declared = self._stacked(declared, inputs, call_args)
-        params, state = blank(declared, self.policy)
-        return declared, self.apply(params, state, *inputs, **call_args)[0]
+        declared, outputs = planned(self.layer, inputs, call_args)
+        outputs = jax.tree.map(lambda a: ops.broadcast_to(a, (self.n, *a.shape)), self.to_output(outputs))
+        return self._stacked(declared, inputs, call_args), outputs
 
     def apply(self, params, state, *inputs, key=None, training=False, **call_args):
         params, inputs = self.to_compute(params, inputs)

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from kfun import abstract, dtypes
+from kfun import abstract, dtypes, random
 from kfun.definition import Convert, Definition
 from kfun.errors import UnknownSizeError
 from kfun.fitting import explain, refuse_surplus
@@ -171,7 +171,7 @@ def planned(layer: Layer, inputs: tuple, call_args: dict) -> tuple[Any, Any]:
 def _planned(layer: Layer, inputs: tuple, call_args: dict) -> tuple[Any, Any]:
     if layer.has_own_init:
         own = owned(layer, layer.init, inputs, call_args)
-        return own, layer.apply(*own.zeros(), *inputs, **call_args)[0]
+        return own, layer.apply(*own.zeros(), *inputs, key=random.key(0), **call_args)[0]
     declared, outputs = layer.plan(*inputs, **call_args)
     return stored_as(declared, layer.policy), outputs
 

@@ -421,6 +421,33 @@ def test_f_key_without_a_key_is_an_error_at_once():
         net.apply({}, {}, X)
 
 
+class Drawing(kfun.Block):
+    """Draws whenever it runs, in training or not."""
+
+    dense: layers.Dense
+
+    def forward(self, f, x):
+        return f.dense(x) + random.normal(f.key(), (4,))
+
+
+class DrawingWithInit(Drawing):
+    def init(self, key, *inputs):
+        return super().init(key, *inputs)
+
+
+@pytest.mark.parametrize("block", [Drawing, DrawingWithInit])
+@pytest.mark.parametrize("around", [name for name in COMPOSITES if name != "time"])
+def test_what_always_draws_is_planned_inside(around, block):
+    net = COMPOSITES[around](block(layers.Dense(4)))
+    params, state = net.init(KEY, Spec((None, 4)))
+    (kernel,) = kfun.tree.select(params, "kernel$").values()
+    assert kernel.shape == ((3, 4, 4) if around.startswith(("stack", "ensemble")) else (4, 4))
+    y, _ = net.apply(params, state, X, key=KEY)
+    assert jax.tree.map(Spec.of, y) == net.output_spec(X)
+    with pytest.raises(ValueError, match="asks for a random key"):
+        net.apply(params, state, X)
+
+
 class Message(kfun.Block):
     """A graph network: a dict of arrays in, a call argument."""
 

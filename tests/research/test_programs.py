@@ -111,6 +111,7 @@ def test_vae(peer):
 
 
 @peers
+@pytest.mark.slow
 def test_recurrent(peer):
     ours, peer = run("recurrent"), peer("recurrent")
     peer.load(_pairs(ours.train_state.params, "cell/gate", "cell/candidate", "head"))
