@@ -61,6 +61,20 @@ def test_epoch_is_the_plain_loop():
         assert sorted(logs) == ["loss", "mean_absolute_error"]
 
 
+def test_typed_keys_draw_what_plain_ones_do():
+    net = kfun.Sequential([layers.Dense(8), layers.Dropout(0.5), layers.Dense(1)])
+    step = training.make_train_step(net, "mean_squared_error", "sgd")
+    batch = (jnp.ones((4, 3)), jnp.zeros((4, 1)))
+    ends = []
+    for key in (kfun.random.key(5), jax.random.key(5)):
+        train_state = step.init(key, Spec((None, 3)))
+        for _ in range(2):
+            train_state, _ = step(train_state, batch)
+        ends.append(train_state.params)
+        assert train_state.key.dtype == key.dtype
+    jax.tree.map(np.testing.assert_array_equal, *ends)
+
+
 def test_a_short_last_group_needs_no_compile():
     x, y = _data(16 * 7)
     step = training.make_train_step(layers.Dense(1), "mse", "sgd")
