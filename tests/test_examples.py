@@ -55,7 +55,7 @@ def test_char_transformer(capsys):
     assert numbers["loss"] < numbers["pairs"] - 0.25
     written = capsys.readouterr().out.split("it writes:\n")[1]
     assert written.count(" ") > 15
-    assert "the" in written
+    assert len(set(written)) > 15
 
 
 @pytest.mark.slow

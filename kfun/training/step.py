@@ -26,7 +26,7 @@ class TrainState(NamedTuple):
     state: Any  # the net's own state: moving statistics, counters
     optimizer: Any = ()  # the optimizer's state; holds the learning rate
     metrics: Any = ()  # running totals since the epoch began
-    key: Any = ()  # uint32[2], split at every training step; () where nothing is drawn from it
+    key: Any = ()  # uint32[2] or one of jax.random.key, split at every training step; () where nothing is drawn from it
 
 
 class Forward(NamedTuple):
@@ -87,7 +87,7 @@ class Step:
 
     def _trained(self, train_state: TrainState, batch: Any) -> tuple[TrainState, Forward]:
         key, sub = train_state.key, None
-        if not isinstance(key, tuple):
+        if not isinstance(key, (tuple, list)):  # a key of jax.random.key has no length
             key, sub = ops.unstack(random.split(key))
         fixed, trained = None, train_state.params
         if self.frozen is not None:

@@ -84,13 +84,14 @@ def test_blackjax_draws_from_the_posterior_of_a_linear_regression():
     _check_draws(draws["kernel"], draws["bias"])
 
 
-def _lift(net, *specs):
+def _lift(net, *inputs):
     """Params whose every weight is a site with the prior N(0, 1)."""
 
     def site(path, weight):
         return numpyro.sample(path, dist.Normal(0, 1).expand(weight.shape).to_event())
 
-    return kfun.tree.map_with_path(site, net.weights(*specs))
+    params, _ = jax.eval_shape(net.init, KEY, *inputs)
+    return kfun.tree.map_with_path(site, params)
 
 
 def _regression(net, x, y=None):
@@ -104,6 +105,29 @@ def test_numpyro_draws_from_the_posterior_of_a_linear_regression():
     draws = mcmc.get_samples()
     assert draws.keys() == {"dense/kernel", "dense/bias"}
     _check_draws(draws["dense/kernel"], draws["dense/bias"])
+
+
+class Alone(layers.Dense):
+    """A layer that draws its own weights."""
+
+    def init(self, key, *inputs):
+        return super().init(key, *inputs)
+
+
+def test_numpyro_lifts_params_and_no_state():
+    net = kfun.Sequential([Alone(3), layers.BatchNormalization(), kfun.Stack(layers.Dense(3), 2)])
+    x, _ = _diabetes()
+    params, state = net.init(KEY, x)
+    lifted = numpyro.handlers.trace(numpyro.handlers.seed(lambda: _lift(net, x), KEY)).get_trace()
+    assert lifted.keys() == kfun.tree.flatten(params).keys()
+
+    def model(x):
+        numpyro.deterministic("mean", net.apply(_lift(net, x), state, x)[0])
+
+    predicted = jax.jit(numpyro.infer.Predictive(model, num_samples=5))(KEY, x)
+    draws = kfun.tree.map_with_path(lambda path, _: predicted[path], params)
+    members = kfun.vmap(lambda p: net.apply(p, state, x)[0])(draws)
+    np.testing.assert_allclose(predicted["mean"], members, rtol=1e-4, atol=1e-5)
 
 
 def test_numpyro_sites_have_the_density_of_the_prior():
@@ -225,6 +249,7 @@ def test_optimistix_finds_the_least_squares_of_numpy():
         np.testing.assert_allclose(np.concatenate([found["kernel"], found["bias"][None]]), wanted, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_optimistix_and_scipy_end_in_minima_of_one_height():
     x, y = (jnp.asarray(a, "float64") for a in _diabetes())
