@@ -8,7 +8,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from kfun.calls import Applying, Planning, named_layers
+from kfun.calls import named_layers
+from kfun.calls_run import Applying, Planning
 from kfun.composite import Composite, planner, runner
 from kfun.errors import nearest
 from kfun.fitting import refuse_others
