@@ -13,7 +13,7 @@ from kfun.calls_run import Applying, Planning
 from kfun.composite import Composite, planner, runner
 from kfun.errors import nearest
 from kfun.fitting import refuse_others
-from kfun.layer import Layer, unique_names
+from kfun.layer import Layer, by_name
 
 
 class Block(Composite):
@@ -114,7 +114,7 @@ class Sequential(Composite):
 
     @functools.cached_property
     def sublayers(self) -> dict[str, Layer]:
-        return dict(zip(unique_names(self.layers), self.layers, strict=True))
+        return by_name(self.layers)
 
     def plan(self, *inputs, mask=None):
         run, declared = planner()

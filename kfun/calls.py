@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from kfun import initializers, ops
 from kfun.layer import Layer
 from kfun.spec import Spec
+from kfun.surgery import map_nested
 from kfun.weights import Weight
 
 
@@ -29,8 +30,7 @@ class Calls(abc.ABC):
         self._block, self._run, self.training = block, run, training
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._block, name)
-        return _mapped(name, value, self._bound) if any(_layers(name, value)) else value
+        return map_nested(self._bound, getattr(self._block, name), name)
 
     def _bound(self, name: str, layer: Layer) -> Any:
         return _Bound(name, layer, self._run)
@@ -169,26 +169,6 @@ class _Bound:
         return lambda *inputs, **call_args: self(*inputs, method=method, **call_args)
 
 
-def _layers(name: str, value: Any) -> Iterator[tuple[str, Layer]]:
-    """The layers in nested tuples and dicts, with their names: the keys that lead to them, joined by "_"."""
-    if isinstance(value, Layer):
-        yield name, value
-    elif isinstance(value, (tuple, list, dict)):
-        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _layers(f"{name}_{key}", part)
-
-
-def _mapped(name: str, value: Any, function: Callable) -> Any:
-    if isinstance(value, Layer):
-        return function(name, value)
-    if isinstance(value, dict):
-        return {key: _mapped(f"{name}_{key}", part, function) for key, part in value.items()}
-    if isinstance(value, tuple):
-        parts = (_mapped(f"{name}_{i}", part, function) for i, part in enumerate(value))
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    return value
-
-
 def named_layers(fields: dict[str, Any]) -> dict[str, Layer]:
     """The layers in the fields of a block, by the names that their params have.
 
@@ -197,8 +177,12 @@ def named_layers(fields: dict[str, Any]) -> dict[str, Layer]:
     """
     found: dict[str, Layer] = {}
     for field, value in fields.items():
-        for name, layer in _layers(field, value):
+
+        def add(name: str, layer: Layer, field: str = field) -> Layer:
             if name in found:
                 raise ValueError(f"two layers would be named {name!r}: rename the field {field!r}")
             found[name] = layer
+            return layer
+
+        map_nested(add, value, field)
     return found

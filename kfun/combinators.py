@@ -15,7 +15,7 @@ from kfun.composite import Composite, planner, runner
 from kfun.definition import Convert
 from kfun.fitting import refuse_others
 from kfun.initializers import Stacked
-from kfun.layer import Layer, planned, unique_names
+from kfun.layer import Layer, by_name, planned
 from kfun.spec import Spec
 from kfun.weights import Own, has_own, is_pending, is_spec_tree, map_weights, owned, spec_tree
 
@@ -239,7 +239,7 @@ class Parallel(Composite):
 
     @functools.cached_property
     def sublayers(self) -> dict[str, Layer]:
-        return dict(zip(unique_names(self.layers), self.layers, strict=True))
+        return by_name(self.layers)
 
     def plan(self, *inputs, **call_args):
         run, declared = planner()

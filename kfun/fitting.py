@@ -73,7 +73,7 @@ def _faults(declared: dict, params: Any, inside: str = "") -> dict[str, str]:
             faults[inside + name] = f"is missing, received {sorted(map(str, params)) or 'none'}"
         elif weight.trainable and not _is_structured(found) and tuple(found.shape) != weight.shape:
             faults[inside + name] = f"has shape {tuple(found.shape)}, expected {weight.shape}"
-    surplus = {inside + str(name): "is no weight of the layer" for name in params if name not in declared}
+    surplus = {inside + name: told for name, told in _surplus(params, set(declared)).items()}
     return faults | surplus if faults else {}
 
 

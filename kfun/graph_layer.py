@@ -9,7 +9,7 @@ from typing import Any
 from kfun.composite import Composite, planner, runner
 from kfun.fitting import refuse_others
 from kfun.graph import Ref, Step, is_symbolic, tensors, trace, walk
-from kfun.layer import Layer, unique_names
+from kfun.layer import Layer, by_name
 from kfun.ops._dispatch import OPS
 
 
@@ -72,7 +72,7 @@ class Graph(Composite):
 
     @functools.cached_property
     def sublayers(self) -> dict[str, Layer]:
-        return dict(zip(unique_names(self.layers), self.layers, strict=True))
+        return by_name(self.layers)
 
     def plan(self, *inputs):
         run, declared = planner()

@@ -10,7 +10,7 @@ dicts of arrays, keyed by Keras's names. Structure and dtypes never change betwe
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from kfun import abstract, dtypes, random
@@ -193,19 +193,19 @@ def no_state(received: Any) -> TypeError:
     )
 
 
-def unique_names(layers: Any) -> list[str]:
-    """A name for each layer: its own, or its class in snake case, numbered where taken."""
-    names: list[str] = []
+def by_name(layers: Iterable[Layer]) -> dict[str, Layer]:
+    """The layers by name: each its own, or its class in snake case, numbered where taken."""
+    named: dict[str, Layer] = {}
     for layer in layers:
         base = layer.name or snake_case(type(layer).__name__)
         name, n = base, 0
-        while name in names:
+        while name in named:
             if layer.name:
                 raise ValueError(f"two layers are named {base!r}: names within a model are unique")
             n += 1
             name = f"{base}_{n}"
-        names.append(name)
-    return names
+        named[name] = layer
+    return named
 
 
 def snake_case(name: str) -> str:

@@ -29,7 +29,7 @@ def map_layers(layer: Layer, function: Callable[[Layer], Layer]) -> Layer:
     changes = {}
     for field in dataclasses.fields(layer):
         value = getattr(layer, field.name)
-        new = _mapped(value, function)
+        new = map_nested(lambda _, inner: map_layers(inner, function), value)
         if new is not value:
             changes[field.name] = new
     new = function(layer.replace(**changes) if changes else layer)
@@ -38,15 +38,21 @@ def map_layers(layer: Layer, function: Callable[[Layer], Layer]) -> Layer:
     return new
 
 
-def _mapped(value: Any, function: Callable) -> Any:
-    """A field's value with its layers mapped; the same object where nothing changed."""
+def map_nested(function: Callable[[str, Layer], Any], value: Any, name: str = "") -> Any:
+    """`function(name, layer)` of each layer in nested tuples and dicts; the same object where nothing changed.
+
+    Args:
+        function: gives what stands in a layer's place.
+        value: a field's value.
+        name: of the field; a nested layer's is that and the keys that lead to it, joined by "_".
+    """
     if isinstance(value, Layer):
-        return map_layers(value, function)
+        return function(name, value)
     if isinstance(value, dict):
-        changed = {k: _mapped(v, function) for k, v in value.items()}
+        changed = {k: map_nested(function, v, f"{name}_{k}") for k, v in value.items()}
         return type(value)(changed) if any(changed[k] is not value[k] for k in value) else value
     if isinstance(value, tuple):
-        items = [_mapped(v, function) for v in value]
+        items = [map_nested(function, v, f"{name}_{i}") for i, v in enumerate(value)]
         if all(new is old for new, old in zip(items, value, strict=True)):
             return value
         return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
