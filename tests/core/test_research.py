@@ -1,167 +1,20 @@
-"""Composition as research programs use it: own init and weights, methods, transformations inside, pytrees, captures."""
+"""Composition as research programs use it: weights and methods of blocks, pytrees, stacks, names, surplus params."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.experimental import checkify
 
 import kfun
 from kfun import Spec, layers, ops, random
+from tests.core.test_own_init import Around, graph_of
 
 X = jnp.asarray(np.random.default_rng(0).normal(size=(5, 4)), "float32")
 KEY = random.key(7)
-
-
-class Raised(layers.Dense):
-    """A Dense whose init adds 5 to the bias."""
-
-    def init(self, key, *inputs):
-        params, state = super().init(key, *inputs)
-        return params | {"bias": params["bias"] + 5}, state
-
-
-class Alone(kfun.Layer):
-    """Only init and apply, no declared weights, and a state."""
-
-    def init(self, key, x):
-        return {"w": random.normal(key, (x.shape[-1],))}, {"count": jnp.zeros((), "int32")}
-
-    def apply(self, params, state, x, *, key=None, training=False):
-        return x * params["w"], {"count": state["count"] + 1}
-
-
-class Standardized(kfun.Layer):
-    """Weights that depend on the data: the first batch comes out with mean 0 and deviation 1."""
-
-    def init(self, key, x):
-        if isinstance(x, Spec):
-            raise TypeError("needs data")
-        return {"mean": jnp.mean(x, 0), "scale": 1 / jnp.std(x, 0)}, {}
-
-    def forward(self, params, x):
-        return (x - params["mean"]) * params["scale"]
-
-
-class Around(kfun.Block):
-    inner: kfun.Layer
-
-    def forward(self, f, x):
-        return f.inner(x)
-
-
-def _graph(layer):
-    x = kfun.Input((4,))
-    return kfun.Graph.of(x, layer(x))
-
-
-COMPOSITES = {
-    "sequential": lambda layer: kfun.Sequential([layer]),
-    "graph": _graph,
-    "parallel": lambda layer: kfun.Parallel((layer,)),
-    "block": Around,
-    "nested": lambda layer: kfun.Sequential([kfun.Sequential([Around(layer)])]),
-    "remat": kfun.Remat,
-    "residual": kfun.Residual,
-    "residual of a sequence": lambda layer: kfun.Residual(kfun.Sequential([layer])),
-    "stack": lambda layer: kfun.Stack(layer, 3),
-    "stack of a sequence": lambda layer: kfun.Stack(kfun.Sequential([layer]), 3),
-    "ensemble": lambda layer: kfun.Ensemble(layer, 3),
-    "time": lambda layer: kfun.Sequential([layers.Reshape((1, 4)), layers.TimeDistributed(layer)]),
-}
-
-
-@pytest.mark.parametrize("around", COMPOSITES)
-@pytest.mark.parametrize("inputs", [X, Spec((None, 4))], ids=["array", "spec"])
-def test_an_init_of_ones_own_is_honoured_inside(around, inputs):
-    net = COMPOSITES[around](Raised(4))
-    params, state = net.init(KEY, inputs)
-    (bias,) = kfun.tree.select(params, "bias$").values()
-    np.testing.assert_array_equal(bias, np.full(bias.shape, 5.0))
-    net.apply(params, state, X)
-    net = COMPOSITES[around](Alone())
-    params, state = net.init(KEY, inputs)
-    (w,) = jax.tree.leaves(params)
-    _, new = jax.jit(net.apply)(params, state, X)
-    assert jax.tree.structure(new) == jax.tree.structure(state)
-    assert all(np.all(np.asarray(count) >= 1) for count in jax.tree.leaves(new))
-    if around in ("stack", "ensemble"):
-        assert w.shape == (3, 4)
-        assert not np.allclose(w[0], w[1])
-
-
-@pytest.mark.parametrize("key", [jax.random.key(0), random.key(0)], ids=["typed", "plain"])
-def test_init_inside_transformations_that_close_over_the_key(key):
-    net = kfun.Sequential([layers.Dense(4), layers.Dense(2)])
-    wanted = jax.tree.leaves(net.init(random.key(0), Spec((None, 3))))
-
-    def init(scale):
-        return jax.tree.map(lambda p: p * scale, net.init(key, Spec((None, 3)))[0])
-
-    mapped = jax.tree.map(lambda p: p[0], jax.vmap(init)(jnp.ones(1)))
-    _, scanned = jax.lax.scan(lambda c, x: (c, init(x)), 0, jnp.ones(1))
-    scanned = jax.tree.map(lambda p: p[0], scanned)
-    checked = checkify.checkify(lambda key: net.init(key, Spec((None, 3)))[0])(key)[1]
-    for found in (jax.jit(init)(1.0), mapped, scanned, checked, jax.jvp(init, (1.0,), (1.0,))[0]):
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), jax.tree.leaves(found), wanted)
-
-
-def test_own_init_draws_the_same_for_specs_and_arrays():
-    net = kfun.Sequential([layers.Dense(4), Raised(4), layers.Dense(2)])
-    for one, other in zip(*(jax.tree.leaves(net.init(KEY, x)) for x in (X, Spec((None, 4)))), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-@pytest.mark.parametrize("around", ["sequential", "graph", "block", "nested", "remat", "stack", "ensemble", "time"])
-def test_weights_may_depend_on_the_data_that_reaches_a_layer(around):
-    net = kfun.Sequential([layers.Dense(4), COMPOSITES[around](Standardized())])
-    params, state = net.init(KEY, X)
-    y = np.asarray(net.apply(params, state, X)[0]).reshape(-1, 5, 4)
-    np.testing.assert_allclose(y.mean(1), 0, atol=1e-5)
-    np.testing.assert_allclose(y.std(1), 1, rtol=1e-4)
-    with pytest.raises(TypeError, match="needs data") as raised:
-        net.init(KEY, Spec((None, 4)))
-    assert "give the init of the whole arrays" in raised.value.__notes__[0]
-
-
-def test_an_init_that_cannot_be_traced_says_so():
-    class Hosted(kfun.Layer):
-        def init(self, key, x):
-            return {"w": np.zeros(int(np.asarray(key)[0]) % 3 + 1)}, {}
-
-    with pytest.raises(jax.errors.TracerArrayConversionError) as raised:
-        kfun.Sequential([Hosted()]).init(KEY, X)
-    assert any("init of Hosted()" in note and "traced first" in note for note in raised.value.__notes__)
-
-
-def test_cells_and_spectral_normalization_honour_it_too():
-    class Cell(layers.SimpleRNNCell):
-        def init(self, key, *inputs):
-            params, state = super().init(key, *inputs)
-            return params | {"bias": params["bias"] + 5}, state
-
-    spec = Spec((None, 3, 4))
-    for net in (layers.RNN(Cell(2)), layers.RNN(layers.StackedRNNCells((Cell(2), Cell(3))))):
-        biases = kfun.tree.select(net.init(KEY, spec)[0], "bias$").values()
-        assert len(biases) > 0
-        assert all(np.all(b == 5) for b in biases)
-    params, _ = layers.SpectralNormalization(Raised(2)).init(KEY, Spec((None, 4)))
-    np.testing.assert_array_equal(params["layer"]["bias"], [5, 5])
-
-
-def test_a_policy_inside_stores_its_types():
-    half = layers.Dense(4, policy=kfun.Policy(params="bfloat16"))
-    net = kfun.Sequential(
-        [half, kfun.Sequential([layers.Dense(2)], policy=kfun.Policy(params="float16")), half.replace()]
-    )
-    params, _ = net.init(KEY, X)
-    found = {path: str(x.dtype) for path, x in kfun.tree.select(params, "kernel").items()}
-    assert list(found.values()) == ["bfloat16", "bfloat16", "float16"]
 
 
 class Autoencoder(kfun.Block):
@@ -251,203 +104,6 @@ def test_mistakes_with_weights_of_ones_own():
         Shrinking().init(KEY, jnp.ones((2, 3)))
 
 
-class Step(kfun.Block):
-    """A recurrent step with everything that can leak: dropout, batch statistics, a counter."""
-
-    dense: layers.Dense
-    norm: layers.BatchNormalization
-    drop: layers.Dropout
-
-    def forward(self, f, h, x):
-        return f.drop(f.norm(f.dense(ops.concatenate([h, x], -1))))
-
-
-def _step():
-    return Step(layers.Dense(3, "tanh"), layers.BatchNormalization(momentum=0.5), layers.Dropout(0.5))
-
-
-class Scanned(kfun.Block):
-    step: Step
-
-    def forward(self, f, xs):
-        return f.scan(lambda f, h, x: (f.step(h, x),) * 2, ops.zeros((2, 3)), xs)[1]
-
-
-class Looped(kfun.Block):
-    step: Step
-
-    def forward(self, f, xs):
-        h, ys = ops.zeros((2, 3)), []
-        for x in ops.unstack(xs):
-            h = f.step(h, x)
-            ys.append(h)
-        return ops.stack(ys)
-
-
-XS = jnp.asarray(np.random.default_rng(1).normal(size=(4, 2, 3)), "float32")
-
-
-@pytest.mark.parametrize("compiled", [False, True])
-def test_scan_carries_state_and_splits_keys(compiled):
-    net = Scanned(_step())
-    params, state = net.init(KEY, Spec((None, 2, 3)))
-    wrap = jax.jit if compiled else lambda f: f
-    run, loop = (
-        wrap(functools.partial(n.apply, training=True))
-        for n in (net, Looped(_step().replace(drop=layers.Dropout(0.0))))
-    )
-    calm = Scanned(_step().replace(drop=layers.Dropout(0.0)))
-    y, new = wrap(functools.partial(calm.apply, training=True))(params, state, XS, key=KEY)
-    z, last = loop(params, state, XS, key=KEY)
-    np.testing.assert_allclose(y, z, rtol=1e-5, atol=1e-6)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), new, last)
-    assert not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(new))
-    masks = np.asarray(run(params, state, XS, key=KEY)[0]) == 0
-    assert any(not np.array_equal(masks[0], m) for m in masks[1:]), "one mask in all steps"
-    grads = jax.grad(lambda p: net.apply(p, state, XS, key=KEY, training=True)[0].sum())(params)
-    assert np.any(grads["step"]["dense"]["kernel"])
-
-
-class Mapped(kfun.Block):
-    step: Step
-    state: str | None = "mean"
-
-    def forward(self, f, xs):
-        return f.vmap(lambda f, x: f.step(ops.zeros((2, 3)), x), state=self.state)(xs)
-
-
-def test_vmap_splits_keys_and_says_what_becomes_of_state():
-    net = Mapped(_step())
-    params, state = net.init(KEY, XS)
-    y, new = net.apply(params, state, XS, key=KEY, training=True)
-    assert len({np.asarray(row == 0).tobytes() for row in y}) > 1, "one mask for all"
-    each = [net.step.apply(params["step"], state["step"], jnp.zeros((2, 3)), x, key=KEY, training=True)[1] for x in XS]
-    wanted = np.mean([s["norm"]["moving_mean"] for s in each], 0)
-    np.testing.assert_allclose(new["step"]["norm"]["moving_mean"], wanted, rtol=1e-5)
-    strict = net.replace(state=None)
-    with pytest.raises(ValueError, match=r"\['step'\] change their state inside f.vmap"):
-        strict.apply(params, state, XS, key=KEY, training=True)
-    np.testing.assert_array_equal(strict.apply(params, state, XS)[0], net.apply(params, state, XS)[0])
-
-
-class Chosen(kfun.Block):
-    first: kfun.Layer
-    second: kfun.Layer
-
-    def forward(self, f, flag, x):
-        return f.cond(flag, lambda f, x: f.first(x), lambda f, x: f.second(x), x)
-
-
-@pytest.mark.parametrize("compiled", [False, True])
-def test_cond_carries_the_state_of_the_branch_taken(compiled):
-    net = Chosen(kfun.Sequential([layers.Dense(4), layers.BatchNormalization()]), layers.Dense(4))
-    params, state = net.init(KEY, Spec((), "bool"), X)
-    run = functools.partial(net.apply, training=True)
-    run = jax.jit(run) if compiled else run
-    taken, moved = run(params, state, jnp.asarray(True), X)
-    other, kept = run(params, state, jnp.asarray(False), X)
-    np.testing.assert_allclose(other, X @ params["second"]["kernel"], rtol=1e-5)
-    np.testing.assert_allclose(np.mean(taken, 0), 0, atol=1e-5)
-    path = ("first", "batch_normalization", "moving_mean")
-    assert np.any(functools.reduce(dict.get, path, moved))
-    assert not np.any(functools.reduce(dict.get, path, kept))
-
-
-def test_remat_inside_a_block():
-    class Again(kfun.Block):
-        step: Step
-        keep: str | None = None
-
-        def forward(self, f, x):
-            return f.remat(lambda f, x: f.step(ops.zeros((2, 3)), x), self.keep)(x)
-
-    net = Again(_step())
-    params, state = net.init(KEY, XS[0])
-
-    def loss(p, net):
-        y, new = net.apply(p, state, XS[0], key=KEY, training=True)
-        return (y**2).sum(), new
-
-    for policy in (None, "dots_saveable"):
-        grads, new = jax.grad(loss, has_aux=True)(params, net.replace(keep=policy))
-        assert np.any(grads["step"]["dense"]["kernel"])
-        assert np.any(new["step"]["norm"]["moving_mean"])
-        text = str(jax.make_jaxpr(jax.grad(loss, has_aux=True), static_argnums=1)(params, net.replace(keep=policy)))
-        assert "remat" in text or "checkpoint" in text
-    with pytest.raises(ValueError, match="unknown policy 'dots_savable'; did you mean 'dots_saveable'"):
-        net.replace(keep="dots_savable").apply(params, state, XS[0])
-
-
-@pytest.mark.parametrize("transform", ["scan", "vmap", "checkpoint"])
-def test_raw_transformations_are_refused_where_they_would_be_wrong(transform):
-    raw = {
-        "scan": lambda g: lambda xs: jax.lax.scan(lambda c, x: (c, g(x)), 0, xs)[1],
-        "vmap": jax.vmap,
-        "checkpoint": lambda g: lambda xs: jax.checkpoint(g)(xs[0]),
-    }[transform]
-
-    class Raw(kfun.Block):
-        inner: kfun.Layer
-
-        def forward(self, f, xs):
-            return raw(f.inner)(xs)
-
-    for inner, message in (
-        (layers.Dropout(0.5), r"'inner'.*Dropout\(0.5\).*draws random numbers"),
-        (layers.BatchNormalization(), "'inner'.*BatchNormalization.*changes its state"),
-        (kfun.Sequential([layers.Dense(3), layers.Dropout(0.5)]), "draws random numbers.*f.scan"),
-    ):
-        net = Raw(inner)
-        params, state = net.init(KEY, XS)
-        net.apply(params, state, XS, key=KEY)  # nothing is drawn and no state changes: right as it is
-        for wrap in (lambda g: g, jax.jit):
-            run = wrap(functools.partial(net.apply, training=True))
-            with pytest.raises(ValueError, match=message):
-                run(params, state, XS, key=KEY)
-    plain = Raw(layers.Dense(3))
-    params, state = plain.init(KEY, XS)
-    wanted = raw(lambda x: x @ params["inner"]["kernel"])(XS)
-    np.testing.assert_allclose(plain.apply(params, state, XS, key=KEY, training=True)[0], wanted, rtol=1e-5)
-
-
-def test_f_key_without_a_key_is_an_error_at_once():
-    class Noisy(kfun.Block):
-        def forward(self, f, x):
-            return x + random.normal(f.key(), x.shape)
-
-    net = Noisy()
-    assert net.init(KEY, X) == ({}, {})
-    with pytest.raises(ValueError, match=r"Noisy\(\) asks for a random key by f.key\(\), and was applied without one"):
-        net.apply({}, {}, X)
-
-
-class Drawing(kfun.Block):
-    """Draws whenever it runs, in training or not."""
-
-    dense: layers.Dense
-
-    def forward(self, f, x):
-        return f.dense(x) + random.normal(f.key(), (4,))
-
-
-class DrawingWithInit(Drawing):
-    def init(self, key, *inputs):
-        return super().init(key, *inputs)
-
-
-@pytest.mark.parametrize("block", [Drawing, DrawingWithInit])
-@pytest.mark.parametrize("around", [name for name in COMPOSITES if name != "time"])
-def test_what_always_draws_is_planned_inside(around, block):
-    net = COMPOSITES[around](block(layers.Dense(4)))
-    params, state = net.init(KEY, Spec((None, 4)))
-    (kernel,) = kfun.tree.select(params, "kernel$").values()
-    assert kernel.shape == ((3, 4, 4) if around.startswith(("stack", "ensemble")) else (4, 4))
-    y, _ = net.apply(params, state, X, key=KEY)
-    assert jax.tree.map(Spec.of, y) == net.output_spec(X)
-    with pytest.raises(ValueError, match="asks for a random key"):
-        net.apply(params, state, X)
-
-
 class Message(kfun.Block):
     """A graph network: a dict of arrays in, a call argument."""
 
@@ -526,54 +182,6 @@ def test_checkpoint_policies_by_name_and_by_value():
         kfun.Remat(layers.Dense(4), checkpoint_policy=3)
 
 
-def test_captures_by_path():
-    block = kfun.Sequential([layers.Dense(4, "tanh"), layers.Dropout(0.1)], name="block")
-    net = kfun.Sequential(
-        [
-            layers.Dense(4),
-            kfun.Stack(block, 3),
-            kfun.Ensemble(layers.Dense(2), 2),
-            kfun.Remat(block, name="again"),
-        ]
-    )
-    params, state = net.init(KEY, X)
-    run = jax.jit(functools.partial(kfun.capture, net))
-    y, _, seen = run(params, state, X)
-    np.testing.assert_allclose(y, net.apply(params, state, X)[0], rtol=1e-5)
-    assert {k: v.shape for k, v in seen.items()} == {
-        "dense": (5, 4), "stack/dense": (3, 5, 4), "stack/dropout": (3, 5, 4), "stack": (5, 4), "ensemble": (2, 5, 2),
-        "again/dense": (2, 5, 4), "again/dropout": (2, 5, 4), "again": (2, 5, 4),
-    }  # fmt: skip
-    hidden = X @ params["dense"]["kernel"]
-    for i in range(3):
-        hidden = jnp.tanh(hidden @ params["stack"]["dense"]["kernel"][i])
-        np.testing.assert_allclose(seen["stack/dense"][i], hidden, rtol=1e-5)
-    only = kfun.capture(net, params, state, X, pattern="^stack/")[2]
-    assert set(only) == {"stack/dense", "stack/dropout"}
-    scanned = Scanned(_step())
-    params, state = scanned.init(KEY, XS)
-    seen = kfun.capture(scanned, params, state, XS, pattern="dense$")[2]
-    assert {k: v.shape for k, v in seen.items()} == {"step/dense": (4, 2, 3)}
-    grads = jax.grad(lambda x: kfun.capture(scanned, params, state, x)[2]["step/norm"].sum())(XS)
-    assert np.any(grads)
-
-
-def test_a_layer_called_twice_is_captured_twice():
-    class Twice(kfun.Block):
-        dense: layers.Dense
-
-        def forward(self, f, x):
-            return f.dense(f.dense(x))
-
-    net = Twice(layers.Dense(4))
-    params, state = net.init(KEY, X)
-    y, _, seen = kfun.capture(net, params, state, X)
-    assert list(seen) == ["dense", "dense#1"]
-    np.testing.assert_array_equal(seen["dense#1"], y)
-    with pytest.raises(ValueError, match=r"Dense\(3\) is called twice, and its weight 'kernel' would have the shape"):
-        Twice(layers.Dense(3)).init(KEY, X)
-
-
 def test_layers_are_named_in_the_compiled_program():
     net = kfun.Sequential([layers.Dense(4), kfun.Sequential([layers.Dense(2)], name="head")])
     params, state = net.init(KEY, X)
@@ -588,14 +196,14 @@ def test_names_of_sublayers_are_public():
     assert list(net.sublayers) == ["dense", "dense_1", "residual"]
     assert list(net.sublayers["residual"].sublayers) == ["dense"]
     assert layers.Dense(2).sublayers == {}
-    assert list(_graph(layers.Dense(4)).sublayers) == ["dense"]
+    assert list(graph_of(layers.Dense(4)).sublayers) == ["dense"]
     assert list(kfun.Parallel((layers.Dense(1), layers.Dense(1))).sublayers) == ["dense", "dense_1"]
     assert list(layers.TimeDistributed(layers.Dense(1)).sublayers) == ["layer"]
     assert list(layers.Bidirectional(layers.LSTM(1)).sublayers) == ["forward_layer", "backward_layer"]
 
 
 @pytest.mark.parametrize("make", [
-    lambda: (kfun.Sequential([layers.Dense(2)]), "dense"), lambda: (_graph(layers.Dense(2)), "dense"),
+    lambda: (kfun.Sequential([layers.Dense(2)]), "dense"), lambda: (graph_of(layers.Dense(2)), "dense"),
     lambda: (kfun.Parallel((layers.Dense(2),)), "dense"), lambda: (Around(layers.Dense(2)), "inner"),
 ])  # fmt: skip
 def test_surplus_params_are_refused(make):
