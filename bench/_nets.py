@@ -76,6 +76,12 @@ def kfun_block() -> kfun.Layer:
     return Block(norm, attention, norm, layers.Dense(INNER, "gelu"), layers.Dense(WIDTH))
 
 
+def kfun_residual() -> kfun.Layer:
+    """Two dense layers, normalized before and added to their input: half of a block."""
+    norm = layers.LayerNormalization(epsilon=EPSILON)
+    return kfun.Residual(kfun.Sequential([norm, layers.Dense(INNER, "gelu"), layers.Dense(WIDTH)]))
+
+
 def kfun_mlp(depth: int) -> kfun.Layer:
     """Dense layers in a row, the last without an activation."""
     return kfun.Sequential([*[layers.Dense(WIDTH, "relu")] * (depth - 1), layers.Dense(WIDTH)])
@@ -126,23 +132,6 @@ def hand_mlp(params, x):
     return _dense(params[f"layer_{len(params) - 1}"], x)
 
 
-def hand_residual(params, x):
-    """Dense layers that are added to their inputs."""
-    for i in range(len(params)):
-        x = x + jax.nn.relu(_dense(params[f"layer_{i}"], x))
-    return x
-
-
-def hand_scanned(params, x):
-    """The same as a loop over stacked weights."""
-    return jax.lax.scan(lambda x, p: (x + jax.nn.relu(_dense(p, x)), None), x, params)[0]
-
-
-def hand_of_stack(params: dict) -> dict:
-    """The weights of a `kfun.Stack` of dense layers, as one writes them by hand."""
-    return {"w": params["kernel"], "b": params["bias"]}
-
-
 def _norm(p, x):
     mean = jnp.mean(x, -1, keepdims=True)
     variance = jnp.mean(jnp.square(x - mean), -1, keepdims=True)
@@ -155,18 +144,48 @@ def _attention(p, x):
     return _dense(p["output"], jax.nn.dot_product_attention(q, k, v).reshape(x.shape))
 
 
+def _feedforward(p, x):
+    return x + _dense(p["outer"], gelu(_dense(p["inner"], _norm(p["norm_2"], x))))
+
+
 def hand_transformer(params, x):
     """The blocks, written out."""
     for i in range(len(params)):
         p = params[f"block_{i}"]
         x = x + _attention(p["attention"], _norm(p["norm_1"], x))
-        x = x + _dense(p["outer"], gelu(_dense(p["inner"], _norm(p["norm_2"], x))))
+        x = _feedforward(p, x)
     return x
+
+
+def hand_residual(params, x):
+    """The second halves of blocks, written out."""
+    for i in range(len(params)):
+        x = _feedforward(params[f"layer_{i}"], x)
+    return x
+
+
+def hand_scanned(params, x):
+    """The same as a loop over stacked weights."""
+    return jax.lax.scan(lambda x, p: (_feedforward(p, x), None), x, params)[0]
+
+
+def _weight(p: dict) -> dict:
+    return {"w": p["kernel"], "b": p["bias"]}
+
+
+def _scale(p: dict) -> dict:
+    return {"scale": p["gamma"], "shift": p["beta"]}
 
 
 def hand_dense_params(params: dict) -> dict:
     """The weights of a row of kfun's dense layers, as one writes them by hand."""
-    return {f"layer_{i}": {"w": p["kernel"], "b": p["bias"]} for i, p in enumerate(params.values())}
+    return {f"layer_{i}": _weight(p) for i, p in enumerate(params.values())}
+
+
+def hand_residual_params(p: dict) -> dict:
+    """The weights of kfun's residual layer, or of a `kfun.Stack` of them, as one writes them by hand."""
+    dense = {name: _weight(p[ours]) for name, ours in (("inner", "dense"), ("outer", "dense_1"))}
+    return {"norm_2": _scale(p["layer_normalization"]), **dense}
 
 
 def _matrix(p: dict, output: bool = False) -> dict:
@@ -178,8 +197,8 @@ def _matrix(p: dict, output: bool = False) -> dict:
 def _hand_block(p: dict) -> dict:
     parts = p["attention"]
     attention = {name: _matrix(parts[name]) for name in ("query", "key", "value")}
-    norms = {name: {"scale": p[name]["gamma"], "shift": p[name]["beta"]} for name in ("norm_1", "norm_2")}
-    dense = {name: {"w": p[name]["kernel"], "b": p[name]["bias"]} for name in ("inner", "outer")}
+    norms = {name: _scale(p[name]) for name in ("norm_1", "norm_2")}
+    dense = {name: _weight(p[name]) for name in ("inner", "outer")}
     return {"attention": attention | {"output": _matrix(parts["attention_output"], True)}, **norms, **dense}
 
 

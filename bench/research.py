@@ -91,14 +91,14 @@ def init_times(contestants: dict[str, nets.Net]) -> dict[str, list[float]]:
 def compile_times() -> dict[str, list[float]]:
     """Seconds to trace, lower and compile a training step of many residual layers, each time from a new function."""
     x, target = _data("residual")
-    depth, one = _DEPTH["residual"], kfun.Residual(layers.Dense(nets.WIDTH, "relu"))
+    depth, one = _DEPTH["residual"], nets.kfun_residual()
     unrolled, stacked = kfun.Sequential([one] * depth), kfun.Stack(one, depth)
     weights, stacked_weights = (net.init(kfun.random.key(0), kfun.Spec.of(x)) for net in (unrolled, stacked))
-    params = nets.hand_dense_params(weights[0])
+    params = {f"layer_{i}": nets.hand_residual_params(p) for i, p in enumerate(weights[0].values())}
     scanned = jax.tree.map(lambda *leaves: np.stack(leaves), *params.values())
     found = [unrolled.apply(*weights, x)[0], nets.hand_residual(params, x)]
     np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
-    found = [stacked.apply(*stacked_weights, x)[0], nets.hand_scanned(nets.hand_of_stack(stacked_weights[0]), x)]
+    found = [stacked.apply(*stacked_weights, x)[0], nets.hand_scanned(nets.hand_residual_params(stacked_weights[0]), x)]
     np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
     runs = {
         "kfun": lambda: jax.jit(nets.kfun_step(unrolled)).lower(weights, x, target),
@@ -106,7 +106,7 @@ def compile_times() -> dict[str, list[float]]:
         HAND: lambda: jax.jit(nets.pure_step(nets.hand_residual)).lower(params, x, target),
         "by hand, scanned": lambda: jax.jit(nets.pure_step(nets.hand_scanned)).lower(scanned, x, target),
     }
-    return interleaved({name: lambda run=run: run().compile() for name, run in runs.items()}, rounds=5)
+    return interleaved({name: lambda run=run: run().compile() for name, run in runs.items()}, rounds=3)
 
 
 def dispatch_with_stack(name: str, contestants: dict[str, nets.Net], x: Any) -> dict[str, nets.Net]:
