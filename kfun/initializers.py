@@ -7,6 +7,7 @@ the axes before them the receptive field.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from typing import TYPE_CHECKING, Annotated, Any
@@ -310,11 +311,12 @@ class Stacked(Initializer):
         return ops.stack([self.initializer(ops.getitem(keys, i), shape[1:], dtype) for i in range(self.n)])
 
 
-def _names() -> dict[str, type[Initializer]]:
+@functools.lru_cache(1)  # a network asks for each of its weights, and seldom defines an initializer in between
+def _names(registered: tuple[type[Definition], ...]) -> dict[str, type[Initializer]]:
     hidden = (Initializer, Stacked)
     own = {
         c.__name__: c
-        for c in REGISTRY.values()
+        for c in registered
         if issubclass(c, Initializer) and c not in hidden and c.__name__[0] != "_"
     }
     snake = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", n).lower(): c for n, c in own.items()}
@@ -329,7 +331,7 @@ def get(identifier: Any) -> Any:
         TypeError: if `identifier` is none of these.
     """
     if isinstance(identifier, str):
-        names = _names()
+        names = _names((*REGISTRY.values(),))
         if identifier not in names:
             raise ValueError(f"unknown initializer {identifier!r}; {nearest(identifier, names)}")
         return names[identifier]()
