@@ -56,6 +56,7 @@ __version__ = "0.1.0"
 # What needs optax, equinox or rich is imported when it is first used: they cost as much as JAX.
 _LAZY = {
     "bind": "kfun.bridges.bound",
+    "learner": "kfun.bridges.learner",
     "from_equinox": "kfun.bridges.equinox",
     "from_flax": "kfun.bridges.flax",
     "from_saved_model": "kfun.bridges.saved_model",
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from kfun.bridges.bound import bind as bind
     from kfun.bridges.equinox import from_equinox as from_equinox
     from kfun.bridges.flax import from_flax as from_flax
+    from kfun.bridges.learner import learner as learner
     from kfun.bridges.saved_model import from_saved_model as from_saved_model
     from kfun.bridges.torch import from_torch as from_torch
 

@@ -72,9 +72,14 @@ class Block(Composite):
         name = method if isinstance(method, str) else method.__name__
         found = getattr(type(self), name, None)
         if not isinstance(found, types.FunctionType):
-            known = [n for c in type(self).__mro__[: -len(Block.__mro__)] for n in vars(c) if not n.startswith("_")]
-            raise ValueError(f"{type(self).__name__} has no method {name!r}; {nearest(name, known)}")
+            raise ValueError(f"{type(self).__name__} has no method {name!r}; {nearest(name, self.methods())}")
         return found.__get__(self)
+
+    @classmethod
+    def methods(cls) -> list[str]:
+        """The names that `method` may have."""
+        own = (vars(c).items() for c in cls.__mro__[: -len(Block.__mro__)])
+        return [n for items in own for n, v in items if isinstance(v, types.FunctionType) and not n.startswith("_")]
 
 
 @functools.cache

@@ -314,11 +314,7 @@ class Stacked(Initializer):
 @functools.lru_cache(1)  # a network asks for each of its weights, and seldom defines an initializer in between
 def _names(registered: tuple[type[Definition], ...]) -> dict[str, type[Initializer]]:
     hidden = (Initializer, Stacked)
-    own = {
-        c.__name__: c
-        for c in registered
-        if issubclass(c, Initializer) and c not in hidden and c.__name__[0] != "_"
-    }
+    own = {c.__name__: c for c in registered if issubclass(c, Initializer) and c not in hidden and c.__name__[0] != "_"}
     snake = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", n).lower(): c for n, c in own.items()}
     return own | snake | {"normal": RandomNormal, "uniform": RandomUniform, "zero": Zeros, "one": Ones}
 

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kfun.block import Block
+from kfun.errors import nearest
 from kfun.layer import Layer
 
 
@@ -69,6 +71,8 @@ def _parts(name: str) -> tuple[Any, Any]:
 class Bound(eqx.Module):
     """A layer with its weights, made by `bind`: called like a function, a pytree to every transformation.
 
+    The methods of a `kfun.Block` are called on it too: `model.decode(z, key=key)`.
+
     Works with `eqx.filter_*`, `eqx.tree_at` (on `params`), `eqx.tree_serialise_leaves`, and optax by equinox's
     usual recipe. The state (moving statistics, counters) is in the tree, so that it is traced, mapped, placed and
     saved with the rest, yet it is nothing to train: its floating arrays stand there as the integers of their bits.
@@ -120,6 +124,15 @@ class Bound(eqx.Module):
         """`(outputs, module with the new state)`."""
         outputs, state = self.layer.apply(self.params, self.state, *inputs, key=key, training=training, **call_args)
         return outputs, Bound(self.params, state, self.layer)
+
+    def __getattr__(self, name: str) -> Any:
+        """A method of the layer, called as the module is: `model.decode(z)` is `model(z, method="decode")`."""
+        layer = self.__dict__.get("layer")
+        known = layer.methods() if isinstance(layer, Block) else []
+        if name not in known:
+            offered = [n for n in (*dir(type(self)), *known) if n[0] != "_"]
+            raise AttributeError(f"a bound {type(layer).__name__} has no {name!r}; {nearest(name, offered)}")
+        return functools.partial(self, method=name)
 
     def trainable(self) -> Bound:
         """The module with True for the floating arrays of its params, False for all else, the state above all.

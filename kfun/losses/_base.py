@@ -105,10 +105,13 @@ class LossFunctionWrapper(Loss):
     Args:
         fn: `(y_true, y_pred, **kwargs) -> values`.
         kwargs: further arguments of the function.
+        integer_labels: whether the function is given targets in the type that they come in, else in that of the
+            predictions.
     """
 
     fn: Callable
     kwargs: dict = dataclasses.field(default_factory=dict)
+    integer_labels: bool = dataclasses.field(default=False, kw_only=True)
 
     def call(self, y_true, y_pred):
         if not isinstance(y_pred, (dict, list, tuple)):

@@ -59,7 +59,8 @@ def get(identifier: Any, y_true_spec: Any = None, y_pred_spec: Any = None) -> Lo
     Args:
         identifier: the name of a class (`"Huber"`), of a function (`"huber"`) or an alias (`"mse"`);
             `"crossentropy"` or `"ce"`, which the shapes make binary, categorical or sparse; a loss, a
-            class of losses, a function `(y_true, y_pred) -> values`, the JSON of a loss, or None.
+            class of losses, a function `(y_true, y_pred) -> values`, which is given targets in their own type,
+            the JSON of a loss, or None.
         y_true_spec, y_pred_spec: specs or arrays of targets and predictions, for the two names above.
 
     Raises:
@@ -84,7 +85,8 @@ def get(identifier: Any, y_true_spec: Any = None, y_pred_spec: Any = None) -> Lo
         known = FUNCTIONS.get(function_name(identifier) or "")
         if known is not None and known[0] is identifier:
             return known[1](name=identifier.__name__)
-        return LossFunctionWrapper(identifier, name=getattr(identifier, "__name__", "loss_function_wrapper"))
+        name = getattr(identifier, "__name__", "loss_function_wrapper")
+        return LossFunctionWrapper(identifier, name=name, integer_labels=True)
     raise TypeError(f"expected the name of a loss, a loss or a function; received {identifier!r}")
 
 

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import optax
 
+from kfun import dtypes, ops, optim, random, transforms, tree
 from kfun import losses as losses_module
 from kfun import metrics as metrics_module
-from kfun import ops, optim, random, transforms, tree
 from kfun.layer import Layer
 from kfun.spec import Spec
 
@@ -50,6 +51,7 @@ class Step:
         trains: whether a step differentiates and changes the parameters.
         donate: whether a call takes the memory of the state that it is given.
         frozen: a pattern; parameters whose path matches are not trained.
+        takes_value: whether `apply` is given `value`, `grad` and `value_fn` too, as optax calls them.
         own_logs: whether every step makes logs that cannot be had from the state by `logs`.
         jit: what compiles.
     """
@@ -57,6 +59,7 @@ class Step:
     trains = True
     donate = True
     frozen: str | None = None
+    takes_value = False
     own_logs = False
     jit = staticmethod(transforms.jit)
 
@@ -64,7 +67,7 @@ class Step:
         """The number to differentiate by the parameters, and what the pass gives beside it."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(params, train_state, batch, key)")
 
-    def apply(self, grads: Any, optimizer: Any, trained: Any) -> tuple[Any, Any]:
+    def apply(self, grads: Any, optimizer: Any, trained: Any, **extra: Any) -> tuple[Any, Any]:
         """The trained parameters after a gradient, and the optimizer's state."""
         raise NotImplementedError(f"{type(self).__name__} defines no apply(grads, optimizer, trained)")
 
@@ -99,8 +102,11 @@ class Step:
         def objective(trained: Any) -> tuple[Any, Forward]:
             return self.forward(whole(trained), train_state, batch, sub)
 
-        (_, passed), grads = transforms.value_and_grad(objective, has_aux=True)(trained)
-        trained, optimizer = self.apply(grads, train_state.optimizer, trained)
+        (value, passed), grads = transforms.value_and_grad(objective, has_aux=True)(trained)
+        extra: dict[str, Any] = {}
+        if self.takes_value:
+            extra = {"value": value, "grad": grads, "value_fn": lambda trained: objective(trained)[0]}
+        trained, optimizer = self.apply(grads, train_state.optimizer, trained, **extra)
         return train_state._replace(params=whole(trained), optimizer=optimizer, key=key), passed
 
     def update(self, train_state: TrainState, batch: Any) -> TrainState:
@@ -144,7 +150,9 @@ class _NetStep(Step):
     def reset(self, train_state: TrainState) -> TrainState:
         """The state with its metrics at their beginning."""
         start = {n: m.init(self.outputs, self.outputs) for n, m in self.metrics.items()}
-        return train_state._replace(metrics={"loss": (ops.zeros(()), ops.zeros(())), **start})
+        wide = any(dtypes.name(x.dtype) == "float64" for x in jax.tree.leaves(train_state.params))
+        dtype = "float64" if wide else "float32"
+        return train_state._replace(metrics={"loss": (ops.zeros((), dtype), ops.zeros((), dtype)), **start})
 
     def logs(self, train_state: TrainState) -> dict[str, Any]:
         """The metrics' results, `loss` first; pure."""
@@ -154,9 +162,9 @@ class _NetStep(Step):
 
     def track(self, passed: Forward, batch: Any) -> tuple[dict, None]:
         _, y, weight = unpack(batch)
-        size = ops.cast(_rows(y if y is not None else passed.outputs), "float32")
         total, count = passed.metrics["loss"]
-        loss = ops.multiply(ops.cast(passed.loss, "float32"), size)
+        size = ops.cast(_rows(y if y is not None else passed.outputs), dtypes.name(total.dtype))
+        loss = ops.multiply(ops.cast(passed.loss, dtypes.name(total.dtype)), size)
         new = {"loss": (ops.add(total, loss), ops.add(count, size))}
         parts = {n: m.update(passed.metrics[n], y, passed.outputs, weight) for n, m in self.metrics.items()}
         return new | parts, None
@@ -240,6 +248,7 @@ class _TrainStep(_NetStep):
         self.optimizer = optim.get(optimizer)
         self.regularizer, self.frozen, self.donate = regularizer, frozen, bool(donate)
         self.transformation = self.optimizer.build() if hasattr(self.optimizer, "build") else self.optimizer
+        self.takes_value = isinstance(self.transformation, optax.GradientTransformationExtraArgs)
 
     def init(self, key: Any, *specs: Any) -> TrainState:
         """The state to begin with: drawn weights, the optimizer's and the metrics' first state."""
@@ -273,8 +282,8 @@ class _TrainStep(_NetStep):
         scaled = loss if scale is None else scale(loss, train_state.optimizer)
         return scaled, Forward(loss, outputs, state, train_state.metrics)
 
-    def apply(self, grads: Any, optimizer: Any, trained: Any) -> tuple[Any, Any]:
-        updates, optimizer = self.transformation.update(grads, optimizer, trained)
+    def apply(self, grads: Any, optimizer: Any, trained: Any, **extra: Any) -> tuple[Any, Any]:
+        updates, optimizer = self.transformation.update(grads, optimizer, trained, **extra)
         return optim.apply_updates(trained, updates), optimizer
 
 
@@ -308,9 +317,10 @@ def make_train_step(
 
     Args:
         net: the layer to train.
-        loss: a name, a `kfun.losses.Loss`, a function `(y_true, y_pred)`, or a dict, list or
-            tuple of them in the form of the net's outputs; their values are added.
-        optimizer: a name, a definition of `kfun.optim`, or any optax transformation (on JAX).
+        loss: a name, a `kfun.losses.Loss`, a function `(y_true, y_pred)` of targets as they are in the batch, or a
+            dict, list or tuple of them in the form of the net's outputs; their values are added.
+        optimizer: a name, a definition of `kfun.optim`, or any optax transformation (on JAX), those included that
+            evaluate the loss themselves (`optax.lbfgs()`).
         metrics: names or metrics in a list, or a dict by the name to log under.
         regularizer: a function of the parameters that is added to the loss.
         frozen: a pattern; parameters whose path matches are not trained.

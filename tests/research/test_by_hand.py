@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import re
@@ -49,15 +50,16 @@ def test_maml_differentiates_through_its_inner_steps():
             total += error(unravel(flat), query[0][task], query[1][task])
         return total / 3
 
-    value, grads = jax.jit(jax.value_and_grad(by_hand))(ours.params)
-    found, slopes = jax.jit(jax.value_and_grad(ours.meta_loss))(ours.params, support, query)
+    value, grads = jax.jit(jax.value_and_grad(by_hand))(ours.learner.net.params)
+    found, slopes = jax.jit(jax.value_and_grad(ours.meta_loss))(ours.learner.net, support, query)
     _equal(found, value)
-    _equal(slopes, grads)
+    _equal(slopes.params, grads)
 
 
 def test_dpsgd_clips_each_example_and_adds_noise():
     ours = guide.run("dpsgd")
-    params = jax.tree.map(lambda p: 4 * p, ours.params)
+    net = jax.tree.map(lambda p: 4 * p, ours.learner.net)
+    params, learner = net.params, dataclasses.replace(ours.learner, net=net)
     x, key, noise = 2 * _normal(6, 2), jax.random.key(1), 0.7
     sure = _network(params, x).argmax(-1)
     y = jnp.where(jnp.arange(6) < 3, sure, 1 - sure)  # right and wrong answers: small and large gradients
@@ -75,17 +77,17 @@ def test_dpsgd_clips_each_example_and_adds_noise():
     keys = jax.random.split(key, len(leaves))
     drawn = [g + noise * jax.random.normal(k, g.shape) for k, g in zip(keys, leaves, strict=True)]
     wanted = jax.tree.map(lambda p, g: p - 0.5 * g / 6, params, jax.tree.unflatten(form, drawn))
-    _equal(ours.step(params, ours.opt, key, noise, x, y)[0], wanted)
+    _equal(ours.step(learner, key, noise, x, y).net.params, wanted)
 
 
 def test_hessian_vector_products_are_those_of_the_hessian():
     ours, net = guide.run("curvature"), guide.run("maml")
     x, y = _normal(7, 1), _normal(7, 1)
-    flat, unravel = ravel_pytree(net.params)
+    flat, unravel = ravel_pytree(net.learner.net)
     vector = _normal(flat.size) / 10
-    matrix = jax.jit(jax.hessian(lambda v: jnp.mean((_network(unravel(v), x) - y) ** 2)))(flat)
+    matrix = jax.jit(jax.hessian(lambda v: jnp.mean((_network(unravel(v).params, x) - y) ** 2)))(flat)
     hvp = jax.jit(functools.partial(ours.hvp, lambda p: net.loss(p, x, y)))
-    _equal(ravel_pytree(hvp(net.params, unravel(vector)))[0], matrix @ vector)
+    _equal(ravel_pytree(hvp(net.learner.net, unravel(vector)))[0], matrix @ vector)
 
 
 def test_spectra_of_a_known_hessian():

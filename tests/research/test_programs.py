@@ -66,25 +66,26 @@ def test_ensemble(peer):
 @peers
 def test_maml(peer):
     ours, peer = run("maml"), peer("maml")
-    peer.load(_pairs(ours.params))
+    peer.load(_pairs(ours.learner.net.params))
     x = jnp.asarray(RNG.normal(size=(2, 3, 5, 1)), "float32")
     tasks = [(x, jnp.sin(x)) for x in x]
-    params, opt = ours.params, ours.opt
+    learner = ours.learner
     for _ in range(3):
-        params, opt, value = ours.step(params, opt, *tasks)
+        learner, value = ours.step(learner, *tasks)
         _agree(value, peer.step(*tasks))
 
 
 @peers
 def test_dpsgd(peer):
     ours, peer = run("dpsgd"), peer("dpsgd")
-    peer.load(_pairs(ours.params))
-    params, opt = ours.params, ours.opt
+    learner = ours.learner
+    peer.load(_pairs(learner.net.params))
     for _ in range(2):  # noise is drawn for other trees, so that it differs
-        params, opt = ours.step(params, opt, KEY, 0.0, X, Y)
+        learner = ours.step(learner, KEY, 0.0, X, Y)
         peer.step(KEY, 0.0, X, Y)
+    params = learner.net.params
     _agree(_pairs(params), peer.pairs())
-    noised, _ = ours.step(params, opt, KEY, 3.0, X, Y)
+    noised = ours.step(learner, KEY, 3.0, X, Y).net.params
     before = peer.pairs()
     peer.step(KEY, 3.0, X, Y)
     for old, new in ((_pairs(params), _pairs(noised)), (before, peer.pairs())):
@@ -124,14 +125,14 @@ def test_recurrent(peer):
 @pytest.mark.slow
 def test_gan(peer):
     ours, peer = run("gan"), peer("gan")
-    nets = (ours.g, ours.c, ours.g_opt, ours.c_opt)
+    nets = ours.g, ours.c
     for part in (0, 1):
-        peer.load(_pairs(nets[part].params), part)
+        peer.load(_pairs(nets[part].net.params), part)
     for _ in range(3):
         nets = ours.step(*nets, Z, X)
         peer.step(Z, X)
     for part in (0, 1):
-        _agree(_pairs(nets[part].params), peer.pairs(part), atol=1e-4)
+        _agree(_pairs(nets[part].net.params), peer.pairs(part), atol=1e-4)
 
 
 @peers
