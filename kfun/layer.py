@@ -136,7 +136,7 @@ class Layer(Definition):
         """Within an abstract run: the declared weights and the outputs."""
         declared = self.weights(*spec_tree(inputs))
         params, state = blank(declared, self.policy)
-        return declared, self.apply(params, state, *inputs, **call_args)[0]
+        return declared, self.apply(params, state, *inputs, key=random.key(0), **call_args)[0]
 
     def output_spec(self, *inputs: Any, **call_args: Any) -> Any:
         """The specs of the outputs for inputs of these specs or like these arrays, weights of any values."""

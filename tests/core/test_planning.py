@@ -148,3 +148,20 @@ def test_a_seed_of_the_initializer_is_its_key():
     made = initializers.RandomNormal(seed=5)
     params, _ = kfun.Sequential([layers.Dense(3, kernel_initializer=made)]).init(KEY, Spec((None, 2)))
     np.testing.assert_array_equal(params["dense"]["kernel"], made(random.key(99), (2, 3)))
+
+
+class Noised(kfun.Layer):
+    """Draws whether it trains or not."""
+
+    def apply(self, params, state, x, *, key=None, training=False):
+        return ops.add(x, random.normal(key, ops.shape(x))), state
+
+
+@pytest.mark.parametrize("wrap", [lambda layer: layer, kfun.Residual, lambda layer: kfun.Stack(layer, 2)])
+def test_layers_that_always_draw_are_planned(wrap):
+    net = kfun.Sequential([layers.Dense(3), wrap(Noised()), layers.Dense(2)])
+    params, state = net.init(random.key(0), Spec((None, 4)))
+    assert params["dense_1"]["kernel"].shape == (3, 2)
+    assert net.output_spec(Spec((None, 4))) == Spec((None, 2))
+    first, second = (net.apply(params, state, ops.ones((5, 4)), key=random.key(n))[0] for n in (1, 2))
+    assert not np.allclose(first, second)
