@@ -19,7 +19,7 @@ from kfun.spec import Spec
 from kfun.testing_ops import installed_backends
 
 
-def check_layer(
+def sweep_layer(
     layer: Layer,
     *inputs: np.ndarray,
     call_args: dict[str, Any] | None = None,
@@ -30,7 +30,9 @@ def check_layer(
     rtol: float = 1e-5,
     atol: float = 1e-5,
 ) -> None:
-    """Checks what every layer promises, on small inputs.
+    """Checks the layers of the library on small inputs, hundreds of them in a minute: it compiles next to nothing.
+
+    A layer of your own is held to more by `kfun.testing.check_layer`, whose messages say how to mend it.
 
     - The definition hashes, compares, prints and pickles by value, and comes back from JSON.
     - `init` gives the same for the same key: nested dicts of arrays, params floating.
@@ -57,7 +59,7 @@ def check_layer(
 
     Example:
         >>> from kfun import layers
-        >>> check_layer(layers.Dense(3, "tanh"), np.ones((2, 4), "float32"), backends=())
+        >>> sweep_layer(layers.Dense(3, "tanh"), np.ones((2, 4), "float32"), backends=())
     """
     check = _Check(layer, inputs, call_args or {}, rtol, atol)
     check.definition(json_round_trip)
@@ -85,7 +87,16 @@ def check_layer_backends(
 ) -> None:
     """Checks that a layer gives on other backends the outputs and the new state that JAX gives.
 
-    Args, raises: as in `check_layer`.
+    Args:
+        layer: the layer.
+        inputs: NumPy arrays with the batch axis first.
+        call_args: further arguments of `apply`; NumPy arrays, also in lists and tuples, become arrays.
+        training: the modes in which `apply` is run.
+        backends: names of the backends to compare with JAX; by default all that compute eagerly.
+        rtol, atol: tolerances of comparisons.
+
+    Raises:
+        AssertionError: naming the layer, the backend and what differs.
     """
     if backends is None:
         backends = [b for b in installed_backends() if "evaluate" not in kind_named(b).transforms]

@@ -10,12 +10,20 @@ from typing import Any
 
 from kfun import dtypes, initializers, ops, random
 from kfun.layer import Layer, known_size
-from kfun.layers.checks import check_rate, label, need_key
+from kfun.layers.checks import check_axes, check_rate, label, need_key
 from kfun.weights import Weight
 
 
 class _Attention(Layer):
     uses_mask = True
+
+    def _check_inputs(self, inputs):
+        if len(inputs) not in (2, 3):
+            raise ValueError(
+                f"{label(self)}: expected the inputs (query, value) or (query, value, key); received {len(inputs)}"
+            )
+        for x in inputs:
+            check_axes(self, x.shape, 2, "[..., T, C]")
 
     def apply(
         self,
@@ -38,10 +46,7 @@ class _Attention(Layer):
             return_attention_scores: whether to give `(outputs, scores [B, T, S])`.
             use_causal_mask: whether a position sees only those up to its own.
         """
-        if len(inputs) not in (2, 3):
-            raise ValueError(
-                f"{label(self)}: expected the inputs (query, value) or (query, value, key); received {len(inputs)}"
-            )
+        self._check_inputs(inputs)
         params, inputs = self.to_compute(params, inputs)
         query, value = inputs[:2]
         query_mask, value_mask = (None, None) if mask is None else mask[:2]
@@ -89,6 +94,7 @@ class Attention(_Attention):
             raise ValueError(f"{label(self)}: score_mode: expected 'dot' or 'concat'; received {self.score_mode!r}")
 
     def weights(self, *inputs):
+        self._check_inputs(inputs)
         names = ["scale"] * self.use_scale + ["concat_score_weight"] * (self.score_mode == "concat")
         return {name: Weight((), initializers.Ones()) for name in names}
 
@@ -117,6 +123,7 @@ class AdditiveAttention(_Attention):
         check_rate(self, "dropout", self.dropout, below_one=True)
 
     def weights(self, *inputs):
+        self._check_inputs(inputs)
         if not self.use_scale:
             return {}
         return {"scale": Weight((known_size(self, inputs[0], -1),), initializers.GlorotUniform())}

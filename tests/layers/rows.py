@@ -52,7 +52,7 @@ class Case:
         inputs: a shape (normal floats) or `(shape, n)` (integers below n) for each input.
         call: further arguments of `apply` and of Keras's call; `"bool"` tuples become masks.
         random: whether the layer draws in training, so that Keras's gets a seed.
-        known_batch, json: as in `kfun.testing_layers.check_layer`.
+        known_batch, json: as in `kfun.testing_layers.sweep_layer`.
     """
 
     of: Of
@@ -118,7 +118,7 @@ class Row:
 
     Attributes:
         name: as in `kfun.layers`.
-        cases: the first is swept by `check_layer` by default; all are compared with Keras.
+        cases: the first is swept by `sweep_layer` by default; all are compared with Keras.
         options: `{field: values}`, whose product is compared with Keras in the slow sweep.
         oracle: how Keras's layer is called: `"inputs"` (one argument each), `"list"` (a list of
             inputs), `"states"` (an input and a list of states), or None: no such layer in Keras.

@@ -11,7 +11,7 @@ import kfun
 from kfun import Policy, Spec, layers, ops
 from kfun.errors import UnknownSizeError
 from kfun.surgery import map_layers
-from kfun.testing_layers import check_layer
+from kfun.testing_layers import sweep_layer
 
 _T = 7
 _X = np.random.default_rng(3).normal(size=(2, _T, 6)).astype("float32")
@@ -260,7 +260,7 @@ def test_rotary_embeddings_are_those_of_the_paper(layer, wavelength):
 @pytest.mark.parametrize("name", ["multi-head, rotary", "grouped"])
 def test_the_invariants_of_layers_hold_on_every_backend(name):
     x = _X[:, :3]
-    check_layer(LAYERS[name].replace(cache_size=5), x, x, call_args=_CAUSAL, training=(False,), known_batch=True)
+    sweep_layer(LAYERS[name].replace(cache_size=5), x, x, call_args=_CAUSAL, training=(False,), known_batch=True)
 
 
 @pytest.mark.parametrize("backend", ["torch", "tensorflow", "numpy"])

@@ -6,7 +6,7 @@ import pytest
 
 from kfun import layers
 from kfun.layer import Layer
-from kfun.testing_layers import check_layer
+from kfun.testing_layers import sweep_layer
 from tests.layers.catalogue import ROWS
 
 BASES = {"Cell"}  # abstract: what users derive their own from
@@ -21,7 +21,7 @@ def test_every_layer_has_a_row():
 
 def check(case, **options):
     inputs, call_args = case.drawn()
-    check_layer(
+    sweep_layer(
         case.of.kfun(), *inputs, call_args=call_args, known_batch=case.known_batch, json_round_trip=case.json, **options
     )
 

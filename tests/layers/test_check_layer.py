@@ -1,160 +1,293 @@
-"""`check_layer` fails on layers that break what it checks, and says which layer and what."""
+"""`kfun.testing.check_layer` passes right layers, and fails on wrong ones with what to mend."""
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kfun import initializers, ops, random
+import kfun
+from kfun import Spec, initializers, layers, ops, random
 from kfun.layer import Layer
-from kfun.layers import Dense
-from kfun.testing_layers import check_layer
+from kfun.testing import check_layer
 from kfun.weights import Weight
 
-X = np.linspace(-1.0, 1.0, 12, dtype="float32").reshape(4, 3)
+S = Spec((None, 3))
 CALLS = itertools.count()
-ZEROS = initializers.Zeros()
+KEPT: list = []
+ONES, ZEROS = initializers.Ones(), initializers.Zeros()
 
 
-class Counting(Layer):
-    """Keeps a count in its state, rightly."""
+class Scale(Layer):
+    """Right: one weight."""
 
     def weights(self, x):
-        return {"count": Weight((), ZEROS, "int32", trainable=False)}
+        return {"scale": Weight((x.shape[-1],), ONES)}
+
+    def forward(self, params, x):
+        return ops.multiply(x, params["scale"])
+
+
+class Noisy(Layer):
+    """Right: draws in training from its key, and counts its steps."""
+
+    def weights(self, x):
+        return {"steps": Weight((), ZEROS, "int32", trainable=False)}
 
     def apply(self, params, state, x, *, key=None, training=False):
-        return x, {"count": ops.add(state["count"], 1)}
+        _, (x,) = self.to_compute(params, (x,))
+        if training:
+            x = ops.add(x, random.normal(key, ops.shape(x), x.dtype))
+        return self.to_output(x), {"steps": ops.add(state["steps"], 1)}
 
 
-class WidensState(Counting):
-    """Its state turns from int to float."""
-
+class WidensState(Noisy):
     def apply(self, params, state, x, *, key=None, training=False):
-        return x, {"count": ops.add(state["count"], 1.0)}
+        return x, {"steps": ops.add(state["steps"], 1.0)}
 
 
-class LosesState(Counting):
-    """Its state loses an entry."""
-
+class LosesState(Noisy):
     def apply(self, params, state, x, *, key=None, training=False):
         return x, {}
 
 
-class ChangesState(Counting):
-    """Writes into the state that it was given."""
-
+class ForgetsState(Noisy):
     def apply(self, params, state, x, *, key=None, training=False):
-        state["count"] = ops.add(state["count"], 1)
+        return x
+
+
+class WritesIntoState(Noisy):
+    def apply(self, params, state, x, *, key=None, training=False):
+        state["steps"] = ops.add(state["steps"], 1)
         return x, dict(state)
 
 
-class Impure(Layer):
-    """Its output depends on how often it was called."""
-
+class Counts(Layer):
     def forward(self, params, x):
         return ops.add(x, float(next(CALLS)))
 
 
-class IntegerParams(Layer):
-    """Trains an integer."""
+class BranchesOnValues(Layer):
+    def forward(self, params, x):
+        return x if float(ops.sum(x)) > 0 else ops.negative(x)
 
+
+class ReadsTheBatch(Layer):
+    def forward(self, params, x):
+        return ops.convert_to_tensor(np.cumsum(np.asarray(x), 0)) if not isinstance(x, jax.core.Tracer) else x
+
+
+class LooksAtTheBatch(Layer):
+    """Gives under vmap what it does not give alone."""
+
+    def forward(self, params, x):
+        return ops.add(x, float("Batch" in type(x).__name__))
+
+
+class WrongSpec(Scale):
+    def output_spec(self, *specs):
+        return Spec((*specs[0].shape[:-1], 7))
+
+
+class FixedBatch(Scale):
+    def output_spec(self, *specs):
+        return Spec((3, 3))
+
+
+class LosesTheOpenBatch(Scale):
+    def output_spec(self, *specs):
+        return Spec((specs[0].shape[0] or 3, *specs[0].shape[1:]))
+
+
+class KeyOfItsOwn(Layer):
+    def apply(self, params, state, x, *, key=None, training=False):
+        return (random.dropout(random.key(0), x, 0.5) if training else x), state
+
+
+class AlwaysDraws(Layer):
+    def apply(self, params, state, x, *, key=None, training=False):
+        return random.dropout(random.key(0) if key is None else key, x, 0.5), state
+
+
+class DrawsInInferenceAlike(Layer):
+    def apply(self, params, state, x, *, key=None, training=False):
+        return random.dropout(random.key(0), x, 0.5), state
+
+
+class NeedsAKeyAlways(Layer):
+    def apply(self, params, state, x, *, key=None, training=False):
+        noise = random.normal(ops.add(key, np.uint32(0)), ops.shape(x))
+        return (ops.add(x, noise) if training else x), state
+
+
+class InfiniteGradient(Scale):
+    def forward(self, params, x):
+        return ops.sqrt(ops.multiply(ops.abs(ops.multiply(x, params["scale"])), 0.0))
+
+
+class UnusedWeight(Scale):
+    def weights(self, x):
+        return super().weights(x) | {"other": Weight((2,), ONES)}
+
+
+class StopsTheGradient(Scale):
+    def forward(self, params, x):
+        return ops.multiply(x, ops.stop_gradient(params["scale"]))
+
+
+class IntegerParams(Layer):
     def weights(self, x):
         return {"offset": Weight((), ZEROS, "int32")}
 
+
+class DrawsAnew(Layer):
+    def init(self, key, *specs):
+        return {"scale": ops.full((), float(next(CALLS)))}, {}
+
+
+class NoPair(Layer):
+    def init(self, key, *specs):
+        return {}
+
+
+class NumpyParams(Layer):
+    def init(self, key, *specs):
+        return {"scale": np.ones(3, "float32")}, {}
+
+
+class Leaks(Scale):
     def forward(self, params, x):
-        return ops.add(x, params["offset"])
+        KEPT.append(ops.add(x, 1.0))
+        return super().forward(params, x)
 
 
-class InfiniteGradient(Layer):
-    """The slope of the root at 0 is infinite."""
+class StaysWide(Scale):
+    def apply(self, params, state, x, *, key=None, training=False):
+        return ops.multiply(x, params["scale"]), state
+
+
+class NarrowsState(Layer):
+    def weights(self, x):
+        return {"mean": Weight((3,), ZEROS, trainable=False)}
+
+    def apply(self, params, state, x, *, key=None, training=False):
+        _, (x,) = self.to_compute(params, (x,))
+        return self.to_output(x), {"mean": ops.mean(x, 0)}
+
+
+def unregistered(x):
+    """A function without a registered name."""
+    return x
+
+
+class HoldsALambda(Layer):
+    function: object = None
 
     def forward(self, params, x):
-        return ops.sqrt(ops.multiply(x, 0.0))
+        return x
 
 
 class ForgetsUnderPickle(Layer):
-    """A copy has another field."""
-
     size: int = 1
 
     def __setstate__(self, state):
         super().__setstate__({**state, "size": state["size"] + 1})
 
 
-class ComparesByName(Layer):
-    """Is equal to what is not the same."""
-
+class ComparesByNothing(Layer):
     def __eq__(self, other):
         return True
 
     __hash__ = Layer.__hash__
 
 
-class DrawsAnew(Layer):
-    """Initializes differently each time."""
-
-    def weights(self, x):
-        return {"scale": Weight((), initializers.Constant(float(next(CALLS))))}
-
-    def forward(self, params, x):
-        return ops.multiply(x, params["scale"])
-
-
-class WrongSpec(Layer):
-    """Announces another width than it gives."""
-
-    def output_spec(self, *specs):
-        return dataclasses.replace(specs[0], shape=(*specs[0].shape[:-1], 7))
-
-    def forward(self, params, x):
-        return x
+class HashesById(Layer):
+    def __hash__(self):
+        return id(self)
 
 
 WRONG = [
-    (WidensState(), "state after apply"),
-    (LosesState(), "state after apply"),
-    (ChangesState(), "apply"),
-    (Impure(), "apply"),
-    (IntegerParams(), "params must be floating"),
-    (InfiniteGradient(), "gradient"),
-    (ForgetsUnderPickle(), "pickle"),
-    (ComparesByName(), "equality"),
-    (DrawsAnew(), "init for the same key"),
-    (WrongSpec(), "output_spec"),
-]
+    (WidensState(), "the state in inference: expected", "cast to the type"),
+    (LosesState(), "the state in inference: expected", "every entry of the state"),
+    (ForgetsState(), r"expected \(outputs, state\)", "return outputs, state"),
+    (WritesIntoState(), "arguments after apply in inference|steps", "make a new dict"),
+    (Counts(), "outputs for the same key in inference", "no counters"),
+    (BranchesOnValues(), "compiled apply in inference: raised", "where, cond"),
+    (ReadsTheBatch(), "compiled apply in inference: expected the same numbers", "without NumPy on arrays"),
+    (LooksAtTheBatch(), "apply under vmap in inference", "ops that know axes"),
+    (WrongSpec(), "output_spec for a batch of 1", "leave it to Layer"),
+    (FixedBatch(), "output_spec for a batch of 1", "leave it to Layer"),
+    (LosesTheOpenBatch(), "output_spec of an unknown batch", "leave it to Layer"),
+    (KeyOfItsOwn(), "training: random numbers are drawn, and they are the same", "the key that apply is given"),
+    (AlwaysDraws(), "outputs in inference for another key", "only where `training` is True"),
+    (DrawsInInferenceAlike(), "inference: random numbers are drawn", "only where `training` is True"),
+    (NeedsAKeyAlways(), "inference: raised", "need no key"),
+    (InfiniteGradient(), "the gradient in inference: expected finite numbers at 'scale'", "inside of ops.where"),
+    (UnusedWeight(), r"the gradient: expected one for all params; \['other'\]", "use them in apply"),
+    (StopsTheGradient(), r"the gradient: expected one for all params; \['scale'\]", "without stop_gradient"),
+    (IntegerParams(), "init: expected params to be floating; received int32 at 'offset'", "trainable=False"),
+    (DrawsAnew(), "init with the same key", "from the key"),
+    (NoPair(), "init: expected a pair of dicts", "declare weights by `weights`"),
+    (NumpyParams(), "init: expected arrays; received ndarray", "declare weights by `weights`"),
+    (Leaks(), "tracers in inference: raised", "what apply returns"),
+    (StaysWide(), "bfloat16: outputs: expected bfloat16; received float32", "to_compute"),
+    (NarrowsState(), "bfloat16: the state: expected", "cast new state"),
+    (HoldsALambda(lambda x: x), "pickling: raised", "annotated fields"),
+    (HoldsALambda(unregistered), "JSON: raised", "register_function"),
+    (ForgetsUnderPickle(), "pickling: expected an equal copy", "annotated fields"),
+    (ComparesByNothing(), "equality: a layer of another name is equal", "leave __eq__"),
+    (HashesById(), "pickling: expected (the copy to have the same hash|an equal copy)", "__hash__|fields"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("layer", "prop"), WRONG, ids=[type(layer).__name__ for layer, _ in WRONG])
-def test_fails_on_a_wrong_layer(layer, prop):
-    with pytest.raises(AssertionError, match=prop) as caught:
-        check_layer(layer, X, backends=())
-    assert type(layer).__name__ in str(caught.value)
+@pytest.mark.parametrize(
+    ("layer", "found", "mend"), WRONG, ids=[f"{type(w[0]).__name__}{i}" for i, w in enumerate(WRONG)]
+)
+def test_fails_on_a_wrong_layer(layer, found, mend):
+    KEPT.clear()
+    with pytest.raises(AssertionError, match=f"(?s)({found}).*Mend: .*({mend})") as caught:
+        check_layer(layer, S)
+    KEPT.clear()
+    assert str(caught.value).startswith(repr(layer))
 
 
-def test_passes_on_right_layers():
-    check_layer(Counting(), X, backends=())
-    check_layer(Dense(2, "tanh"), X, backends=("numpy",))
+class Net(kfun.Block):
+    """Right: layers in a block."""
+
+    inner: Layer
+    drop: Layer
+
+    def forward(self, f, x):
+        return f.drop(f.inner(x))
 
 
-def off_on_numpy(x):
-    """Another number on NumPy than elsewhere."""
-    return ops.add(ops.tanh(x), 1.0 if isinstance(x, np.ndarray) else 0.0)
+RIGHT = [
+    (Scale(), (S,)), (Noisy(), (S,)), (layers.Dense(2, "tanh"), (jnp.ones((2, 5)),)),
+    (Net(layers.Dense(2), layers.Dropout(0.5)), (S,)), (layers.BatchNormalization(), (S,)),
+    (layers.Embedding(3, 2), (Spec((None, 4), "int32"),)), (layers.Add(), (S, S)),
+]  # fmt: skip
 
 
-def test_a_backend_that_disagrees_is_named():
-    with pytest.raises(AssertionError, match="numpy"):
-        check_layer(Dense(2, off_on_numpy), X, backends=("numpy",), json_round_trip=False)
+@pytest.mark.parametrize(("layer", "inputs"), RIGHT, ids=[type(r[0]).__name__ for r in RIGHT])
+def test_passes_on_a_right_layer(layer, inputs):
+    check_layer(layer, *inputs)
 
 
-class Noisy(Layer):
-    """Draws in training, rightly."""
+def test_what_can_be_left_out():
+    check_layer(UnusedWeight(), S, without_gradient="other")
+    check_layer(StaysWide(), S, low_precision=False)
+    check_layer(WrongSpec(), S, batched=False)
+    check_layer(KeyOfItsOwn(), S, training=(False,), low_precision=False)
+    check_layer(HoldsALambda(unregistered), S, as_json=False, training=())
+    check_layer(layers.Softmax(), S, call_args={"mask": jnp.asarray([True, False, True])})
+    with pytest.raises(TypeError, match="expected a layer and its inputs"):
+        check_layer(layers.Dense, S)
 
-    def apply(self, params, state, x, *, key=None, training=False):
-        return (ops.add(x, random.normal(key, ops.shape(x))) if training else x), state
 
-
-def test_draws_in_training_are_checked_with_a_key():
-    check_layer(Noisy(), X, backends=("numpy",))
+def test_it_is_found_where_it_is_looked_for():
+    assert kfun.testing.check_layer is check_layer
+    with pytest.raises(AttributeError, match="did you mean 'check_layer'"):
+        kfun.testing.check_layr  # noqa: B018

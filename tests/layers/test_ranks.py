@@ -12,9 +12,8 @@ from kfun.testing_layers import _arrays
 from tests.layers.catalogue import ROWS
 
 RANKS = range(6)
-# What scores positions has no weights for it, so that it misses axes only once it has something to score; and the
-# weights of many heads fit any number of axes before the features, while the inputs here lose theirs alike.
-OPEN = {("Attention", 0), ("Attention", 1), ("AdditiveAttention", 1)} | {("MultiHeadAttention", n) for n in RANKS}
+# The weights of many heads fit any number of axes before the features, while the inputs here lose theirs alike.
+OPEN = {("MultiHeadAttention", n) for n in RANKS}
 
 
 def _of_rank(x, ndim):
