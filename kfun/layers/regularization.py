@@ -20,8 +20,10 @@ _SELU_FLOOR = -1.6732632423543772 * 1.0507009873554805
 
 
 def counted(key: Any, n: int) -> Any:
-    """The key `n` counts after `key`."""
-    return ops.add(key, np.array([0, n], np.uint32)) if n else key
+    """The key `n` counts after `key`; a key of `jax.random.key`, a scalar that has no counter to see, folds `n` in."""
+    if not n:
+        return key
+    return ops.add(key, np.array([0, n], np.uint32)) if len(key.shape) else random.fold_in(key, n)
 
 
 class _Noise(Layer):

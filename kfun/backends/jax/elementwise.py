@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from kfun.backends.jax.arrays import of_floats
+from kfun.backends.jax.explicit import where
 
 
 def _round(x, decimals=0):
@@ -20,10 +21,11 @@ def _round(x, decimals=0):
 _UNARY = """negative sign exp expm1 log log1p sqrt sin cos tanh floor ceil isnan isinf isfinite logical_not square
     reciprocal abs fabs trunc signbit isposinf isneginf"""
 _BINARY = """add subtract multiply divide floor_divide mod fmod power maximum minimum fmax fmin arctan2 equal not_equal
-    less less_equal greater greater_equal logical_and logical_or logical_xor logaddexp where"""
+    less less_equal greater greater_equal logical_and logical_or logical_xor logaddexp"""
 
 RULES = {
     **{name: getattr(jnp, name) for name in f"{_UNARY} {_BINARY}".split()},
+    "where": where,
     "rsqrt": of_floats(lax.rsqrt),
     "erf": of_floats(lax.erf),
     "erfinv": of_floats(lax.erf_inv),

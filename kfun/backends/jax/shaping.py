@@ -9,6 +9,7 @@ from jax import lax
 
 from kfun.backends.common.axes import settled
 from kfun.backends.jax.arrays import refuse_lost_bits
+from kfun.backends.jax.explicit import take
 
 
 def split(x, indices_or_sections, axis=0):
@@ -73,7 +74,7 @@ RULES = {
     "stack": lambda x, axis=0: jnp.stack(x, axis),
     "split": split,
     "getitem": getitem,
-    "take": lambda x, indices, axis=None: jnp.take(x, indices, axis),
+    "take": take,
     "take_along_axis": take_along_axis,
     "pad": pad,
     "tile": lambda x, repeats: jnp.tile(x, repeats),
