@@ -132,7 +132,7 @@ class ModelStep(Step):
 
         `method(state, data)` is Keras's form on JAX; `method(data)` reads and assigns variables.
         """
-        method, batch = getattr(self.model, self.method), data.as_packed(batch)
+        method = getattr(self.model, self.method)
         if takes_state(method):
             result, values = method(self.values_of(train_state), batch)
             return result, self._after(train_state, values)

@@ -26,12 +26,6 @@ def unpack(batch: Any) -> tuple[Any, Any, Any]:
     return (*batch, None, None)[:3]
 
 
-def as_packed(batch: tuple) -> Any:
-    """A batch as a step of the user's own is given it: an x that is alone is itself, unless it is a list of inputs."""
-    alone = len(batch) == 1 and not isinstance(batch[0], (list, tuple))
-    return batch[0] if alone else batch
-
-
 def trimmed(parts: tuple) -> tuple:
     """A batch tuple without the Nones at its end."""
     while len(parts) > 1 and parts[-1] is None:
