@@ -201,9 +201,6 @@ from compat.losses._get import (
 from compat.losses._get import (
     serialize as serialize,
 )
-from compat.losses._get import (
-    takes_class_numbers as takes_class_numbers,
-)
 from kfun.errors import unknown_names_of as _unknown_names_of
 
 __getattr__ = _unknown_names_of(globals())

@@ -62,17 +62,6 @@ def as_loss(identifier: Any) -> Any:
     return found if found is None or isinstance(found, (Loss, _kfun.Loss)) else LossFunctionWrapper(found)
 
 
-def takes_class_numbers(identifier: Any) -> bool | None:
-    """Whether the targets of a loss are class numbers; None of a loss or function of the user's own."""
-    loss = as_loss(identifier)
-    if loss is None or isinstance(loss, _ByShape):
-        return None
-    definition = loss if isinstance(loss, _kfun.Loss) else loss._definition()
-    function = getattr(definition, "fn", None)
-    ours = [cls for known, cls in _names.FUNCTIONS.values() if known is function or cls is type(definition)]
-    return ours[0].integer_labels if ours else None
-
-
 class _ByShape(Loss):
     """Cross-entropy of the kind that the shapes of targets and predictions tell."""
 

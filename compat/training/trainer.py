@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from compat import losses
 from compat.engine.call_context import call_plan
 from compat.engine.tracebacks import filtered
 from compat.training import data, padding
@@ -63,7 +62,7 @@ class Trainer(Compiled):
             validation_split: the share of rows, taken from the end, to validate on.
             validation_data: `(x, y)`, `(x, y, sample_weight)` or an iterable of batches.
             shuffle: whether to take the rows in another order each epoch.
-            class_weight: `{class: weight}` of the loss, for targets that are class numbers or one-hot vectors.
+            class_weight: `{class: weight}` of the loss.
             sample_weight: a weight per row of the loss.
             initial_epoch: the epoch to begin with.
             steps_per_epoch: batches of an epoch; all by default.
@@ -80,8 +79,7 @@ class Trainer(Compiled):
         self._need_compile("fit")
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = data.split(x, y, sample_weight, validation_split)
-        weights = data.class_weight_of(class_weight, self._class_numbers())
-        feed = data.make_feed(x, y, sample_weight, batch_size, shuffle, weights, steps_per_epoch, "fit")
+        feed = data.make_feed(x, y, sample_weight, batch_size, shuffle, class_weight, steps_per_epoch, "fit")
         held = None
         if validation_data is not None:
             held = data.validation_feed(validation_data, validation_batch_size or batch_size, validation_steps)
@@ -155,11 +153,6 @@ class Trainer(Compiled):
         calls.on_predict_end()
         return outputs
 
-    def _class_numbers(self) -> bool | None:
-        """Whether targets are class numbers, if the one loss of the model tells."""
-        structured = isinstance(self.loss, (dict, list, tuple))
-        return None if structured else losses.takes_class_numbers(self.loss)
-
     # ---- one batch ----
 
     @filtered
@@ -173,8 +166,7 @@ class Trainer(Compiled):
     ) -> Any:
         """One step on one batch; the metrics are of this batch alone, as in Keras on JAX."""
         self._need_compile("train_on_batch")
-        weights = data.class_weight_of(class_weight, self._class_numbers())
-        feed = data.one_batch(x, y, sample_weight, weights)
+        feed = data.one_batch(x, y, sample_weight, class_weight)
         prepare(self, feed, "fit")
         logs = batch_alone(self._step("train"), feed)
         return logs if return_dict else self._listed(logs)

@@ -160,12 +160,8 @@ def masked_weight(sample_weight: Any, mask: Any, dtype: str, *, average: bool) -
         weight = ops.multiply(weight, divide_no_nan(1.0, ops.mean(weight)))
     if sample_weight is None:
         return weight
-    given = ops.cast(sample_weight, dtype)
-    if len(sizes(given)) > len(sizes(weight)):  # a mask of rows, weights of what is in them
-        given, weight = _aligned(given, weight, "mask")
-    else:
-        weight, given = _aligned(weight, given, "sample_weight")
-    return ops.multiply(weight, given)
+    weight, sample_weight = _aligned(weight, ops.cast(sample_weight, dtype), "sample_weight")
+    return ops.multiply(weight, sample_weight)
 
 
 def _aligned(values: Any, weight: Any, name: str) -> tuple[Any, Any]:

@@ -275,14 +275,3 @@ def test_other_backends_agree(row, backend):
 def by_jax(row):
     y_true, y_pred = row.data()
     return jax.jit(jax.value_and_grad(lambda y: both(row)[0](y_true, y)))(y_pred)
-
-
-@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
-def test_weights_of_positions_meet_a_mask_of_rows(reduction):
-    draw = np.random.default_rng(0)
-    y, z = draw.normal(size=(2, 2, 4, 3)).astype("float32")
-    weight, mask = draw.uniform(size=(2, 4)).astype("float32"), np.array([True, False])
-    found = losses.MeanSquaredError(reduction=reduction)(y, z, weight, mask)
-    values = np.mean((y[0] - z[0]) ** 2, -1) * weight[0]  # of the one row that counts
-    count = {"sum_over_batch_size": 4, "sum": 1, "mean_with_sample_weight": weight[0].sum()}[reduction]
-    np.testing.assert_allclose(found, values.sum() / count, rtol=1e-5)

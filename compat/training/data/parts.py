@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -33,48 +32,15 @@ def trimmed(parts: tuple) -> tuple:
     return parts
 
 
-class ClassWeight(NamedTuple):
-    """The argument `class_weight`, and what the loss tells of the targets that it weighs."""
-
-    weights: dict[int, float]
-    numbers: bool | None  # whether targets are class numbers; None if the loss does not tell
-
-
-def class_weight_of(class_weight: Any, numbers: bool | None) -> ClassWeight | None:
-    """The checked argument; None if there is none.
-
-    Raises:
-        ValueError: if it is no dict of numbers by class number; names the key.
-    """
-    if class_weight is None:
-        return None
-    if not isinstance(class_weight, Mapping):
-        kind = type(class_weight).__name__
-        raise ValueError(f"class_weight: expected a dict {{class number: weight}}; received a {kind}")
-    weights = {}
-    for label, value in class_weight.items():
-        if not _is_number(label) or int(label) != label:
-            raise ValueError(f"class_weight: expected class numbers (0, 1, ...) as keys; received the key {label!r}")
-        if not _is_number(value):
-            raise ValueError(f"class_weight: expected a number for class {label}; received {value!r}")
-        weights[int(label)] = float(value)
-    return ClassWeight(weights, numbers)
-
-
-def _is_number(x: Any) -> bool:
-    return isinstance(x, (int, float, np.number)) and not isinstance(x, (bool, np.bool_)) and np.isfinite(x)
-
-
-def with_class_weight(parts: tuple, class_weight: ClassWeight | None) -> tuple:
-    """The batch parts with the weight of each target's class as its sample weight.
+def with_class_weight(parts: tuple, class_weight: dict | None) -> tuple:
+    """The batch parts with the weight of each row's class as its sample weight.
 
     Args:
-        parts: `(x, y, sample_weight)`; y holds class numbers, `[B]` or `[B, 1]` or one for each of several places
-            in a row, `[B, ...]`, or one-hot vectors along its last axis.
-        class_weight: classes that it does not name weigh 1.
+        parts: `(x, y, sample_weight)`; y holds class numbers `[B]` or `[B, 1]`, or one-hot rows.
+        class_weight: `{class: weight}`; classes that it does not name weigh 1.
 
     Raises:
-        ValueError: if there are sample weights already, y is not one array, or has several classes in a place.
+        ValueError: if there are sample weights already, or y is not one array.
     """
     x, y, weight = parts
     if class_weight is None:
@@ -83,27 +49,14 @@ def with_class_weight(parts: tuple, class_weight: ClassWeight | None) -> tuple:
         raise ValueError("class_weight and sample_weight exclude each other; multiply them into sample_weight")
     if y is None or isinstance(y, (dict, list, tuple)):
         raise ValueError("class_weight needs one target array `y`; for several outputs pass sample_weight")
-    labels = _class_numbers(np.asarray(y), class_weight.numbers)
+    labels = np.asarray(y)
+    if labels.ndim > 1:
+        labels = labels.argmax(-1) if labels.shape[-1] != 1 else labels[..., 0]
+    labels = np.round(labels).astype("int64")
     weights = np.ones(labels.shape, np.float32)
-    for label, value in class_weight.weights.items():
-        weights[labels == label] = value
+    for label, value in class_weight.items():
+        weights[labels == int(label)] = value
     return x, y, weights
-
-
-def _class_numbers(y: np.ndarray, numbers: bool | None) -> np.ndarray:
-    """The class of each target, without an axis of size 1 or of one-hot vectors."""
-    if y.ndim > 1 and y.shape[-1] == 1:
-        y = y[..., 0]
-    elif y.ndim > 1 and not numbers:
-        one_hot = (y >= 0).all() and np.allclose(y.sum(-1, dtype="float64"), 1, atol=1e-3)
-        if one_hot:
-            return y.argmax(-1)
-        if numbers is False or (y != np.round(y)).any() or y.max(initial=0) <= 1:
-            raise ValueError(
-                f"class_weight needs one class for each target; y of shape {y.shape} has vectors that are not one-hot. "
-                "For targets of several labels pass sample_weight"
-            )
-    return np.round(y).astype("int64")
 
 
 def converted(parts: tuple) -> tuple:
