@@ -185,12 +185,12 @@ class Trainer(Compiled):
         """The outputs for one batch, as NumPy arrays."""
         step = self._step("predict")
         if type(x) is np.ndarray and x.ndim:
-            outputs = step.direct(x, len(x))
+            outputs = step.direct(x, len(x), alone=False)
             if outputs is not None:
                 return outputs
         feed = data.one_batch(x, None, None, None)
         prepare(self, feed, "predict")
-        return step.batch(data.unpack(feed.batch())[0])
+        return step.batch(data.unpack(feed.batch())[:1])
 
     # ---- steps ----
 
@@ -210,7 +210,7 @@ class Trainer(Compiled):
 
         Args:
             state: `(trainable, non_trainable, optimizer, metrics)`: lists of variables' values.
-            batch: `(x, y, sample_weight)`.
+            batch: `x`, `(x, y)` or `(x, y, sample_weight)`; `(x,)` if x is a list, or came in a tuple.
 
         Returns:
             `(logs, state)`.

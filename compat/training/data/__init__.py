@@ -8,5 +8,6 @@ from compat.training.data.feed import one_batch as one_batch
 from compat.training.data.feed import specs_of as specs_of
 from compat.training.data.feed import split as split
 from compat.training.data.feed import validation_feed as validation_feed
+from compat.training.data.parts import pack as pack
 from compat.training.data.parts import unpack as unpack
 from compat.training.data.parts import with_class_weight as with_class_weight

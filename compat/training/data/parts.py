@@ -25,11 +25,16 @@ def unpack(batch: Any) -> tuple[Any, Any, Any]:
     return (*batch, None, None)[:3]
 
 
-def trimmed(parts: tuple) -> tuple:
-    """A batch tuple without the Nones at its end."""
-    while len(parts) > 1 and parts[-1] is None:
-        parts = parts[:-1]
-    return parts
+def pack(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """A batch in the form that steps are given: `x` alone if it is one array or a dict, else a tuple of what is given.
+
+    A list or tuple of inputs is wrapped, since its items would be taken for `x`, `y` and `sample_weight`.
+    """
+    if sample_weight is not None:
+        return x, y, sample_weight
+    if y is not None:
+        return x, y
+    return (x,) if isinstance(x, (list, tuple)) else x
 
 
 def with_class_weight(parts: tuple, class_weight: dict | None) -> tuple:
