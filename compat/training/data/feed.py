@@ -11,6 +11,7 @@ import numpy as np
 
 from compat.state.policy import floatx
 from compat.training.data.arrays import as_arrays
+from compat.training.data.class_weight import ClassWeight
 from compat.training.data.parts import converted, pack, unpack, with_class_weight
 from compat.training.data.sources import Source, source_of
 from compat.training.data.sources.py_dataset import is_py_dataset
@@ -109,7 +110,7 @@ def make_feed(
     sample_weight: Any,
     batch_size: int | None,
     shuffle: Any,
-    class_weight: dict | None,
+    class_weight: ClassWeight | None,
     steps: int | None,
     method: str,
 ) -> Feed:
@@ -169,7 +170,7 @@ def is_iterable_of_batches(x: Any) -> bool:
     return hasattr(x, "__iter__") or hasattr(x, "__next__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 
 
-def stream_feed(source: Source, class_weight: dict | None, steps: int | None, method: str) -> Feed:
+def stream_feed(source: Source, class_weight: ClassWeight | None, steps: int | None, method: str) -> Feed:
     """A feed of a source of batches.
 
     Raises:
@@ -193,7 +194,7 @@ def stream_feed(source: Source, class_weight: dict | None, steps: int | None, me
     return Feed(inner, source.steps if steps is None else int(steps), peek, source)
 
 
-def _clean(batch: Any, class_weight: dict | None, what: str) -> Any:
+def _clean(batch: Any, class_weight: ClassWeight | None, what: str) -> Any:
     x, y, weight = unpack(batch)
     try:
         parts = as_arrays(x, "x"), as_arrays(y, "y"), as_arrays(weight, "sample_weight")
@@ -237,7 +238,7 @@ def split(x: Any, y: Any, sample_weight: Any, share: float) -> tuple[tuple, tupl
     return head, tail
 
 
-def one_batch(x: Any, y: Any, sample_weight: Any, class_weight: dict | None) -> Feed:
+def one_batch(x: Any, y: Any, sample_weight: Any, class_weight: ClassWeight | None) -> Feed:
     """A feed of the one batch that is given; as in Keras a tuple of three, with None for what is missing."""
     parts = _parts(x, y, sample_weight)
     rows = check_lengths(parts)
