@@ -29,7 +29,7 @@ def pandas_cases():
         "booleans beside integers": (pd.DataFrame({"a": [1, 2], "b": [True, False]}), np.array([[1, 1], [2, 0]])),
         "nullable integers": (pd.DataFrame({"a": pd.array([1, 2], "Int64"), "b": size}), floats([1, 2], [1.5, 2.5])),
         "a missing integer": (pd.DataFrame({"a": pd.array([1, None], "Int64"), "b": size}), floats([1, NAN], size)),
-        "a missing boolean": (pd.DataFrame({"a": pd.array([True, None], "boolean"), "b": size}), floats([1, NAN], size)),
+        "a missing boolean": (pd.DataFrame({"a": pd.array([True, None], "boolean")}), floats([1, NAN])),
         "categories of numbers": (pd.DataFrame({"a": pd.Categorical([3, 1]), "b": [True, False]}), [[3, 1], [1, 0]]),
         "a series of categories": (pd.Series(pd.Categorical([3, None])), floats([3, NAN])),
         "numbers as objects": (pd.DataFrame({"a": pd.Series([1, True], dtype=object)}), [[1], [1]]),
