@@ -18,6 +18,7 @@ from compat.callbacks._checkpoint import BatchCounter, checked_frequency
 from compat.saving.archives import parse
 from compat.saving.hdf5 import opened
 from compat.saving.npz import read_npz
+from compat.saving.random_streams import no_weights
 from compat.saving.stores import Entry
 from compat.training import resume
 from compat.training.callbacks.callback import Callback, only_if
@@ -132,7 +133,7 @@ class BackupAndRestore(Callback):
 
     def _save(self, epoch: int, batch: int, done: int, before: int, logs: dict) -> None:
         arrays = {f"metric_{i}": np.asarray(v.value) for i, v in enumerate(self.model.metrics_variables)}
-        arrays |= {f"variable_{i}": np.asarray(v.value) for i, v in enumerate(_no_weights(self.model))}
+        arrays |= {f"variable_{i}": np.asarray(v.value) for i, v in enumerate(no_weights(self.model))}
         values = {n: float(v) for n, v in logs.items() if np.ndim(v) == 0}
         metadata = {"epoch": epoch, "batch": batch, "done": done, "before": before, "logs": values,
                     "iterations": _iterations(self.model)}  # fmt: skip
@@ -184,7 +185,7 @@ class BackupAndRestore(Callback):
         done = _count(metadata, "done") if "done" in metadata else batch + 1 if batch else 0
         metrics, others = _numbered(state, "metric_"), _numbered(state, "variable_")
         if others:
-            for variable, value in zip(_no_weights(self.model), others, strict=True):
+            for variable, value in zip(no_weights(self.model), others, strict=True):
                 variable.assign(value)
         self._epoch, self._before = epoch, _count(metadata, "before") if "before" in metadata else 0
         self._restored = _checked_random({n: v for n, v in state.items() if not n.startswith(("metric_", "variable_"))})
@@ -198,12 +199,6 @@ def _count(metadata: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"its metadata have no whole number {name!r}")
     return value
-
-
-def _no_weights(model: Any) -> list[Any]:
-    """The variables of layers that are no weights: the counters of random generators."""
-    weights = {id(v) for v in model.weights}
-    return [v for v in model.non_trainable_variables if id(v) not in weights]
 
 
 def _numbered(state: dict[str, np.ndarray], prefix: str) -> list[np.ndarray]:
