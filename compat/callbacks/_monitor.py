@@ -114,6 +114,8 @@ class EarlyStopping(Monitor):
         start_from_epoch: epochs before it are not watched.
     """
 
+    kept_in_backups = ("best", "wait", "best_epoch", "stopped_epoch", "best_weights")
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -174,6 +176,8 @@ class ReduceLROnPlateau(Monitor):
         min_lr: the lowest learning rate.
         kwargs: names of older versions, which have no effect; a warning names them.
     """
+
+    kept_in_backups = ("best", "wait", "cooldown_counter")
 
     def __init__(
         self,
