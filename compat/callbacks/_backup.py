@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import random
 import shutil
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
+from compat.callbacks import _states
 from compat.callbacks._checkpoint import BatchCounter, checked_frequency
 from compat.saving.archives import parse
 from compat.saving.hdf5 import opened
 from compat.saving.npz import read_npz
+from compat.saving.random_streams import no_weights
 from compat.saving.stores import Entry
 from compat.training import resume
 from compat.training.callbacks.callback import Callback, only_if
@@ -33,16 +36,28 @@ _GROUP, _MEMBER = "__training__", "metadata"  # a name that no attribute with we
 _RANDOM = {  # the shapes of what `_random_state` gives
     "numpy": [(624,)], "numpy_rest": [(3,)], "python": [(625,)], "python_rest": [(0,), (1,)], "generator": [(2,)],
 }  # fmt: skip
+_KINDS = ("metric_", "variable_", _states.PREFIX)  # of arrays, by the beginning of their names
 _DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, OSError, EOFError)
+
+
+class _Moment(NamedTuple):
+    """When a backup was made, and what the callbacks knew before they were called for it."""
+
+    left: resume.Resume
+    batch: int
+    logs: dict[str, float]
+    states: list[_states.State]
 
 
 class BackupAndRestore(Callback):
     """Keeps a backup of the training, and goes on from it when `fit` is called again after an interruption.
 
-    The backup holds the weights, the optimizer, the place in the epoch, the metrics so far, and the
-    random numbers' state, so that the training takes the way that it would have taken without the
-    interruption: the batches of the epoch that were done are not done again. (Keras repeats them.)
-    The data must be the same; a generator must begin anew.
+    The backup holds the weights, the optimizer, the place in the epoch, the metrics so far, the random
+    numbers' state, and what the other callbacks know, so that the training takes the way that it would have
+    taken without the interruption: the batches of the epoch that were done are not done again, and the best
+    model so far is not forgotten. (Keras repeats and forgets them.) The data must be the same; a generator
+    must begin anew. Callbacks say by `kept_in_backups` what they know; those that come after this one in
+    the list, which had not been called yet when the backup was made, are called for its moment again.
 
     Args:
         backup_dir: a folder for this training alone.
@@ -74,6 +89,8 @@ class BackupAndRestore(Callback):
         self._epoch, self._before = 0, 0
         self._restored: dict[str, np.ndarray] | None = None  # random state for the first epoch
         self._random: dict[str, np.ndarray] = {}  # random state when the pass over the data began
+        self._callbacks: list[Any] = []  # all of the list that this one is in
+        self._resumed: _Moment | None = None  # of the backup, until all callbacks know about it
 
     def _path(self, name: str, old: bool = False) -> str:
         return os.path.join(self.backup_dir, name + (".bkp" if old else ""))
@@ -105,6 +122,25 @@ class BackupAndRestore(Callback):
         if self._before == 0:
             self._random = _random_state()
 
+    def after_others(self, moment: str, callbacks: list[Any]) -> None:
+        """Gives the other callbacks what the backup has of them, when all are ready for the moment that it is of."""
+        self._callbacks = callbacks
+        resumed = self._resumed
+        if resumed is None or moment != ("on_epoch_begin" if resumed.left.batch else "on_train_begin"):
+            return
+        self._resumed = None
+        known = _states.put_back(resumed.states, callbacks)
+        places = {id(callback): place for place, callback in enumerate(callbacks)}
+        for callback in known:
+            if places[id(callback)] < places[id(self)]:
+                continue
+            if resumed.left.batch:
+                callback.on_train_batch_end(resumed.batch, dict(resumed.logs))
+            else:
+                callback.on_epoch_end(resumed.left.epoch - 1, dict(resumed.logs))
+        if moment == "on_train_begin" and self.model.stop_training:
+            resume.leave(self.model, dataclasses.replace(resumed.left, stopped=True))
+
     @only_if(lambda self: self.save_freq != "epoch")
     def on_train_batch_end(self, batch, logs=None):
         if self.save_freq != "epoch" and self._counter.due(batch):
@@ -117,7 +153,7 @@ class BackupAndRestore(Callback):
             before = resume.position(self.model)
             if before == 0:
                 self._random = _random_state()
-            self._save(epoch + 1, 0, 0, before, {})
+            self._save(epoch + 1, 0, 0, before, dict(logs or {}))
 
     def on_train_end(self, logs=None):
         if self.delete_checkpoint:
@@ -132,10 +168,13 @@ class BackupAndRestore(Callback):
 
     def _save(self, epoch: int, batch: int, done: int, before: int, logs: dict) -> None:
         arrays = {f"metric_{i}": np.asarray(v.value) for i, v in enumerate(self.model.metrics_variables)}
-        arrays |= {f"variable_{i}": np.asarray(v.value) for i, v in enumerate(_no_weights(self.model))}
+        arrays |= {f"variable_{i}": np.asarray(v.value) for i, v in enumerate(no_weights(self.model))}
+        entries, kept = _states.written(self._callbacks)
+        arrays |= kept
         values = {n: float(v) for n, v in logs.items() if np.ndim(v) == 0}
         metadata = {"epoch": epoch, "batch": batch, "done": done, "before": before, "logs": values,
-                    "iterations": _iterations(self.model)}  # fmt: skip
+                    "iterations": _iterations(self.model), "callbacks": entries,
+                    "stopped": bool(self.model.stop_training)}  # fmt: skip
         os.makedirs(self.backup_dir, exist_ok=True)
         with beside(self._path(_WEIGHTS)) as unfinished:
             weights = os.path.join(unfinished, _WEIGHTS)
@@ -184,13 +223,16 @@ class BackupAndRestore(Callback):
         done = _count(metadata, "done") if "done" in metadata else batch + 1 if batch else 0
         metrics, others = _numbered(state, "metric_"), _numbered(state, "variable_")
         if others:
-            for variable, value in zip(_no_weights(self.model), others, strict=True):
+            for variable, value in zip(no_weights(self.model), others, strict=True):
                 variable.assign(value)
         self._epoch, self._before = epoch, _count(metadata, "before") if "before" in metadata else 0
-        self._restored = _checked_random({n: v for n, v in state.items() if not n.startswith(("metric_", "variable_"))})
+        self._restored = _checked_random({n: v for n, v in state.items() if not n.startswith(_KINDS)})
         self._counter.last = done - 1
         logs = {str(n): float(v) for n, v in metadata.get("logs", {}).items()}
-        resume.leave(self.model, resume.Resume(epoch, done, metrics if done else None, logs, self._before))
+        left = resume.Resume(epoch, done, metrics if done else None, logs if done else {}, self._before,
+                             metadata.get("stopped") is True)  # fmt: skip
+        resume.leave(self.model, left)
+        self._resumed = _Moment(left, batch, logs, _states.read(metadata.get("callbacks", []), state))
 
 
 def _count(metadata: Any, name: str) -> int:
@@ -198,12 +240,6 @@ def _count(metadata: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"its metadata have no whole number {name!r}")
     return value
-
-
-def _no_weights(model: Any) -> list[Any]:
-    """The variables of layers that are no weights: the counters of random generators."""
-    weights = {id(v) for v in model.weights}
-    return [v for v in model.non_trainable_variables if id(v) not in weights]
 
 
 def _numbered(state: dict[str, np.ndarray], prefix: str) -> list[np.ndarray]:

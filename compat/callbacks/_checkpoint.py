@@ -58,6 +58,8 @@ class BestKeeper(Monitor):
         initial_value_threshold: the value to be better than at first.
     """
 
+    kept_in_backups = ("best", "_counter.since", "_counter.last")
+
     def __init__(
         self, monitor: str, mode: str, verbose: int, save_best_only: bool, save_freq: Any, initial_value_threshold: Any
     ):

@@ -19,6 +19,8 @@ class SwapEMAWeights(Callback):
         ValueError: in `fit`, `evaluate` or `predict`, if the optimizer keeps no average (`use_ema=True`).
     """
 
+    kept_in_backups = ("_kept",)
+
     def __init__(self, swap_on_epoch: bool = False):
         super().__init__()
         self.swap_on_epoch = swap_on_epoch

@@ -10,7 +10,7 @@ import numpy as np
 
 from compat.callbacks._rates import rate_of, rated, rates
 from compat.state.messages import say
-from compat.training.callbacks.callback import Callback, in_groups
+from compat.training.callbacks.callback import Callback
 from kfun.errors import nearest
 
 # Which way a metric improves goes by its class: the classes of Keras, and what derives from them.
@@ -114,6 +114,8 @@ class EarlyStopping(Monitor):
         start_from_epoch: epochs before it are not watched.
     """
 
+    kept_in_backups = ("best", "wait", "best_epoch", "stopped_epoch", "best_weights")
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -175,6 +177,8 @@ class ReduceLROnPlateau(Monitor):
         kwargs: names of older versions, which have no effect; a warning names them.
     """
 
+    kept_in_backups = ("best", "wait", "cooldown_counter")
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -235,10 +239,7 @@ class ReduceLROnPlateau(Monitor):
 
 
 class TerminateOnNaN(Callback):
-    """Stops training when the loss is NaN or infinite.
-
-    It looks after every dispatch, which may be of several batches; after every one if another
-    callback is called for each batch.
+    """Stops training after the batch whose loss is NaN or infinite.
 
     Args:
         raise_error: whether to raise a RuntimeError instead, so that no later callback saves the weights.
@@ -248,19 +249,10 @@ class TerminateOnNaN(Callback):
         super().__init__()
         self.raise_error = raise_error
 
-    def on_group(self, mode: str, done: int, logs: Any) -> None:
-        """Looks at the loss after every dispatch."""
-        if mode == "train":
-            self._look(done - 1, logs)
-
-    def _look(self, batch: int, logs: Any) -> None:
+    def on_batch_end(self, batch, logs=None):
         loss = (logs or {}).get("loss")
         if loss is not None and not np.isfinite(loss):
             if self.raise_error:
                 raise RuntimeError(f"the loss is no longer finite (NaN or Inf) at batch {batch}: {loss}")
             say(f"Batch {batch}: the loss is {loss}, terminating training")
             self.model.stop_training = True
-
-    @in_groups
-    def on_train_batch_end(self, batch, logs=None):
-        self._look(batch, logs)

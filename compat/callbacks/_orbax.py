@@ -33,6 +33,8 @@ class OrbaxCheckpoint(BestKeeper):
         MissingExtraError: if orbax-checkpoint is not installed.
     """
 
+    kept_in_backups = (*BestKeeper.kept_in_backups, "_base", "_in_epoch")
+
     def __init__(
         self,
         directory: Any,

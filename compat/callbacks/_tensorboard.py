@@ -45,6 +45,8 @@ class TensorBoard(Callback):
         MissingExtraError: if tensorboard is not installed.
     """
 
+    kept_in_backups = ("_step", "_base", "_written")
+
     def __init__(
         self,
         log_dir: Any = "logs",

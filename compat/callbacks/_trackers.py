@@ -21,6 +21,8 @@ class Tracker(Callback):
         start: the number of batches before this training.
     """
 
+    kept_in_backups = ("_base", "_in_epoch", "_counter.since", "_counter.last")
+
     def __init__(self, by_epoch: bool, every: int | None, start: int = 0):
         super().__init__()
         if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):

@@ -65,12 +65,16 @@ class Folder:
     def __init__(self, folder: SteadyFolder):
         self.path, self._folder = folder.path, folder
         self._files: dict[str, Any] = {}  # open before a save that replaces the folder removes them
-        for name in (CONFIG, WEIGHTS):
+        for name in (CONFIG, WEIGHTS, METADATA):
             with contextlib.suppress(FileNotFoundError):
                 self._files[name] = folder.open(name)
         missing = [name for name in (CONFIG, WEIGHTS) if name not in self._files]
         if missing:
             raise ValueError(f"{self.path!r} is no folder of a saved model: it lacks {', '.join(missing)}")
+
+    def has(self, name: str) -> bool:
+        """Whether there is a part of this name."""
+        return name in self._files
 
     def text(self, name: str) -> Any:
         """The JSON data of a part."""
@@ -143,6 +147,10 @@ class Archive:
 
     def _budget(self) -> Budget:
         return Budget(self.label, self.zip.size, self._most, "pass a greater `allowance` (bytes)")
+
+    def has(self, name: str) -> bool:
+        """Whether there is a part of this name."""
+        return name in self._members
 
     def text(self, name: str) -> Any:
         """The JSON data of a part."""

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from compat.saving import h5, orbax, shards, stores
+from compat.saving import h5, orbax, random_streams, shards, stores
 from compat.saving.archives import CONFIG, METADATA, WEIGHTS, Archive, Folder, write_member
 from compat.saving.assets import load_assets, save_assets
 from compat.serialization.models import model_of
@@ -114,6 +114,9 @@ def _texts(model: Any, include_optimizer: bool) -> dict[str, str]:
         config.pop("compile_config", None)
     made = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     metadata = {"keras_version": KERAS_VERSION, "date_saved": made}
+    streams = random_streams.states(model) if model.built else []
+    if streams:
+        metadata[random_streams.KEY] = streams
     return {METADATA: json.dumps(metadata), CONFIG: json.dumps(config)}
 
 
@@ -232,6 +235,8 @@ def _load(parts: Any, custom_objects: dict | None, compile: bool) -> Any:
     ready = _ready(model)
     with parts.weights() as weights, _without_optimizer(model, ready):
         walked = stores.read(model, weights)
+    if model.built and parts.has(METADATA):
+        random_streams.restore(model, parts.text(METADATA))
     with parts.assets() as folder:
         load_assets(walked if ready else stores.walk(model), folder)
     return model

@@ -134,10 +134,10 @@ class Compiled:
 
     @property
     def jit_compile(self) -> bool:
-        """Whether steps are compiled; may be set, "auto" unless a layer has `supports_jit = False`."""
+        """Whether steps are compiled; may be set, "auto" unless eager or a layer has `supports_jit = False`."""
         if self._kf_jit_compile != "auto":
             return bool(self._kf_jit_compile)
-        return all(getattr(layer, "supports_jit", True) for layer in self._all_layers())
+        return not self.run_eagerly and all(getattr(layer, "supports_jit", True) for layer in self._all_layers())
 
     @jit_compile.setter
     def jit_compile(self, value: Any) -> None:

@@ -50,7 +50,7 @@ def run_epochs(model: Any, feed: Any, calls: Any, initial_epoch: int, epochs: in
         calls.on_train_begin()
         logs: dict[str, float] = {}
         left = resume.take(model)
-        for number in range(initial_epoch if left is None else left.epoch, epochs):
+        for number in range(initial_epoch, epochs) if left is None else left.epochs(epochs):
             calls.on_epoch_begin(number)
             state.state = step.reset(state.state)
             run, left = run_epoch if left is None else left.run, None

@@ -27,6 +27,16 @@ class CompileLoss:
         self.metrics: list[Any] = []  # the means of the losses, if there are several
 
     @property
+    def of_numbers(self) -> bool:
+        """Whether the only loss is one of class numbers."""
+        found = [losses_face.get(loss) for _, loss in leaves(self.loss) if loss is not None]
+        named = [getattr(loss, "fn", loss) for loss in found]
+        sparse = losses_face.SparseCategoricalCrossentropy
+        return len(named) == 1 and (
+            isinstance(named[0], sparse) or named[0] is losses_face.sparse_categorical_crossentropy
+        )
+
+    @property
     def built(self) -> bool:
         """Whether the losses are made."""
         return bool(self.places)

@@ -22,6 +22,7 @@ class Resume:
         metrics: the values of the metrics' variables after them, None to begin them anew.
         logs: the logs after them.
         before: how many batches the pass over the data had given before this epoch.
+        stopped: whether the training was told to stop before it was interrupted.
     """
 
     epoch: int
@@ -29,6 +30,11 @@ class Resume:
     metrics: list[Any] | None = None
     logs: dict[str, Any] = dataclasses.field(default_factory=dict)
     before: int = 0
+    stopped: bool = False
+
+    def epochs(self, last: int) -> range:
+        """The epochs that are left of those before `last`."""
+        return range(self.epoch, self.epoch if self.stopped else last)
 
     def run(self, model: Any, step: Any, state: Any, feed: Any, calls: Any) -> dict[str, Any]:
         """Runs what is left of the epoch; gives its logs."""

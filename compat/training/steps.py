@@ -201,13 +201,13 @@ class PredictStep(ModelStep):
 
     @functools.cached_property
     def compiled(self) -> Any:
-        """`(trainable, non_trainable, x) -> (outputs, {place: new non-trainable value})`, compiled.
+        """`(trainable, non_trainable, batch) -> (outputs, {place: new non-trainable value})`, compiled.
 
         It takes no memory, and what it leaves as it was does not pass through it: most models change nothing.
         """
 
-        def run(t: list, n: list, x: Any) -> Any:
-            outputs, new = self.by_method(TrainState(t, n), (x,))
+        def run(t: list, n: list, batch: Any) -> Any:
+            outputs, new = self.by_method(TrainState(t, n), batch)
             return outputs, {i: v for i, (v, old) in enumerate(zip(new.state, n, strict=True)) if v is not old}
 
         return run if self.model._op_by_op else jax.jit(run)
@@ -217,9 +217,13 @@ class PredictStep(ModelStep):
 
     def run(self, train_state: TrainState, batch: Any) -> tuple[TrainState, Any]:
         with padded_rows.real(batch) as real:
-            outputs, changed = self.compiled(train_state.params, train_state.state, data.unpack(real)[0])
+            outputs, changed = self.compiled(train_state.params, train_state.state, self._needed(real))
         state = [changed.get(i, value) for i, value in enumerate(train_state.state)] if changed else train_state.state
         return train_state._replace(state=state), padded_rows.only_real(outputs, batch)
+
+    def _needed(self, batch: Any) -> Any:
+        """What the method is given of a batch: the ordinary one the inputs alone, in one form for one program."""
+        return batch if self.custom else (data.unpack(batch)[0],)
 
     @property
     def once(self) -> Any:
@@ -236,20 +240,26 @@ class PredictStep(ModelStep):
         """The present values."""
         return TrainState(*map(variable_views.values_of, self.groups()))
 
-    def batch(self, x: Any) -> Any:
+    def batch(self, batch: Any) -> Any:
         """The outputs of one batch, as NumPy arrays."""
         variables = self.model.non_trainable_variables
         values = variable_views.values_of(self.model.trainable_variables), variable_views.values_of(variables)
-        outputs, changed = self.compiled(*values, x)
+        outputs, changed = self.compiled(*values, self._needed(batch))
         for place, value in changed.items():
             variables[place].assign(value)
         return jax.tree.map(np.array, outputs)  # of its own: it may be written to
 
-    def direct(self, x: np.ndarray, batch_size: int) -> Any:
-        """The outputs of an array that is one batch; None where the general way must be taken."""
+    def direct(self, x: np.ndarray, batch_size: int, alone: bool = True) -> Any:
+        """The outputs of an array that is one batch; None where the general way must be taken.
+
+        Args:
+            x: the array.
+            batch_size: the most rows of a batch.
+            alone: whether a method of the user's own is given the array itself, not `(x,)`.
+        """
         if not self.model.built or not 0 < x.shape[0] <= batch_size or x.dtype.kind not in "fiub":
             return None
-        return self.batch(x)
+        return self.batch(x if alone else (x,))
 
 
 STEPS = {"train": TrainStep, "test": EvalStep, "predict": PredictStep}

@@ -62,7 +62,8 @@ class Trainer(Compiled):
             validation_split: the share of rows, taken from the end, to validate on.
             validation_data: `(x, y)`, `(x, y, sample_weight)` or an iterable of batches.
             shuffle: whether to take the rows in another order each epoch.
-            class_weight: `{class: weight}` of the loss.
+            class_weight: `{class: weight}` of the loss. A target is a class number or has a last axis with a number
+                for each class; with the loss `sparse_categorical_crossentropy` it is a number, whatever its shape.
             sample_weight: a weight per row of the loss.
             initial_epoch: the epoch to begin with.
             steps_per_epoch: batches of an epoch; all by default.
@@ -79,7 +80,8 @@ class Trainer(Compiled):
         self._need_compile("fit")
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = data.split(x, y, sample_weight, validation_split)
-        feed = data.make_feed(x, y, sample_weight, batch_size, shuffle, class_weight, steps_per_epoch, "fit")
+        weights = self._class_weight(class_weight)
+        feed = data.make_feed(x, y, sample_weight, batch_size, shuffle, weights, steps_per_epoch, "fit")
         held = None
         if validation_data is not None:
             held = data.validation_feed(validation_data, validation_batch_size or batch_size, validation_steps)
@@ -153,6 +155,13 @@ class Trainer(Compiled):
         calls.on_predict_end()
         return outputs
 
+    def _class_weight(self, given: Any) -> Any:
+        if given is None:
+            return None
+        loss, outputs = self._compile_loss, getattr(self, "outputs", None) or []
+        rank = len(outputs[0].shape) if len(outputs) == 1 else None
+        return data.ClassWeight(given, loss is not None and loss.of_numbers, rank)
+
     # ---- one batch ----
 
     @filtered
@@ -166,7 +175,7 @@ class Trainer(Compiled):
     ) -> Any:
         """One step on one batch; the metrics are of this batch alone, as in Keras on JAX."""
         self._need_compile("train_on_batch")
-        feed = data.one_batch(x, y, sample_weight, class_weight)
+        feed = data.one_batch(x, y, sample_weight, self._class_weight(class_weight))
         prepare(self, feed, "fit")
         logs = batch_alone(self._step("train"), feed)
         return logs if return_dict else self._listed(logs)
@@ -185,12 +194,12 @@ class Trainer(Compiled):
         """The outputs for one batch, as NumPy arrays."""
         step = self._step("predict")
         if type(x) is np.ndarray and x.ndim:
-            outputs = step.direct(x, len(x))
+            outputs = step.direct(x, len(x), alone=False)
             if outputs is not None:
                 return outputs
         feed = data.one_batch(x, None, None, None)
         prepare(self, feed, "predict")
-        return step.batch(data.unpack(feed.batch())[0])
+        return step.batch(data.unpack(feed.batch())[:1])
 
     # ---- steps ----
 
@@ -210,7 +219,7 @@ class Trainer(Compiled):
 
         Args:
             state: `(trainable, non_trainable, optimizer, metrics)`: lists of variables' values.
-            batch: `(x, y, sample_weight)`.
+            batch: `x`, `(x, y)` or `(x, y, sample_weight)`; `(x,)` if x is a list, or came in a tuple.
 
         Returns:
             `(logs, state)`.

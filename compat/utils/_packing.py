@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from compat.training.data import unpack
+from compat.training.data import pack, unpack
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
@@ -17,7 +17,5 @@ def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
 
 
 def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-    """A batch: `x` alone if it is one array or a dict, else a tuple as long as what is given."""
-    if y is None:
-        return (x,) if isinstance(x, (list, tuple)) else x
-    return (x, y) if sample_weight is None else (x, y, sample_weight)
+    """A batch: `x` alone if it is one array or a dict, else a tuple; weights only beside `y`, as in Keras."""
+    return pack(x) if y is None else pack(x, y, sample_weight)

@@ -160,7 +160,10 @@ def masked_weight(sample_weight: Any, mask: Any, dtype: str, *, average: bool) -
         weight = ops.multiply(weight, divide_no_nan(1.0, ops.mean(weight)))
     if sample_weight is None:
         return weight
-    weight, sample_weight = _aligned(weight, ops.cast(sample_weight, dtype), "sample_weight")
+    weight, sample_weight = match_ranks(weight, ops.cast(sample_weight, dtype))
+    while len(sizes(weight)) < len(sizes(sample_weight)):  # a mask of rows beside weights of their parts
+        weight = ops.expand_dims(weight, -1)
+    weight, sample_weight = _aligned(weight, sample_weight, "sample_weight")
     return ops.multiply(weight, sample_weight)
 
 

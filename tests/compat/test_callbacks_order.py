@@ -137,8 +137,8 @@ def test_steps_run_in_groups_unless_a_callback_looks_at_batches():
             super().on_train_batch_end(batch, logs)
 
     grouped = [
-        callbacks.EarlyStopping(), callbacks.ModelCheckpoint("a.keras"), callbacks.TerminateOnNaN(),
-        callbacks.ProgbarLogger(), callbacks.History(), callbacks.TensorBoard(), callbacks.BackupAndRestore("a"),
+        callbacks.EarlyStopping(), callbacks.ModelCheckpoint("a.keras"), callbacks.ProgbarLogger(), callbacks.History(),
+        callbacks.TensorBoard(), callbacks.BackupAndRestore("a"),
         callbacks.CSVLogger("a"), callbacks.SwapEMAWeights(), callbacks.OrbaxCheckpoint("a"),
     ]  # fmt: skip
     assert not callbacks.CallbackList(grouped).wants_batches("train")
@@ -146,6 +146,7 @@ def test_steps_run_in_groups_unless_a_callback_looks_at_batches():
         Looks("a.keras"), callbacks.ModelCheckpoint("a.keras", save_freq=3), callbacks.TensorBoard(update_freq="batch"),
         callbacks.TensorBoard(profile_batch=2), callbacks.BackupAndRestore("a", save_freq=2),
         callbacks.LambdaCallback(on_train_batch_end=print), callbacks.LambdaCallback(on_batch_begin=print),
+        callbacks.TerminateOnNaN(),
     ):  # fmt: skip
         assert callbacks.CallbackList([looking]).wants_batches("train"), looking
         assert not callbacks.CallbackList([looking]).wants_batches("test")

@@ -17,7 +17,11 @@ class Callback:
     Attributes:
         model: the model that is trained.
         params: `{"verbose": ..., "epochs": ..., "steps": ...}`.
+        kept_in_backups: names of attributes that `BackupAndRestore` keeps with a training and gives back when that
+            goes on: numbers, lists of arrays, or None.
     """
+
+    kept_in_backups: tuple[str, ...] = ()
 
     def __init__(self):
         self.params: dict | None = None

@@ -8,6 +8,8 @@ from compat.training.callbacks.callback import Callback, LazyLogs
 from compat.training.callbacks.history import History
 from compat.training.callbacks.progress import ProgbarLogger
 
+# The moments after which a callback that has `after_others(moment, callbacks)` is told that all were called.
+_TOLD = ("on_train_begin", "on_epoch_begin")
 _BATCH_HOOKS = {
     "train": ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"),
     "test": ("on_test_batch_begin", "on_test_batch_end"),
@@ -86,6 +88,11 @@ class CallbackList(Callback):
             if hasattr(callback, "on_group"):
                 callback.on_group(mode, done, shown)
 
+    def _tell(self, moment: str) -> None:
+        for callback in self.callbacks if moment in _TOLD else ():
+            if hasattr(callback, "after_others"):
+                callback.after_others(moment, self.callbacks)
+
     def lazy(self, logs: dict) -> dict:
         """Logs for callbacks, read from the device when somebody looks."""
         return LazyLogs(logs)
@@ -116,6 +123,7 @@ def _forward(hook: str) -> Any:
             logs = {} if logs is None else logs
             for callback in self.callbacks:
                 getattr(callback, hook)(epoch, logs)
+            self._tell(hook)
 
     else:
 
@@ -123,6 +131,7 @@ def _forward(hook: str) -> Any:
             logs = {} if logs is None else logs
             for callback in self.callbacks:
                 getattr(callback, hook)(logs)
+            self._tell(hook)
 
     call.__doc__ = f"Calls `{hook}` of every callback."
     return call

@@ -10,6 +10,8 @@ import jax
 import ml_dtypes
 import numpy as np
 
+from compat.training.data.frames import values_of
+
 
 def as_arrays(tree: Any, what: str, floatx: str | None = None) -> Any:
     """The arrays of a tree, in its structure; lists of numbers as arrays.
@@ -90,24 +92,12 @@ def _of_tensorflow(x: Any, what: str) -> np.ndarray:
     return x.numpy() if hasattr(x, "numpy") else np.asarray(x)
 
 
-def _of_frame(x: Any, what: str) -> np.ndarray:
-    """A frame of columns `[B, C]`, or a series as one column `[B, 1]`, as in Keras."""
-    values = x.to_numpy()
-    if values.dtype.kind == "O" and hasattr(x, "columns"):
-        other = [str(c) for c in x.columns if np.asarray(x[c].to_numpy()).dtype.kind == "O"]
-        raise ValueError(
-            f"{what}: the columns {', '.join(other) or list(x.columns)} hold no plain numbers; encode them, fill what "
-            "is missing, or take them out"
-        )
-    return values[:, None] if values.ndim == 1 else values
-
-
 def _of_scipy(x: Any, what: str) -> Any:
     return SparseRows(x) if hasattr(x, "tocsr") else _plain(x, what)
 
 
 _CONVERTERS = {
-    "torch": _of_torch, "tensorflow": _of_tensorflow, "pandas": _of_frame, "polars": _of_frame, "scipy": _of_scipy,
+    "torch": _of_torch, "tensorflow": _of_tensorflow, "pandas": values_of, "polars": values_of, "scipy": _of_scipy,
 }  # fmt: skip
 
 

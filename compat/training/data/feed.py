@@ -11,7 +11,8 @@ import numpy as np
 
 from compat.state.policy import floatx
 from compat.training.data.arrays import as_arrays
-from compat.training.data.parts import converted, trimmed, unpack, with_class_weight
+from compat.training.data.class_weight import ClassWeight
+from compat.training.data.parts import converted, pack, unpack, with_class_weight
 from compat.training.data.sources import Source, source_of
 from compat.training.data.sources.py_dataset import is_py_dataset
 from kfun.spec import Spec
@@ -109,7 +110,7 @@ def make_feed(
     sample_weight: Any,
     batch_size: int | None,
     shuffle: Any,
-    class_weight: dict | None,
+    class_weight: ClassWeight | None,
     steps: int | None,
     method: str,
 ) -> Feed:
@@ -130,15 +131,15 @@ def make_feed(
         return stream_feed(source, class_weight, steps, method)
     parts = _parts(x, y, sample_weight)
     check_lengths(parts)
-    parts = trimmed(with_class_weight(parts, class_weight))
+    batch = pack(*with_class_weight(parts, class_weight))
     size = 32 if batch_size is None else batch_size
     order = _batch_order(size) if shuffle == "batch" else np.random.permutation if shuffle else None
-    inner = ArrayFeed(parts, size, order, steps)
+    inner = ArrayFeed(batch, size, order, steps)
 
     def peek() -> Any:
         if inner.order is not None:  # Keras shuffles once more to look at the first batch
             inner.order(min(size, inner.rows) if shuffle == "batch" else inner.rows)
-        return jax.tree.map(lambda a: a[: min(size, inner.rows)], parts)
+        return jax.tree.map(lambda a: a[: min(size, inner.rows)], batch)
 
     return Feed(inner, inner.steps, peek)
 
@@ -169,7 +170,7 @@ def is_iterable_of_batches(x: Any) -> bool:
     return hasattr(x, "__iter__") or hasattr(x, "__next__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 
 
-def stream_feed(source: Source, class_weight: dict | None, steps: int | None, method: str) -> Feed:
+def stream_feed(source: Source, class_weight: ClassWeight | None, steps: int | None, method: str) -> Feed:
     """A feed of a source of batches.
 
     Raises:
@@ -193,15 +194,16 @@ def stream_feed(source: Source, class_weight: dict | None, steps: int | None, me
     return Feed(inner, source.steps if steps is None else int(steps), peek, source)
 
 
-def _clean(batch: Any, class_weight: dict | None, what: str) -> tuple:
+def _clean(batch: Any, class_weight: ClassWeight | None, what: str) -> Any:
     x, y, weight = unpack(batch)
     try:
         parts = as_arrays(x, "x"), as_arrays(y, "y"), as_arrays(weight, "sample_weight")
-        parts = trimmed(with_class_weight(parts, class_weight))
+        x, y, weight = with_class_weight(parts, class_weight)
     except ValueError as error:
         raise ValueError(f"{what}{error}") from error
-    check_lengths(parts, what)
-    return parts
+    check_lengths((x, y, weight), what)
+    wrapped = isinstance(batch, (tuple, list)) and y is None and weight is None
+    return (x,) if wrapped else pack(x, y, weight)
 
 
 def validation_feed(validation: Any, batch_size: int | None, steps: int | None) -> Feed:
@@ -236,10 +238,10 @@ def split(x: Any, y: Any, sample_weight: Any, share: float) -> tuple[tuple, tupl
     return head, tail
 
 
-def one_batch(x: Any, y: Any, sample_weight: Any, class_weight: dict | None) -> Feed:
-    """A feed of the one batch that is given."""
+def one_batch(x: Any, y: Any, sample_weight: Any, class_weight: ClassWeight | None) -> Feed:
+    """A feed of the one batch that is given; as in Keras a tuple of three, with None for what is missing."""
     parts = _parts(x, y, sample_weight)
     rows = check_lengths(parts)
-    parts = trimmed(with_class_weight(parts, class_weight))
+    parts = with_class_weight(parts, class_weight)
     dense = jax.tree.map(lambda a: np.asarray(a) if hasattr(a, "matrix") else a, parts)
     return Feed(ArrayFeed(dense, rows), 1, lambda: converted(dense))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import numpy as np
 
+from compat.training.data.class_weight import ClassWeight
 from kfun import ops
 
 
@@ -25,22 +25,23 @@ def unpack(batch: Any) -> tuple[Any, Any, Any]:
     return (*batch, None, None)[:3]
 
 
-def trimmed(parts: tuple) -> tuple:
-    """A batch tuple without the Nones at its end."""
-    while len(parts) > 1 and parts[-1] is None:
-        parts = parts[:-1]
-    return parts
+def pack(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """A batch in the form that steps are given: `x` alone if it is one array or a dict, else a tuple of what is given.
+
+    A list or tuple of inputs is wrapped, since its items would be taken for `x`, `y` and `sample_weight`.
+    """
+    if sample_weight is not None:
+        return x, y, sample_weight
+    if y is not None:
+        return x, y
+    return (x,) if isinstance(x, (list, tuple)) else x
 
 
-def with_class_weight(parts: tuple, class_weight: dict | None) -> tuple:
-    """The batch parts with the weight of each row's class as its sample weight.
-
-    Args:
-        parts: `(x, y, sample_weight)`; y holds class numbers `[B]` or `[B, 1]`, or one-hot rows.
-        class_weight: `{class: weight}`; classes that it does not name weigh 1.
+def with_class_weight(parts: tuple, class_weight: ClassWeight | None) -> tuple:
+    """The batch parts with the weight of each target's class as its sample weight.
 
     Raises:
-        ValueError: if there are sample weights already, or y is not one array.
+        ValueError: if there are sample weights already, y is not one array, or a target tells no one class.
     """
     x, y, weight = parts
     if class_weight is None:
@@ -49,14 +50,7 @@ def with_class_weight(parts: tuple, class_weight: dict | None) -> tuple:
         raise ValueError("class_weight and sample_weight exclude each other; multiply them into sample_weight")
     if y is None or isinstance(y, (dict, list, tuple)):
         raise ValueError("class_weight needs one target array `y`; for several outputs pass sample_weight")
-    labels = np.asarray(y)
-    if labels.ndim > 1:
-        labels = labels.argmax(-1) if labels.shape[-1] != 1 else labels[..., 0]
-    labels = np.round(labels).astype("int64")
-    weights = np.ones(labels.shape, np.float32)
-    for label, value in class_weight.items():
-        weights[labels == int(label)] = value
-    return x, y, weights
+    return x, y, class_weight.of(y)
 
 
 def converted(parts: tuple) -> tuple:

@@ -42,8 +42,8 @@ class PyDatasetSource(Source):
         """A new iteration, in a new order if shuffled."""
         numbers = self._numbers()
         if self._workers == 1 and not self._processes:
-            return (self._dataset[i] for i in numbers)
-        return self._fetched(numbers)
+            return (_tuple(self._dataset[i]) for i in numbers)
+        return map(_tuple, self._fetched(numbers))
 
     def _numbers(self) -> Iterable[int]:
         if self.steps is None:
@@ -69,7 +69,7 @@ class PyDatasetSource(Source):
         """The batch that the first iteration of an epoch would begin with."""
         self.begin_epoch()
         number = next(iter(self._numbers()), None)
-        return None if number is None else self._dataset[number]
+        return None if number is None else _tuple(self._dataset[number])
 
     def begin_epoch(self) -> None:
         """Tells the dataset, if it listens."""
@@ -78,6 +78,11 @@ class PyDatasetSource(Source):
     def end_epoch(self) -> None:
         """Tells the dataset, if it listens."""
         getattr(self._dataset, "on_epoch_end", _nothing)()
+
+
+def _tuple(batch: Any) -> Any:
+    """A batch of one array as a tuple, which steps of the user's own are given for a `PyDataset` in Keras."""
+    return (batch,) if hasattr(batch, "shape") else batch
 
 
 def _nothing() -> None:
