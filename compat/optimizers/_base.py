@@ -14,7 +14,7 @@ from compat.serialization.patterns import check_pattern
 from compat.state import naming, scope
 from compat.state.changes import quiet_setter
 from compat.state.paths import by_path
-from compat.variables.variable import Variable
+from compat.variables.variable import Variable, fill
 from kfun import ops, tree
 from kfun import optim as _kfun
 from kfun.initializers import Zeros
@@ -271,11 +271,9 @@ class Base:
 
     def load_own_variables(self, store: Any) -> None:
         """Reads the variables from a mapping, numbered."""
-        read = getattr(store, "tensor", store.__getitem__)
         if len(store) == len(self._variables):
-            for i, v in enumerate(self._variables):
-                v.assign(read(str(i)))
-        elif len(store) and ("0" not in store or np.any(store["0"])):  # without steps there is no state to lose
+            fill(self._variables, store)
+        elif store.keys() and ("0" not in store or np.any(store["0"])):  # without steps there is no state to lose
             warnings.warn(
                 f"{type(self).__name__} {self.name!r} keeps its state: it has {len(self._variables)} variables, "
                 f"the file has {len(store)} for it",
