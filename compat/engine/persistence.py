@@ -80,7 +80,7 @@ class Persistent(Tracking):
             return
         self._kf.built_in, self._kf.opened = naming.path_of(self.name), True
         try:
-            with naming.under(self.name):
+            with naming.at(self._kf.built_in):
                 yield
         finally:
             self._kf.opened = False
