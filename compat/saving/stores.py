@@ -198,4 +198,4 @@ def _load(obj: Any, groups: list[Any], label: str) -> None:
 def own_variables(obj: Any) -> list:
     """The variables of an object that are not of one inside it."""
     own = getattr(obj, "_own", None)  # of a layer
-    return [v for part in own() for v in part] if callable(own) else list(getattr(obj, "variables", ()))
+    return list(itertools.chain(*own()) if callable(own) else getattr(obj, "variables", ()))
