@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, dataclass_transform
 
 import numpy as np
 
-from kfun.definition_body import array_in, check_body, explain_missing_fields, refuse_array
+from kfun.definition_body import array_in, check_body, explain_missing_fields, may_hold_arrays, refuse_array
 from kfun.errors import FieldTypeError, nearest
 
 REGISTRY: dict[str, type[Definition]] = {}
@@ -97,7 +97,7 @@ class Definition:
                 raise kind(f"{type(self).__name__}: {said}") from None
             if new is not value:
                 object.__setattr__(self, name, new)
-            if not self.holds_arrays and (found := array_in(new)) is not None:
+            if not self.holds_arrays and may_hold_arrays(type(new)) and (found := array_in(new)) is not None:
                 refuse_array(type(self).__name__, name, found)
         if type(self).check is not Definition.check:
             self.check()

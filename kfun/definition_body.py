@@ -80,6 +80,12 @@ def array_in(value: Any) -> Any:
 
 
 @functools.cache
+def may_hold_arrays(kind: type) -> bool:
+    """Whether a value of a type is an array, or may have some in it that `array_in` finds."""
+    return issubclass(kind, (tuple, list, dict, np.ndarray)) or _is_frameworks(kind)
+
+
+@functools.cache
 def _is_frameworks(kind: type) -> bool:
     return any(base.__module__.partition(".")[0] in ("jax", "jaxlib", "torch", "tensorflow") for base in kind.__mro__)
 

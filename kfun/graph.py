@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kfun import _shape_rules, abstract, ops
@@ -120,18 +120,16 @@ class Node:
 def tensors(tree: Any) -> Iterator[SymbolicTensor]:
     """The symbolic tensors in nested lists, tuples and dicts, in order."""
     found: list[SymbolicTensor] = []
-    _gather((tree,), found)
-    return iter(found)
-
-
-def _gather(items: Iterable, found: list[SymbolicTensor]) -> None:
-    for item in items:
+    waiting = [tree]
+    while waiting:
+        item = waiting.pop()
         if isinstance(item, SymbolicTensor):
             found.append(item)
         elif isinstance(item, (list, tuple)):
-            _gather(item, found)
+            waiting += reversed(item)
         elif isinstance(item, dict):
-            _gather(item.values(), found)
+            waiting += reversed(item.values())
+    return iter(found)
 
 
 def is_symbolic(tree: Any) -> bool:

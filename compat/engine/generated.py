@@ -88,7 +88,7 @@ class Generated(Layer):
             self.seed_generator = SeedGenerator(own["seed"])
         self.autocast = self.autocast and not self._wide
         for name, value in own.items():
-            settle = _settler(name)
+            settle = _settler(name, value is None)
             object.__setattr__(self, self._renamed.get(name, name), value if settle is None else settle(value))
         self._normalize()
         if self._random and (self._seeded == "last" or (self._seeded == "if drawn" and self._draws())):
@@ -143,7 +143,7 @@ class Generated(Layer):
         # A layer of the user's inside is run on specs for it: nothing is drawn for that.
         with contextlib.nullcontext() if scope.current() is not None else scope.Scope(abstract=True):
             declared = declared_by(self.definition, *map(Spec, self._flat_shapes(shapes)))
-        self._adopt(declared, set())
+        self._adopt(declared, [])
         for name in self._optional:
             if name not in self.__dict__:
                 object.__setattr__(self, name, None)
@@ -158,7 +158,7 @@ class Generated(Layer):
         first = f"{call_plan(type(self)).names[0]}_shape"
         self.build(shapes[first] if first in shapes else next(iter(shapes.values())))
 
-    def _adopt(self, declared: dict, used: set) -> None:
+    def _adopt(self, declared: dict, used: list) -> None:
         """Makes a variable for each declared weight; nested ones belong to parts or sublayers."""
         tree: dict[str, Any] = {}
         for name, weight in declared.items():
@@ -171,7 +171,7 @@ class Generated(Layer):
                     tree[name].built = True
         self.__dict__["_kf_tree"] = tree
 
-    def _variable(self, name: str, weight: Weight, used: set) -> Any:
+    def _variable(self, name: str, weight: Weight, used: list) -> Any:
         owner = self.__dict__.get("_kf_owner", self)
         variable = self.add_weight(
             weight.shape,
@@ -196,13 +196,13 @@ class Generated(Layer):
         """The attribute under which a weight or a group of weights is found."""
         return name
 
-    def _initializer(self, initializer: Any, used: set) -> Any:
+    def _initializer(self, initializer: Any, used: list) -> Any:
         """The initializer of a weight: one that served another weight already draws from a seed of its own."""
         if getattr(initializer, "seed", None) is None:
             return initializer
         if initializer in used:
             initializer = initializer.replace(seed=new_seed())
-        used.add(initializer)
+        used.append(initializer)
         return initializer
 
     def _child(self, name: str) -> Any:
@@ -300,14 +300,14 @@ _PLAIN = frozenset((type(None), bool, int, float, str))
 
 
 @functools.cache
-def _settler(argument: str) -> Callable[[Any], Any] | None:
-    """What makes of the value of a constructor's argument what the layer keeps; None if that is the value."""
-    ends = {
-        "_initializer": initializers.get, "_regularizer": regularizer_of, "_constraint": constraint_of,
-        "activation": activations.get,
-    }  # fmt: skip
-    found = next((settle for end, settle in ends.items() if argument.endswith(end)), None)
-    return _data_format if argument == "data_format" else found
+def _settler(argument: str, absent: bool) -> Callable[[Any], Any] | None:
+    """What makes of an argument's value, or of None, what the layer keeps; None if that is the value itself."""
+    if argument == "data_format":
+        return _data_format
+    if argument.endswith("activation"):
+        return activations.get
+    ends = {"_initializer": initializers.get, "_regularizer": regularizer_of, "_constraint": constraint_of}
+    return None if absent else next((settle for end, settle in ends.items() if argument.endswith(end)), None)
 
 
 def _data_format(value: Any) -> Any:

@@ -130,7 +130,7 @@ class Layer(Buildable):
         if "dtype_policy" not in self.__dict__:
             raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() before anything else")
         if self._convert_inputs:
-            args, kwargs = self._converted(args), self._converted(kwargs)
+            args, kwargs = self._converted(args), self._converted(kwargs) if kwargs else kwargs
         context = call_context.CONTEXT.get()
         if context is not None:
             return self._call_in(context, args, kwargs)
@@ -176,6 +176,8 @@ class Layer(Buildable):
         """Arrays of other libraries made native; floats cast to the compute type."""
         if isinstance(tree, dict):
             return {k: self._converted(v) for k, v in tree.items()}
+        if type(tree) is tuple:
+            return tuple([self._converted(v) for v in tree])
         if isinstance(tree, (list, tuple)) and any(is_data(v) for v in tree):
             items = [self._converted(v) for v in tree]
             return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)

@@ -82,11 +82,11 @@ class Operation:
         """Records a call on symbolic tensors."""
         outputs = replace(self.compute_output_spec(*args, **kwargs), lambda t: t.spec, SymbolicTensor)
         made = record(self, args, kwargs, outputs)
-        first = next(tensors(made), None)
-        if first is not None:
-            self._kf.nodes.append(first.node)
-            for tensor in tensors(made):
-                tensor.name = tensor.name or f"{self.name}_output"
+        found = list(tensors(made))
+        if found:
+            self._kf.nodes.append(found[0].node)
+        for tensor in found:
+            tensor.name = tensor.name or f"{self.name}_output"
         return made
 
     def rematerialized_call(self, layer_call: Any, *args: Any, **kwargs: Any) -> Any:

@@ -12,6 +12,7 @@ from compat.engine.tracking import Tracking
 from compat.serialization.objects import serialize_keras_object
 from compat.state import naming
 from compat.state.shapes import tuples
+from compat.variables.variable import fill
 
 _PLAIN = frozenset((type(None), bool, int, float, str))
 
@@ -79,7 +80,7 @@ class Persistent(Tracking):
             return
         self._kf.built_in, self._kf.opened = naming.path_of(self.name), True
         try:
-            with naming.under(self.name):
+            with naming.at(self._kf.built_in):
                 yield
         finally:
             self._kf.opened = False
@@ -114,9 +115,7 @@ class Persistent(Tracking):
             raise ValueError(
                 f"layer {self.name!r} expected {len(own)} variables; the file has {len(store)} for it.{hint}"
             )
-        read = getattr(store, "tensor", store.__getitem__)  # a file's arrays need not be copied
-        for i, v in enumerate(own):
-            v.assign(read(str(i)))
+        fill(own, store)
 
 
 def in_saved_order(parts: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -21,14 +21,15 @@ def key_of(layer: Any, definition: Any, arguments: tuple) -> tuple | None:
     """What the specs follow from, None where that is not known.
 
     Args:
-        layer: with types.
+        layer: of ours, with its policy.
         definition: of the layer.
         arguments: of the call, with symbolic tensors.
     """
     form = _form(arguments)
     if form is None:
         return None
-    types = layer.compute_dtype, layer.variable_dtype, layer.autocast, jax.config.jax_enable_x64
+    policy = layer._own_policy()
+    types = policy.compute_dtype, policy.variable_dtype, layer.autocast, jax.config.jax_enable_x64
     fields = [Initializer if isinstance(value, Initializer) else value for value in definition._key]
     return type(layer), tuple(fields), types, form
 

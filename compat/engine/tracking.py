@@ -137,10 +137,7 @@ class Tracking(Operation):
     def _kf_tree_below(self) -> Tree:
         tree = self._kf.tree
         if tree is None or not tree.holds():
-            found = [self]
-            for layer in self._sublayers():
-                found += layer._kf_tree_below().layers
-            tree = self._kf.tree = Tree(unique(found))
+            tree = self._kf.tree = Tree(self)
         return tree
 
     def _all_layers(self) -> list[Any]:
@@ -155,14 +152,15 @@ class Tracking(Operation):
 
     @property
     def _seed_generators(self) -> list[Any]:
-        return [p for p in self._kf_scanned().parts if hasattr(p, "next") and hasattr(p, "state")]
+        return [p for p in self._kf_scanned().parts if isinstance(p, SeedGenerator)]
 
     def _own(self) -> tuple[list[Variable], list[Variable]]:
         scan = self._kf_scanned()
         if not scan.tracked:
             scan.tracked = True
+            known = set(map(id, (*self._kf.trainable, *self._kf.other)))
             for part in scan.parts:
-                if isinstance(part, Variable):
+                if isinstance(part, Variable) and id(part) not in known:
                     self._track(part)
         return self._kf.trainable, self._kf.other
 
@@ -180,26 +178,26 @@ class Tracking(Operation):
         """All variables: own, those of random seeds, and those of sublayers."""
         return self._kf_tree_below().result("variables", self._find_variables)
 
-    def _find_variables(self) -> list[Variable]:
-        trainable, other = self._own()
-        found = [*trainable, *other]
-        for seed in self._seed_generators:
-            found.append(seed.state)
-        for layer in self._sublayers():
-            found += layer.variables
+    def _find_variables(self, said: str = "variables") -> list[Variable]:
+        """Each layer's own in the order of the tree; where the class of one below says otherwise, what it says."""
+        layers = self._kf_tree_below().layers
+        usual = getattr(Tracking, said)
+        asked = self._sublayers() if [x for x in layers[1:] if getattr(type(x), said) is not usual] else []
+        found: list[Variable] = []
+        for layer in layers[:1] if asked else layers:
+            trainable, other = layer._own()
+            found += trainable
+            found += other
+            if said == "variables":
+                found += [p.state for p in layer._kf.scan.parts if isinstance(p, SeedGenerator)]
+        for layer in asked:
+            found += getattr(layer, said)
         return unique(found)
 
     @property
     def weights(self) -> list[Variable]:
         """All variables but those of random seeds and metrics."""
-        return self._kf_tree_below().result("weights", self._find_weights)
-
-    def _find_weights(self) -> list[Variable]:
-        trainable, other = self._own()
-        found = [*trainable, *other]
-        for layer in self._sublayers():
-            found += layer.weights
-        return unique(found)
+        return self._kf_tree_below().result("weights", lambda: self._find_variables("weights"))
 
     @property
     def trainable_variables(self) -> list[Variable]:

@@ -40,17 +40,16 @@ class _Generated(Face, Initializer):
     """A face of a kfun initializer; without a seed it draws one when it is made, as Keras does."""
 
     def __init__(self, *args: Any, **kwargs: Any):
-        self._generator = None
-        bound, _ = bind(type(self).__name__, self._parameters, args, kwargs)
-        if hasattr(bound.get("seed"), "next"):  # a SeedGenerator: each call draws from its next key
-            self._generator, bound["seed"] = bound["seed"], 0
-        self._arguments, self.definition = bound, self.definition_class(**bound)
+        self._arguments, _ = bind(type(self).__name__, self._parameters, args, kwargs)
+        seed = self._arguments.get("seed", 0)
+        self.auto_seeded = seed is None
+        self._generator = seed if hasattr(seed, "next") else None  # a SeedGenerator: each call draws from its next key
+        fields = dict(self._arguments)
         if self._generator is not None:
-            self._arguments["seed"] = self._generator
-            self.definition = self.definition.replace(seed=None)
-        self.auto_seeded = self._arguments.get("seed", 0) is None
-        if self.auto_seeded:
-            self.definition = self.definition.replace(seed=new_seed())
+            fields["seed"] = None
+        elif self.auto_seeded:
+            fields["seed"] = new_seed()
+        self.definition = self.definition_class(**fields)
 
     def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
@@ -156,6 +155,6 @@ def definition_of(identifier: Any) -> Any:
         return identifier
     if isinstance(identifier, str) and identifier in _UNSEEDED:
         return _UNSEEDED[identifier]
-    found = get(identifier)
+    found = identifier if isinstance(identifier, Initializer) else get(identifier)
     known = isinstance(found, _Generated) and found._generator is None
     return found.definition if known else _FromFunction(found)

@@ -47,7 +47,7 @@ class HeadedAttention(Generated):
             if attribute in self.__dict__:
                 self.__dict__[attribute].__dict__.pop("_kf_owner", None)
 
-    def _initializer(self, initializer: Any, used: set) -> Any:
+    def _initializer(self, initializer: Any, used: list) -> Any:
         """Each kernel has a copy of the initializer, which draws a seed of its own unless it was given one."""
         auto = getattr(self.kernel_initializer, "auto_seeded", False)
         return initializer.replace(seed=new_seed()) if auto and hasattr(initializer, "seed") else initializer

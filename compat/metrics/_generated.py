@@ -155,6 +155,7 @@ def _with_mask(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     return args[:2], {k: v for k, v in kwargs.items() if k != "sample_weight"} | {"sample_weight": mask}
 
 
+@functools.lru_cache(maxsize=256)
 def _first_state(definition: Any) -> Any:
     """The state before any data, as shapes; None if its sizes depend on the data: then `init` without them refuses."""
     try:

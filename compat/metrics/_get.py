@@ -8,6 +8,7 @@ from typing import Any
 from compat import losses
 from compat.metrics._base import Metric
 from compat.metrics._generated import _SNAKE, CLASSES, FUNCTIONS, MeanMetricWrapper
+from compat.serialization import faces
 from compat.serialization.kinds import check
 from compat.serialization.objects import deserialize_as, serialize_keras_object
 from compat.serialization.registry import registered
@@ -38,18 +39,20 @@ def get(identifier: Any) -> Any:
 
 
 def _named(identifier: str) -> Any:
-    name = _loss_names.ALIASES.get(identifier, identifier)
-    if name in CLASSES:
-        return CLASSES[name]()
-    if name in _SNAKE:
-        return _SNAKE[name]()
-    if name in FUNCTIONS:
-        return MeanMetricWrapper(FUNCTIONS[name], name=identifier)
+    found = _listed(identifier)
+    if found is not None:
+        return found() if isinstance(found, type) else MeanMetricWrapper(found, name=identifier)
     found = registered(identifier)
     if found is None:
         known = [*CLASSES, *_SNAKE, *FUNCTIONS, *_loss_names.ALIASES, *_names._BY_SHAPE]
         raise ValueError(f"unknown metric {identifier!r}; {nearest(identifier, known)}")
     return get(check("metric", found))
+
+
+def _listed(identifier: str) -> Any:
+    """The class or function that has this name here, None if there is none."""
+    name = _loss_names.ALIASES.get(identifier, identifier)
+    return CLASSES.get(name) or _SNAKE.get(name) or FUNCTIONS.get(name)
 
 
 def get_for(identifier: Any, y: Any, y_pred: Any) -> Any:
@@ -64,14 +67,21 @@ def get_for(identifier: Any, y: Any, y_pred: Any) -> Any:
 
 
 def check_names(metrics: Any) -> None:
-    """Raises ValueError if a name among nested `metrics` is unknown."""
+    """Raises an error if a name among nested `metrics` is unknown, or says too little to make a metric.
+
+    None of ours is made for that: each would take a number in the names of its class.
+    """
     if isinstance(metrics, dict):
         metrics = list(metrics.values())
     if isinstance(metrics, (list, tuple)):
         for item in metrics:
             check_names(item)
     elif isinstance(metrics, str) and metrics.lower() not in _names._BY_SHAPE:
-        get(metrics)
+        found = _listed(metrics)
+        if found is None:
+            get(metrics)
+        elif isinstance(found, type):
+            faces.bind(found.__name__, found._parameters, (), {})
 
 
 def serialize(metric: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import Any
 
@@ -45,16 +46,17 @@ class Functional(Model):
         trainable = kwargs.pop("trainable", None)
         Layer.__init__(self, name=name, **kwargs)
         self._init_trainer()
-        for what, tree in (("inputs", inputs), ("outputs", outputs)):
-            if next(tensors(tree), None) is None:
+        flat, ends = list(tensors(inputs)), list(tensors(outputs))
+        for what, tree, found in (("inputs", inputs, flat), ("outputs", outputs, ends)):
+            if not found:
                 raise ValueError(f"Model: expected symbolic tensors as {what}, from keras.Input; received {tree!r}")
         self.__dict__["_kf_inputs"], self.__dict__["_kf_outputs"] = inputs, outputs
-        flat = list(tensors(inputs))
-        nodes, refs = trace(flat, outputs)
-        _check_connected(flat, [node for node, *_ in nodes], outputs)
-        self.__dict__["_kf_steps"] = [Step(*n) for n in nodes]
+        steps, refs = trace(flat, outputs)
+        self.__dict__["_kf_steps"] = [Step(*s) for s in steps]
         self.__dict__["_kf_refs"] = refs
-        self.__dict__["_kf_operations"] = ordered(flat, list(tensors(outputs)), [node for node, *_ in nodes])
+        nodes = [node for node, *_ in steps]
+        _check_connected(flat, nodes, ends)
+        self.__dict__["_kf_operations"] = ordered(flat, ends, nodes)
         self.__dict__["_kf_names"] = [_name_of(t) for t in flat]
         self.built = True
         self._kf.built_in = naming.path_of(self.name)
@@ -276,10 +278,10 @@ class Functional(Model):
 Model._graph_class = Functional
 
 
-def _check_connected(inputs: list, nodes: list, outputs: Any) -> None:
+def _check_connected(inputs: list, nodes: list, outputs: list) -> None:
     """Raises ValueError if something that the outputs stand on comes from no input of the model."""
     given = {id(t) for t in inputs}
-    for taken in [*tensors(outputs), *(t for node in nodes for t in node.inputs)]:
+    for taken in itertools.chain(outputs, *[node.inputs for node in nodes]):
         if id(taken) not in given and taken.node is not None and isinstance(taken.node.target, InputLayer):
             raise ValueError(
                 f"Model: the outputs need {taken.name or 'a tensor'!r} of shape {taken.shape}, which is not among the "

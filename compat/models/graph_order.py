@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from compat.engine.input_layer import InputLayer
@@ -21,7 +20,7 @@ def ordered(inputs: list, outputs: list, nodes: list) -> list:
     known = {id(node) for node in nodes}
     sources = {id(t.node) for t in inputs if _is_input(t)}
     first_met: dict[int, int] = {}
-    walked = list(_walk([t.node for t in outputs], known, sources, first_met))
+    walked = _walked([t.node for t in outputs], known, sources, first_met)
     targets, depths = _depths(reversed(walked), known)
     for t in inputs:
         if not _is_input(t):  # a tensor of another graph: the model begins with an input of its own there
@@ -39,11 +38,12 @@ def _is_input(tensor: Any) -> bool:
     return tensor.node is not None and isinstance(tensor.node.target, InputLayer)
 
 
-def _walk(ends: list, known: set[int], sources: set[int], first_met: dict[int, int]) -> Iterator[Any]:
+def _walked(ends: list, known: set[int], sources: set[int], first_met: dict[int, int]) -> list[Any]:
     """The nodes before `ends`, each after those that it takes from; notes in which order they are met.
 
     A stack of its own in place of recursion: graphs are deeper than Python's limit.
     """
+    found: list[Any] = []
     done: set[int] = set()
     stack = [(node, False) for node in reversed(ends)]
     while stack:
@@ -52,12 +52,13 @@ def _walk(ends: list, known: set[int], sources: set[int], first_met: dict[int, i
             continue
         if expanded:
             done.add(id(node))
-            yield node
+            found.append(node)
             continue
         first_met.setdefault(_key(node), len(first_met))
         stack.append((node, True))
         if id(node) in known:
-            stack.extend((t.node, False) for t in reversed(list(node.inputs)))
+            stack += [(t.node, False) for t in reversed(node.inputs)]
+    return found
 
 
 def _depths(nodes: Any, known: set[int]) -> tuple[dict[int, Any], dict[int, int]]:

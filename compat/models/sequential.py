@@ -15,7 +15,6 @@ from compat.serialization.parts import part
 from compat.serialization.registry import CustomObjectScope, reading
 from compat.state import naming, policy
 from compat.state.changes import note_assignment
-from compat.state.keras_tensor import KerasTensor
 from compat.state.shapes import is_data, replace_shapes, tuples
 from kfun.graph import SymbolicTensor, replace
 from kfun.spec import Spec
@@ -48,7 +47,7 @@ class Sequential(Model):
         Raises:
             ValueError: if it is no layer, or its name is taken.
         """
-        if isinstance(layer, KerasTensor):
+        if isinstance(layer, SymbolicTensor):
             layer = layer.node.target
         if not isinstance(layer, Layer):
             hint = f"; did you mean {layer.__name__}()?" if isinstance(layer, type) else ""
@@ -90,15 +89,16 @@ class Sequential(Model):
 
     def _make_graph(self, x: Any) -> None:
         inputs = x
-        if isinstance(x, KerasTensor) and not isinstance(self._kf_layers[0], InputLayer):
+        if isinstance(x, SymbolicTensor) and not isinstance(self._kf_layers[0], InputLayer):
             self._kf_layers.insert(0, x.node.target)  # so that layers may come and go
             note_assignment()
         for layer, nodes in self.__dict__.get("_kf_calls", []):  # those of the graph before
             layer._kf.nodes[:] = [n for n in layer._kf.nodes if n not in nodes]
-        known = [(layer, list(layer._kf.nodes)) for layer in self.layers]
+        layers = self.layers
+        known = [(layer, list(layer._kf.nodes)) for layer in layers]
         self._kf.built_in = naming.path_of(self.name)
         with naming.at(self._kf.built_in):
-            for layer in self.layers:
+            for layer in layers:
                 x = layer(x)
         self.__dict__["_kf_calls"] = [(layer, [n for n in layer._kf.nodes if n not in old]) for layer, old in known]
         self.__dict__["_kf_graph"] = Functional(inputs, x, name=self.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
@@ -14,7 +15,7 @@ from compat.serialization.patterns import check_pattern
 from compat.state import naming, scope
 from compat.state.changes import quiet_setter
 from compat.state.paths import by_path
-from compat.variables.variable import Variable
+from compat.variables.variable import Variable, fill
 from kfun import ops, tree
 from kfun import optim as _kfun
 from kfun.initializers import Zeros
@@ -60,7 +61,6 @@ class Base:
         keep(self, "_trained", list(variables))
         keep(self, "_params", list(by_path(self._trained)))
         keep(self, "_variables", [*self._all_variables(), *self._own])
-        keep(self, "_form", self._present_form())
         keep(self, "built", True)
 
     def _listing(self) -> list[_kfun.OptimizerVariable]:
@@ -83,10 +83,16 @@ class Base:
             found.append(self._entries[entry.state_path])
         return found
 
-    def _present_form(self) -> Any:
+    @functools.cached_property
+    def _form(self) -> Any:
+        """The form of the state that the optimizer was built for; steps need it, and loading does not."""
+        return self._present_form()
+
+    def _present_form(self, changed: bool = False) -> Any:
         """The state of the present definition with the number of its variable in place of each entry.
 
-        A rate that a schedule tells has no variable, as in Keras.
+        A rate that a schedule tells has no variable, as in Keras; a changed definition may ask for others that there
+        are not.
         """
         numbers = {id(v): i for i, v in enumerate(self._variables)}
         state = jax.eval_shape(self.transformation.init, self._specs())
@@ -94,7 +100,7 @@ class Base:
         found = []
         for keys, _ in leaves:
             path = tree.path_of(keys)
-            if self.built or path == "learning_rate":  # a changed definition may ask for what there is not
+            if changed or path == "learning_rate":
                 found.append(numbers.get(id(self._entries.get(path)), _NOWHERE))
             else:
                 found.append(numbers[id(self._entries[path])])
@@ -271,11 +277,9 @@ class Base:
 
     def load_own_variables(self, store: Any) -> None:
         """Reads the variables from a mapping, numbered."""
-        read = getattr(store, "tensor", store.__getitem__)
         if len(store) == len(self._variables):
-            for i, v in enumerate(self._variables):
-                v.assign(read(str(i)))
-        elif len(store) and ("0" not in store or np.any(store["0"])):  # without steps there is no state to lose
+            fill(self._variables, store)
+        elif store.keys() and ("0" not in store or np.any(store["0"])):  # without steps there is no state to lose
             warnings.warn(
                 f"{type(self).__name__} {self.name!r} keeps its state: it has {len(self._variables)} variables, "
                 f"the file has {len(store)} for it",

@@ -92,8 +92,9 @@ class Optimizer(Base):
             raise ValueError(
                 f"{type(self).__name__}.{name}: this optimizer is a part of another one, which is built; set it before"
             )
+        form = self._form if self.built else None
         self._replace(**{name: value})
-        if self.built and jax.tree.structure(self._present_form()) != jax.tree.structure(self._form):
+        if self.built and jax.tree.structure(self._present_form(changed=True)) != jax.tree.structure(form):
             self._replace(**{name: getattr(before, name)})
             raise ValueError(
                 f"{type(self).__name__}.{name} = {value!r} asks for other variables than the optimizer, already "

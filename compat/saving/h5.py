@@ -174,9 +174,8 @@ def load_weights(
         skipped: layers to leave as they are.
     """
     with opened(path) as file:
-        group = file
-        if not _has_names(file) and "model_weights" in file:
-            group = file.group("model_weights") or file
+        inner = None if _has_names(file) else file.group("model_weights")
+        group = file if inner is None else inner
         if not _has_names(group):
             if by_name:
                 raise ValueError(f"{path!r} is no file of the older format, the only one that can be read by name")

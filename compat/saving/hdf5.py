@@ -114,6 +114,9 @@ class Group:
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
+    def __len__(self) -> int:
+        return self.handle.get_num_objs()
+
     def names(self) -> list[str]:
         """The names in the group, each once."""
         found: set[bytes] = set()
@@ -239,31 +242,25 @@ def _check(dataset: Any, name: str, label: str, shape: tuple | None) -> None:
 
 def _read(store: _Store, dataset: Any, place: tuple[int, str], label: str) -> np.ndarray:
     count = math.prod(dataset.shape)
-    stored, expanded = count * dataset.get_type().get_size(), count * dataset.dtype.itemsize
-    creation = dataset.get_create_plist()
-    if creation.get_layout() == h5d.CHUNKED and count:
+    stored, nbytes = count * dataset.get_type().get_size(), count * dataset.dtype.itemsize
+    creation, chunks = dataset.get_create_plist(), None
+    layout = creation.get_layout()
+    if layout == h5d.CHUNKED and count:
         chunks = _Chunks(store.headers, dataset, creation, label)
-        store.charge(*place, label, chunks.stored, expanded)
-        value = _aligned(dataset.shape, dataset.dtype)
-        chunks.read(value)
-        return value
-    if creation.get_layout() == h5d.CONTIGUOUS and count:
+        stored = chunks.stored
+    elif layout == h5d.CONTIGUOUS and count:
         offset = dataset.get_offset()
         if offset is None or offset + stored > store.headers.size:
             raise ValueError(f"{label} declares {stored:,} bytes, far more than the file stores")
-    store.charge(*place, label, stored, expanded)
-    value = _aligned(dataset.shape, dataset.dtype)
-    if count:
+    store.charge(*place, label, stored, nbytes)
+    memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT  # JAX takes over without a copy what begins at a whole number of these
+    value = memory[start : start + nbytes].view(dataset.dtype).reshape(dataset.shape)
+    if chunks is not None:
+        chunks.read(value)
+    elif count:
         dataset.read(h5s.ALL, h5s.ALL, value)
     return value
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Memory for values that begins where JAX needs it to take them over without a copy."""
-    nbytes = math.prod(shape) * dtype.itemsize
-    memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % _ALIGNMENT
-    return memory[start : start + nbytes].view(dtype).reshape(shape)
 
 
 class _Chunks:

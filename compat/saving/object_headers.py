@@ -25,7 +25,7 @@ _CONTINUATION, _TREE_OF_NAMES, _ATTRIBUTE_INFO = 0x10, 0x11, 0x15
 _MOST_TYPE = 4096  # bytes of the description of a number's type
 _WHOLE = 1 << 20  # bytes of a file that are kept in memory
 _DEEPEST = 32  # levels of a tree
-_DIRECT = (b"\3\0", b"\3\1")  # layouts of version 3 without chunks
+_DIRECT = (b"\3\0", b"\3\1")  # layouts of version 3 without chunks: the data are at one place, or in the header
 _FIRST = "<HHBxxx"  # kind, length and flags of a message, in headers of the first version
 _TEXTS = 8  # how often the bytes of a file may be read as texts
 
@@ -119,13 +119,40 @@ class ObjectHeaders:
         return root
 
     def described(self, address: int) -> Described:
-        """What an object says of itself, its skeleton followed to its end."""
+        """What an object says of itself, the messages in all blocks of its header followed to their end."""
         found = self._described.get(address)
-        if found is None:
-            try:
-                found = self._described[address] = self._read(address)
-            except (struct.error, IndexError) as error:
-                raise ValueError(f"the description of an object ends too early ({error})") from error
+        if found is not None:
+            return found
+        found = Described()
+        found.address, found.attributes = address, {}
+        first = self._content[address : address + 16]
+        plain = len(first) == 16 and first[0] == 1
+        start, size, head, extra = (
+            (address + 16, int.from_bytes(first[8:12], "little"), _FIRST, 0) if plain else self._later_header(address)
+        )
+        blocks, step = [(start, size)], struct.calcsize(head) + extra
+        try:
+            for start, size in blocks:
+                block, at = self._once(start, size), 0
+                while at + step <= size:
+                    kind, length, flags = struct.unpack_from(head, block, at)
+                    at += step + length
+                    body = block[at - length : at]
+                    if len(body) != length:
+                        raise ValueError("a description of an object is cut off")
+                    if kind == _CONTINUATION:
+                        place, more = struct.unpack_from("<2Q", body)
+                        # the later version puts a signature before, and a checksum behind
+                        blocks.append((place, more) if plain else (place + 4, max(more - 8, 0)))
+                    elif flags & 2:
+                        raise ValueError("an object shares a part of its description with others, which is refused")
+                    elif kind in _FOLLOWED and (kind != _LAYOUT or body[:2] not in _DIRECT or length == 2):
+                        _FOLLOWED[kind](self, found, body)
+                    elif kind == _TYPE and length > _MOST_TYPE:
+                        raise ValueError("an array has a type that is no number")
+        except (struct.error, IndexError) as error:
+            raise ValueError(f"the description of an object ends too early ({error})") from error
+        self._described[address] = found
         return found
 
     def texts(self, attribute: Attribute) -> list[bytes]:
@@ -174,37 +201,6 @@ class ObjectHeaders:
                 raise ValueError(f"a text in a heap declares {length:,} bytes, more than the heap has")
             found[index] = block[at + 16 : at + 16 + length]
             at += 16 + -(-length // 8) * 8
-        return found
-
-    def _read(self, address: int) -> Described:
-        """Follows the messages of an object, in all blocks of its header."""
-        found = Described()
-        found.address, found.attributes = address, {}
-        first = self._content[address : address + 16]
-        start, size, head, extra = address + 16, int.from_bytes(first[8:12], "little"), _FIRST, 0
-        if len(first) < 16 or first[0] != 1:
-            start, size, head, extra = self._later_header(address)
-        blocks, step = [(start, size)], struct.calcsize(head) + extra
-        for start, size in blocks:
-            block, at = self._once(start, size), 0
-            while at + step <= size:
-                kind, length, flags = struct.unpack_from(head, block, at)
-                at += step + length
-                body = block[at - length : at]
-                if len(body) != length:
-                    raise ValueError("a description of an object is cut off")
-                if kind == _CONTINUATION:
-                    place, more = struct.unpack_from("<2Q", body)
-                    # the later version puts a signature before, and a checksum behind
-                    blocks.append((place, more) if head == _FIRST else (place + 4, max(more - 8, 0)))
-                elif flags & 2:
-                    raise ValueError("an object shares a part of its description with others, which is refused")
-                elif kind == _LAYOUT and length > 2 and body[:2] in _DIRECT:
-                    continue  # the data are at one place or in the header itself: there is nothing to follow
-                elif kind in _FOLLOWED:
-                    _FOLLOWED[kind](self, found, body)
-                elif kind == _TYPE and length > _MOST_TYPE:
-                    raise ValueError("an array has a type that is no number")
         return found
 
     def _later_header(self, address: int) -> tuple[int, int, str, int]:

@@ -92,17 +92,21 @@ class Entry:
             raise KeyError(f"the file has no variable {key} of {self.label}")
         return group.array(key, self.label, self.shapes.get(key))
 
-    def tensor(self, key: str) -> Any:
-        """The array as one of JAX, which takes over the memory that was read; as it is if it is wider."""
-        alone = len(self.groups) == 1
-        value = self.groups[0].array(key, self.label, self.shapes.get(key)) if alone else self[key]
-        return value if value.dtype.itemsize > 4 else jax.device_put(value, may_alias=True)
+    def fill(self, variables: list[Any]) -> None:
+        """Gives variables the arrays in their order; JAX takes over the memory that is read."""
+        alone = self.groups[0] if len(self.groups) == 1 else None
+        for i, variable in enumerate(variables):
+            key = str(i)
+            value = self[key] if alone is None else alone.array(key, self.label, self.shapes.get(key))
+            if value.dtype.itemsize <= 4:  # JAX would cut off what is wider, whatever the variable's type
+                value = jax.device_put(value, may_alias=True)
+            variable.assign(value)
 
     def __contains__(self, key: object) -> bool:
         return any(key in g for g in self.groups)
 
     def __len__(self) -> int:
-        return len(self.keys())
+        return len(self.groups[0] if len(self.groups) == 1 else self.keys())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
@@ -194,4 +198,4 @@ def _load(obj: Any, groups: list[Any], label: str) -> None:
 def own_variables(obj: Any) -> list:
     """The variables of an object that are not of one inside it."""
     own = getattr(obj, "_own", None)  # of a layer
-    return [v for part in own() for v in part] if callable(own) else list(getattr(obj, "variables", ()))
+    return list(itertools.chain(*own()) if callable(own) else getattr(obj, "variables", ()))

@@ -163,6 +163,7 @@ def deserialize_as(kind: str, config: Any, custom_objects: dict | None = None) -
         return _made(config, kind)
 
 
+_PLAIN = frozenset((type(None), bool, int, float, str))
 _AS_IT_IS = contextlib.nullcontext()
 
 
@@ -192,9 +193,12 @@ def arguments_of(config: dict, kinds: dict[str, str]) -> dict:
         config: names and data.
         kinds: of the arguments that are of one, by name; they may be nested in lists and dicts.
     """
-    return {
-        k: deserialize_all_as(kinds[k], v) if k in kinds else deserialize_keras_object(v) for k, v in config.items()
-    }
+    made = {}
+    for name, value in config.items():
+        if type(value) not in _PLAIN:
+            value = deserialize_all_as(kinds[name], value) if name in kinds else deserialize_keras_object(value)
+        made[name] = value
+    return made
 
 
 def _outermost() -> Any:

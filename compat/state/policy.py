@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from compat.serialization.objects import deserialize_as
@@ -74,7 +75,7 @@ class DTypePolicy:
 def get(identifier: Any) -> DTypePolicy:
     """The policy for a name, a policy, its config, or None (the global one)."""
     if identifier is None:
-        return _GLOBAL[0] if _GLOBAL else DTypePolicy(_FLOATX[0])
+        return _GLOBAL[0] if _GLOBAL else _named(_FLOATX[0])
     if isinstance(identifier, DTypePolicy):
         return identifier
     if isinstance(identifier, dict):
@@ -83,7 +84,13 @@ def get(identifier: Any) -> DTypePolicy:
         raise ValueError(
             f"`dtype` is neither the name of a type or policy nor a DTypePolicy. Received: dtype={identifier!r}"
         )
-    return DTypePolicy(identifier if isinstance(identifier, str) else dtypes.name(identifier))
+    return _named(identifier if isinstance(identifier, str) else dtypes.name(identifier))
+
+
+@functools.cache
+def _named(name: str) -> DTypePolicy:
+    """The policy of a name, which is one for all layers: nothing in it changes."""
+    return DTypePolicy(name)
 
 
 def set_global(policy: Any) -> None:

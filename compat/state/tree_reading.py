@@ -86,17 +86,24 @@ class Tree(_Reading):
     """A layer and all layers under it, in order, each once, and what was worked out of them.
 
     Args:
-        layers: with a `scan` each.
+        root: the layer.
     """
 
     __slots__ = ("layers", "results")
 
-    def __init__(self, layers: list[Any]):
+    def __init__(self, root: Any):
         super().__init__()
-        self.layers = layers
-        for layer in layers:
-            self.watched += layer._kf_scanned().watched
+        self.layers: list[Any] = []
         self.results: dict[str, Any] = {}
+        known: set[int] = set()
+        waiting = [root]
+        while waiting:
+            layer = waiting.pop()
+            if id(layer) not in known:
+                known.add(id(layer))
+                self.layers.append(layer)
+                self.watched += layer._kf_scanned().watched
+                waiting += reversed(layer._sublayers())
 
     def result(self, name: str, compute: Callable[[], list[Any]]) -> list[Any]:
         """A list that follows from the tree alone."""

@@ -52,7 +52,7 @@ class Compiled:
 
     def _init_trainer(self) -> None:
         self.__dict__.update(_kf_compilation=Compilation(), _kf_steps_made={}, _kf_output_specs={}, optimizer=None)
-        self.stop_training = False
+        quiet_setter(type(self))(self, "stop_training", False)
 
     @filtered
     def compile(
@@ -93,14 +93,16 @@ class Compiled:
         metrics_face.check_names(metrics)
         metrics_face.check_names(weighted_metrics)
         object.__setattr__(self, "optimizer", made)
-        self.jit_compile, self.run_eagerly = jit_compile, run_eagerly
+        keep = quiet_setter(type(self))
+        keep(self, "jit_compile", jit_compile)
+        keep(self, "run_eagerly", run_eagerly)
         arguments = {
             "optimizer": optimizer, "loss": loss, "loss_weights": loss_weights, "metrics": metrics,
             "weighted_metrics": weighted_metrics, "run_eagerly": run_eagerly,
             "steps_per_execution": steps_per_execution, "jit_compile": self.jit_compile,
         }  # fmt: skip
         self.loss, self.loss_weights = loss, loss_weights
-        self.steps_per_execution = int(steps_per_execution)
+        keep(self, "steps_per_execution", int(steps_per_execution))
         given = metrics is not None or weighted_metrics is not None
         self.__dict__["_kf_compilation"] = Compilation(
             arguments,
@@ -108,8 +110,7 @@ class Compiled:
             CompileMetrics(metrics, weighted_metrics) if given else None,
             metrics_face.Mean(name="loss"),
         )
-        self._forget_steps()
-        self.stop_training = False
+        keep(self, "stop_training", False)
 
     def _forget_steps(self) -> None:
         self.__dict__["_kf_steps_made"] = {}

@@ -338,6 +338,15 @@ def unwrap(tree: Any) -> Any:
     return replace(tree, lambda v: v.value, Variable)
 
 
+def fill(variables: list[Variable], store: Any) -> None:
+    """Gives variables the values of a mapping from "0", "1", ...; one that can do so itself need not copy them."""
+    if hasattr(store, "fill"):
+        store.fill(variables)
+        return
+    for i, variable in enumerate(variables):
+        variable.assign(store[str(i)])
+
+
 def _by_value(op: Any) -> Callable:
     """An op on variables is the op on their values."""
     return lambda *args, **kwargs: op.public(*unwrap(args), **unwrap(kwargs))
