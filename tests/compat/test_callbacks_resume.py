@@ -171,5 +171,5 @@ def test_a_damaged_state_is_told(part, tmp_path):
         if part == "metadata":
             text = content.tobytes().replace(b'"lengths"', b'"length"')
             group[part] = np.frombuffer(text, np.uint8)
-    with pytest.raises(ValueError, match="the backup in .* cannot be used"):
+    with pytest.raises(ValueError, match=r"the backup in .* cannot be used"):
         fitted(FALLING, [CALLBACKS.BackupAndRestore(tmp_path), stopping])
