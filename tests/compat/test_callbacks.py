@@ -39,7 +39,7 @@ def test_signatures(name):
 
 def test_hooks_are_those_of_keras():
     theirs, ours = ({n for n in dir(api.callbacks.Callback) if n[0] != "_"} for api in APIS)
-    assert ours == theirs
+    assert ours - {"kept_in_backups"} == theirs  # which no callback of Keras has
 
 
 @pytest.mark.parametrize("verbose", [0, 1])
