@@ -97,6 +97,8 @@ class _OpOfFile:
             before = [settings.pop(name) for name in list(itertools.takewhile(settings.__contains__, parameters))]
             return self.function(*before, *args, **settings, **kwargs)
         called = [name for name in parameters if in_call(self.function.op.name, name)]
+        if len(args) > len(called):  # one of which may be all that makes a call symbolic
+            raise ValueError(f"{self.function.op.name} takes {', '.join(called)}; received {len(args)} arguments")
         return self.function(**dict(zip(called, args, strict=False)), **settings, **kwargs)
 
 
