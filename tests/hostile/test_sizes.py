@@ -192,7 +192,11 @@ def test_an_output_of_a_layer_that_an_op_does_not_take_makes_no_call(op, constan
         "class_name": "__keras_tensor__",
         "config": {"shape": [None, 4], "dtype": "float32", "keras_history": ["d", 0, 0]},
     }
-    refused(readers.load_model, _with_op(op, [many] * constants + [output], {}, tmp_path), match=f"received {constants + 1} arguments")
+    refused(
+        readers.load_model,
+        _with_op(op, [many] * constants + [output], {}, tmp_path),
+        match=f"received {constants + 1} arguments",
+    )
 
 
 @pytest.mark.parametrize("order", [list, lambda made: made[::-1], lambda made: made[::2] + made[1::2]])
