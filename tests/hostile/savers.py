@@ -145,6 +145,7 @@ class Backed:
 
     weights: tuple = ()
     non_trainable_variables: tuple = ()
+    stop_training = False
 
     def __init__(self, version: int):
         self.version = version

@@ -115,6 +115,7 @@ def work(
     ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
     import jax
 
+    jax.config.update("jax_enable_compilation_cache", False)  # nothing is to be written
     (jax.numpy.ones(3) + 1).block_until_ready()
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
