@@ -21,7 +21,7 @@ from compat.engine.provenance import ours
 from compat.engine.tracking import constraint_of, regularizer_of
 from compat.initializers import new_seed
 from compat.serialization import faces
-from compat.serialization.objects import serialize_keras_object
+from compat.serialization.objects import PLAIN, serialize_keras_object
 from compat.serialization.registry import lend_for
 from compat.state import padded_rows, remat, scope, settings
 from compat.state.changes import note_change
@@ -124,7 +124,7 @@ class Generated(Layer):
             fields = {}
             for name in self._fields:
                 value = getattr(self, name)
-                fields[name] = value if type(value) in _PLAIN else self._field(value)
+                fields[name] = value if type(value) in PLAIN else self._field(value)
             made = self.definition_class(**fields)
             self.__dict__["_definition"] = made
         return made
@@ -248,7 +248,7 @@ class Generated(Layer):
         if self.activity_regularizer is not None or getattr(self, "stateful", False):
             return False
         for name, value in vars(self).items():
-            if type(value) not in _PLAIN and not name.startswith("_") and inspect.isroutine(value) and not ours(value):
+            if type(value) not in PLAIN and not name.startswith("_") and inspect.isroutine(value) and not ours(value):
                 return False
         return True
 
@@ -294,9 +294,6 @@ class Generated(Layer):
             if name not in ("weights", "name", "dtype"):
                 config[name] = serialize_keras_object(getattr(self, name))
         return {k: v for k, v in config.items() if v is not None or k not in self._omitted}
-
-
-_PLAIN = frozenset((type(None), bool, int, float, str))
 
 
 @functools.cache

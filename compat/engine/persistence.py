@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from compat.engine.tracking import Tracking
-from compat.serialization.objects import serialize_keras_object
+from compat.serialization.objects import PLAIN, serialize_keras_object
 from compat.state import naming
 from compat.state.shapes import tuples
 from compat.variables.variable import fill
-
-_PLAIN = frozenset((type(None), bool, int, float, str))
 
 
 def opened(build: Callable) -> Callable:
@@ -90,7 +88,7 @@ class Persistent(Tracking):
         """What may have a place of its own in a file of weights: attributes, and properties of the user's classes."""
         found = {}
         for name, value in vars(self).items():
-            if type(value) not in _PLAIN and not name.startswith(("_kf", "__")):
+            if type(value) not in PLAIN and not name.startswith(("_kf", "__")):
                 found[name] = value
         if type(self).__module__.partition(".")[0] != "compat":
             found |= _properties(self)

@@ -10,6 +10,7 @@ from compat import constraints, regularizers
 from compat import initializers as face
 from compat.engine.operation import Operation
 from compat.metrics import Metric
+from compat.serialization.objects import PLAIN
 from compat.state import naming
 from compat.state.changes import note_assignment, note_change
 from compat.state.tree_reading import Scan, Tree
@@ -33,8 +34,8 @@ class Tracking(Operation):
         if isinstance(value, Variable):
             self._track(value)
         old = self.__dict__.get(name)
-        if (type(value) not in _PLAIN and isinstance(value, _HOLDING)) or (
-            type(old) not in _PLAIN and isinstance(old, _HOLDING)
+        if (type(value) not in PLAIN and isinstance(value, _HOLDING)) or (
+            type(old) not in PLAIN and isinstance(old, _HOLDING)
         ):
             note_assignment()
         object.__setattr__(self, name, value)
@@ -281,9 +282,6 @@ class Tracking(Operation):
     def metrics_variables(self) -> list[Variable]:
         """The variables of the metrics."""
         return [v for m in self.metrics for v in m.variables]
-
-
-_PLAIN = frozenset((type(None), bool, int, float, str))
 
 
 _PARTS = (Variable, Tracking, Metric, SeedGenerator)

@@ -20,7 +20,8 @@ def no_weights(model: Any) -> list[Any]:
 
 
 def _generators(model: Any) -> list[Any]:
-    return [v for v in no_weights(model) if v.dtype == "uint32" and tuple(v.shape) == (2,)]
+    found = {id(g): g.state for layer in model._all_layers() for g in layer._seed_generators}
+    return list(found.values())
 
 
 def states(model: Any) -> list[list[int]]:

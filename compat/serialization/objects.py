@@ -163,7 +163,7 @@ def deserialize_as(kind: str, config: Any, custom_objects: dict | None = None) -
         return _made(config, kind)
 
 
-_PLAIN = frozenset((type(None), bool, int, float, str))
+PLAIN = frozenset((type(None), bool, int, float, str))  # types of values that are their own data, and no parts
 _AS_IT_IS = contextlib.nullcontext()
 
 
@@ -195,7 +195,7 @@ def arguments_of(config: dict, kinds: dict[str, str]) -> dict:
     """
     made = {}
     for name, value in config.items():
-        if type(value) not in _PLAIN:
+        if type(value) not in PLAIN:
             value = deserialize_all_as(kinds[name], value) if name in kinds else deserialize_keras_object(value)
         made[name] = value
     return made

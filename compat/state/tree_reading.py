@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from compat.serialization.objects import PLAIN
 from compat.state.changes import ASSIGNMENTS
 
-_PLAIN = frozenset((type(None), bool, int, float, str))  # most attributes, and no parts
 _LONG = 64  # items from which only those of a list that are parts are compared
 
 
@@ -59,7 +59,7 @@ class Scan(_Reading):
         self.tracked = False  # whether the layer knows the variables among them as its own
         seen: set[int] = set()
         for name, value in list(attributes.items()):
-            if type(value) in _PLAIN or name.startswith("_kf"):
+            if type(value) in PLAIN or name.startswith("_kf"):
                 continue
             if isinstance(value, (list, tuple, dict)):
                 self.parts += self._found(value, seen)

@@ -64,6 +64,5 @@ def learner(layer: Layer, optimizer: Any, key: Any, *specs: Any, **call_args: An
     return Learner(net, transformation.init(net.params), transformation)
 
 
-@functools.lru_cache(64)  # learners of one definition are of one tree, so that what is compiled serves all of them
-def _transformation(optimizer: Any) -> Any:
-    return optimizer.build() if hasattr(optimizer, "build") else optimizer
+# Learners of one definition are of one tree, so that what is compiled serves all of them.
+_transformation = functools.lru_cache(64)(optim.build)

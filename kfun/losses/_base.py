@@ -161,17 +161,22 @@ def masked_weight(sample_weight: Any, mask: Any, dtype: str, *, average: bool) -
     if sample_weight is None:
         return weight
     weight, sample_weight = match_ranks(weight, ops.cast(sample_weight, dtype))
-    while len(sizes(weight)) < len(sizes(sample_weight)):  # a mask of rows beside weights of their parts
-        weight = ops.expand_dims(weight, -1)
+    weight = _with_axes(weight, len(sizes(sample_weight)))  # a mask of rows beside weights of their parts
     weight, sample_weight = _aligned(weight, sample_weight, "sample_weight")
     return ops.multiply(weight, sample_weight)
+
+
+def _with_axes(x: Any, ndim: int) -> Any:
+    """`x` with axes of size 1 behind its own, up to `ndim`; a scalar stays."""
+    while 0 < len(sizes(x)) < ndim:
+        x = ops.expand_dims(x, -1)
+    return x
 
 
 def _aligned(values: Any, weight: Any, name: str) -> tuple[Any, Any]:
     values, weight = match_ranks(values, weight)
     received = sizes(weight)
-    while 0 < len(sizes(weight)) < len(sizes(values)):
-        weight = ops.expand_dims(weight, -1)
+    weight = _with_axes(weight, len(sizes(values)))
     if sizes(values) and received and not fit(sizes(values), sizes(weight)):
         raise ValueError(
             f"{name} of shape {received} does not fit values of shape {sizes(values)}; "

@@ -163,8 +163,9 @@ class _NetStep(Step):
     def track(self, passed: Forward, batch: Any) -> tuple[dict, None]:
         _, y, weight = unpack(batch)
         total, count = passed.metrics["loss"]
-        size = ops.cast(_rows(y if y is not None else passed.outputs), dtypes.name(total.dtype))
-        loss = ops.multiply(ops.cast(passed.loss, dtypes.name(total.dtype)), size)
+        dtype = dtypes.name(total.dtype)
+        size = ops.cast(_rows(y if y is not None else passed.outputs), dtype)
+        loss = ops.multiply(ops.cast(passed.loss, dtype), size)
         new = {"loss": (ops.add(total, loss), ops.add(count, size))}
         parts = {n: m.update(passed.metrics[n], y, passed.outputs, weight) for n, m in self.metrics.items()}
         return new | parts, None
@@ -247,7 +248,7 @@ class _TrainStep(_NetStep):
         super().__init__(net, loss, metrics)
         self.optimizer = optim.get(optimizer)
         self.regularizer, self.frozen, self.donate = regularizer, frozen, bool(donate)
-        self.transformation = self.optimizer.build() if hasattr(self.optimizer, "build") else self.optimizer
+        self.transformation = optim.build(self.optimizer)
         self.takes_value = isinstance(self.transformation, optax.GradientTransformationExtraArgs)
 
     def init(self, key: Any, *specs: Any) -> TrainState:

@@ -1,8 +1,10 @@
-"""What the tests of callbacks share: a model and data for both APIs, and a callback that writes down its calls."""
+"""What the tests of callbacks share: a model and data for both APIs, and callbacks that write down or interrupt."""
 
 from __future__ import annotations
 
 import numpy as np
+
+import compat
 
 X = np.ones((20, 3), "float32") * np.linspace(0.5, 1.5, 20, dtype="float32")[:, None]
 Y = np.zeros((20, 1), "float32")
@@ -43,3 +45,26 @@ def diary(api):
     ]
     made = type("Diary", (api.callbacks.Callback,), {h: hook(h) for h in hooks})()
     return made, seen
+
+
+class Boom(compat.callbacks.Callback):
+    """Interrupts the training after a batch of an epoch, or at the end of one."""
+
+    def __init__(self, epoch, batch=None):
+        super().__init__()
+        self.at, self.batch, self.now = epoch, batch, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.batch is None and epoch == self.at:
+            raise RuntimeError("boom")
+
+
+class BoomInBatch(Boom):
+    """The same; it is called for each batch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.now, batch) == (self.at, self.batch):
+            raise RuntimeError("boom")

@@ -17,29 +17,8 @@ import numpy as np
 import pytest
 
 import compat
-from tests.compat.callback_tools import X, Y, diary
+from tests.compat.callback_tools import Boom, BoomInBatch, X, Y, diary
 from tests.compat.callback_tools import model as small
-
-
-class Boom(compat.callbacks.Callback):
-    """Interrupts the training after a batch of an epoch, or at the end of one."""
-
-    def __init__(self, epoch, batch=None):
-        super().__init__()
-        self.at, self.batch, self.now = epoch, batch, 0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.now = epoch
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.batch is None and epoch == self.at:
-            raise RuntimeError("boom")
-
-
-class BoomInBatch(Boom):
-    def on_train_batch_end(self, batch, logs=None):
-        if (self.now, batch) == (self.at, self.batch):
-            raise RuntimeError("boom")
 
 
 def _model():

@@ -7,28 +7,10 @@ import numpy as np
 import pytest
 
 import compat
+from tests.compat.callback_tools import BoomInBatch as Boom
 from tests.compat.callback_tools import X, Y, logs_of
 
 CALLBACKS = compat.callbacks
-
-
-class Boom(CALLBACKS.Callback):
-    """Interrupts the training after a batch, or at the end of an epoch."""
-
-    def __init__(self, epoch, batch=None):
-        super().__init__()
-        self.epoch, self.batch, self.now = epoch, batch, 0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.now = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if (self.now, batch) == (self.epoch, self.batch):
-            raise RuntimeError("boom")
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.batch is None and epoch == self.epoch:
-            raise RuntimeError("boom")
 
 
 def fitted(values, callbacks, optimizer="sgd", epochs=8):
